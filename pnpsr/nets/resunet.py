@@ -1,0 +1,117 @@
+"""ResUNet: the image prior of USRNet and IKR-Net, and IKR-Net's kernel prior."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pnpsr import checks
+
+DEPTH = 4  # scales of the U: three halvings, so sides are padded to multiples of 8
+
+
+class ResUNet(nn.Module):
+    """x = P(v; beta): a U-shaped residual network on any picture or kernel, in the ``Prior`` socket ``(v, strength) -> v``.
+
+    Head, three times (residual blocks, 2 x 2 convolution of stride 2), residual blocks, three times (2 x 2 transposed convolution,
+    residual blocks), tail; what goes down is added to what comes up; a residual block is v + conv(relu(conv(v))), 3 x 3. Parameters are
+    in the order of USRNet's released ones. Zhang, Van Gool, Timofte 2020, section 4.2; IKR-Net, Fig. 4. Both released image priors have
+    no bias; IKR-Net's kernel prior is ``ResUNet(1, widths=(2, 4, 8, 16), bias=True)``.
+
+    Our choice, not the papers': an untrained net starts near the identity (see :meth:`reset`), so that an unrolled solver starts
+    from its own data steps instead of from noise.
+    """
+
+    def __init__(
+        self,
+        channels: int = 3,
+        *,
+        strength: bool = False,
+        widths: Sequence[int] = (64, 128, 256, 512),
+        blocks: int = 2,
+        bias: bool = False,
+    ) -> None:
+        """Build the net for (b ``channels`` h w); with ``strength`` it takes a noise or regularisation level as one more channel.
+
+        Raises:
+            TypeError: ``channels``, ``blocks`` or a width is no integer.
+            ValueError: one is below 1, or there are not four widths.
+        """
+        super().__init__()
+        if len(widths) != DEPTH:
+            raise ValueError(f"widths must be {DEPTH} positive integers, one per scale, got {tuple(widths)}")
+        widths = [checks.whole(width, "widths") for width in widths]
+        self.channels, self.strength = checks.whole(channels, "channels"), bool(strength)
+        blocks = checks.whole(blocks, "blocks")
+
+        def residuals(width: int) -> list[nn.Module]:
+            return [_Residual(width, bias) for _ in range(blocks)]
+
+        pairs = list(zip(widths, widths[1:], strict=False))
+        self.head = nn.Conv2d(self.channels + self.strength, widths[0], 3, padding=1, bias=bias)
+        self.down = nn.ModuleList(nn.Sequential(*residuals(a), nn.Conv2d(a, b, 2, 2, bias=bias)) for a, b in pairs)
+        self.body = nn.Sequential(*residuals(widths[-1]))
+        self.up = nn.ModuleList(nn.Sequential(nn.ConvTranspose2d(b, a, 2, 2, bias=bias), *residuals(a)) for a, b in reversed(pairs))
+        self.tail = nn.Conv2d(widths[0], self.channels, 3, padding=1, bias=bias)
+        self.reset()
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Start near the identity: head and tail copy the channels through the outermost skip, everything else is drawn ten times smaller.
+
+        With fewer features than channels (``widths[0] < channels``) only the first channels can be copied.
+        """
+        for layer in (self.head, self.tail, self.up[-1][0]):
+            layer.weight.mul_(0.1)
+        for layer in (self.head, self.tail):
+            layer.weight.add_(nn.init.dirac_(torch.empty_like(layer.weight)))
+
+    def forward(self, v: Tensor, strength: Tensor | float | None = None) -> Tensor:
+        """The likely picture (b c h w) near ``v`` (b c h w), any h and w; ``strength`` is a number, (b,) or (b 1 1 1), zero or positive.
+
+        Raises:
+            TypeError: ``v`` holds no floats, or is in another dtype than the net.
+            ValueError: wrong number of channels; ``strength`` missing, or given to a net that has none; one of another batch size.
+        """
+        v = checks.feed(v, "v", self.channels, self.head.weight)
+        (rows, columns), features = v.shape[-2:], self._with_strength(v, strength)
+        unit = 2 ** (DEPTH - 1)
+        skips = [self.head(F.pad(features, (0, -columns % unit, 0, -rows % unit), mode="replicate"))]
+        for down in self.down:
+            skips.append(down(skips[-1]))
+        deep = self.body(skips[-1])
+        for up in self.up:
+            deep = up(deep + skips.pop())
+        return self.tail(deep + skips.pop())[..., :rows, :columns]
+
+    def _with_strength(self, v: Tensor, strength: Tensor | float | None) -> Tensor:
+        if not self.strength:
+            if strength is not None:
+                raise ValueError("this net has no strength channel; call it without a strength, or build it with strength=True")
+            return v
+        if strength is None:
+            raise ValueError("this net has a strength channel; call it with a number, a (b,) or a (b 1 1 1) tensor")
+        level = checks.per_sample(strength, v, "strength")
+        if level.shape[0] > v.shape[0]:
+            raise ValueError(f"strength has {level.shape[0]} values for a batch of {v.shape[0]}")
+        return torch.cat((v, level.expand(v.shape[0], 1, *v.shape[-2:])), dim=1)
+
+    def extra_repr(self) -> str:
+        """What it reads."""
+        return f"channels={self.channels}, strength={self.strength}"
+
+
+class _Residual(nn.Module):
+    """v + conv(relu(conv(v)))."""
+
+    def __init__(self, width: int, bias: bool) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=bias),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, padding=1, bias=bias),
+        )
+
+    def forward(self, v: Tensor) -> Tensor:
+        return v + self.body(v)

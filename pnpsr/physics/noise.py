@@ -1,0 +1,34 @@
+"""n ~ N(0, sigma²): the noise of Eq. 1 of both papers."""
+
+import torch
+from torch import Tensor
+
+from pnpsr import checks
+
+
+def gaussian_noise(x: Tensor, sigma: float | Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    """x + sigma n, n ~ N(0, 1), not clipped.
+
+    Args:
+        x: images (b c h w) in [0, 1].
+        sigma: standard deviation in the same units (2 % noise is 0.02): a number, (b,) or (b 1 1 1), always per sample.
+        generator: source of randomness, on the device of x.
+
+    Raises:
+        ValueError: negative or non-finite sigma, or a number of values that is not the batch.
+    """
+    x = checks.image(x, "x")
+    sigma = checks.per_sample(sigma, x, "sigma")
+    return x + sigma * torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+
+
+def quantise(x: Tensor, bits: int = 8) -> Tensor:
+    """x in [0, 1] rounded to the nearest of 2^bits levels and clipped, as a stored picture is (rounded, never truncated).
+
+    Raises:
+        ValueError: fewer than 1 or more than 16 bits.
+    """
+    if not (isinstance(bits, int) and 1 <= bits <= 16):
+        raise ValueError(f"bits must be an integer in 1 .. 16, got {bits!r}")
+    levels = 2**bits - 1
+    return (checks.image(x, "x").clamp(0, 1) * levels).round() / levels

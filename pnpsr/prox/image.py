@@ -1,0 +1,53 @@
+"""The image data step in closed form."""
+
+import torch
+from torch import Tensor
+
+from pnpsr import checks, precision
+from pnpsr.checks import Scale
+from pnpsr.physics import polyphase
+
+
+def prox_image(y: Tensor, k: Tensor, x0: Tensor, alpha: float | Tensor, scale: Scale, *, offset: Scale = 0) -> Tensor:
+    """argmin_x |y - (x ⊗ k)↓s|² + alpha |x - x0|², exactly (IKR-Net Eq. 8-9; USRNet Eq. 7), circular boundary.
+
+    Computed as x0 + A*(A A* + alpha)⁻¹ (y - A x0), one scalar division per low-resolution frequency; nothing is divided by alpha, so
+    small alpha is safe. Differentiable in y, k, x0 and alpha; float64 inside where float32 would not do (alpha below 1e-4).
+
+    Args:
+        y: observed image (b c h w).
+        k: kernels (b 1 p q), or one for all (1 1 p q); centre at p // 2.
+        x0: the point to stay near, (b c sh sw).
+        alpha: weight of the proximity term, positive; a number, (b,) or (b 1 1 1), always per sample.
+        scale: integer factor, or one per axis.
+        offset: which pixel of every s x s patch ↓s keeps.
+
+    Returns:
+        x (b c sh sw), in the dtype of y.
+
+    Raises:
+        TypeError: integer or half-precision tensors, different dtypes, a scale that is no integer.
+        ValueError: sizes that do not fit, kernel larger than the image, NaN, alpha not positive, different devices or batches.
+    """
+    y, x0, k = checks.image(y, "y"), checks.image(x0, "x0"), checks.kernel(k, "k", within=(x0.shape[-2], x0.shape[-1]))
+    for other, names in ((x0, "x0 and y"), (k, "k and y")):
+        checks.matching(other, y, names)
+    factors, shift = checks.factors(scale), checks.offsets(offset, scale)
+    low = checks.divisible(x0, scale, "x0")
+    if (*x0.shape[:2], *low) != tuple(y.shape):
+        raise ValueError(f"x0 of {tuple(x0.shape)} does not fit y of {tuple(y.shape)} at scale {scale}")
+    alpha = checks.per_sample(alpha, y, "alpha", positive=True)
+    with precision.exact(y):
+        return _solve(y, k, x0, alpha, factors, shift, precision.dtype_for(alpha, y))
+
+
+def _solve(
+    y: Tensor, k: Tensor, x0: Tensor, alpha: Tensor, scale: polyphase.Pair, offset: polyphase.Pair, dtype: torch.dtype
+) -> Tensor:
+    grid, low = (x0.shape[-2], x0.shape[-1]), (y.shape[-2], y.shape[-1])
+    row = polyphase.kernel_row(k.to(dtype), grid, scale, offset)
+    residual = torch.fft.rfft2(y.to(dtype)) - polyphase.apply_row(row, torch.fft.rfft2(polyphase.split(x0.to(dtype), scale)))
+    power = (row.real.square() + row.imag.square()).sum(2)
+    weighted = residual / (power + alpha.to(dtype))
+    step = torch.fft.irfft2(row.conj() * weighted.unsqueeze(2), s=low)
+    return x0 + polyphase.join(step, scale).to(x0.dtype)

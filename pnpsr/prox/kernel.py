@@ -1,0 +1,144 @@
+"""The kernel data step in closed form: on the image grid as in the paper, or exactly on the kernel's support."""
+
+import torch
+from torch import Tensor
+
+from pnpsr import checks, precision
+from pnpsr.checks import Scale
+from pnpsr.physics import polyphase
+from pnpsr.physics.polyphase import Pair
+from pnpsr.prox.gram import circular_gram, valid_gram
+from pnpsr.prox.simplex_qp import project_simplex, simplex_minimiser, sum_constrained
+
+DOMAINS = ("grid", "support")
+CONSTRAINTS = (None, "sum", "simplex")
+
+
+def prox_kernel(
+    y: Tensor,
+    x: Tensor,
+    k0: Tensor,
+    gamma: float | Tensor,
+    scale: Scale,
+    *,
+    domain: str = "grid",
+    boundary: str = "circular",
+    constraint: str | None = None,
+    offset: Scale = 0,
+) -> Tensor:
+    """argmin_k Σ_c |y_c - (x_c ⊗ k)↓s|² + gamma |k - k0|² (IKR-Net Eq. 10-11), one kernel for all channels.
+
+    ``domain="grid"`` solves for a kernel as large as the image and crops it to the size of k0, as the paper does: fast, but the crop
+    is a projection, not the minimiser. ``domain="support"`` solves for the p x q coefficients themselves (normal equations, Cholesky).
+    gamma has the units of Σ|x|² / s², orders of magnitude above those of alpha: see :func:`gram_scale`.
+    Differentiable in y, x, k0 and gamma; always float64 inside, because normal matrices of images lose half the digits.
+
+    Args:
+        y: observed image (b c h w).
+        x: current image (b c sh sw).
+        k0: the kernel to stay near (b 1 p q); its size is that of the result.
+        gamma: weight of the proximity term, positive; a number, (b,) or (b 1 1 1), always per sample.
+        scale: integer factor, or one per axis.
+        domain: ``grid`` or ``support``.
+        boundary: ``circular``; or ``valid`` (on the support only): use the pixels of y whose kernel window lies inside x, assume nothing.
+        constraint: ``sum`` for Σk = 1, ``simplex`` for also k >= 0. On the support these are the constrained minimisers; on the grid,
+            where the crop forbids that, the nearest such kernel to the cropped one (``sum`` then adds a constant, IKR-Net's released rule).
+        offset: which pixel of every s x s patch ↓s keeps.
+
+    Returns:
+        k (b 1 p q), in the dtype of y.
+
+    Raises:
+        TypeError: integer or half-precision tensors, different dtypes, a scale that is no integer.
+        ValueError: unknown options, sizes that do not fit, NaN, gamma not positive or too small for the normal matrix, or
+            ``boundary="valid"`` on the grid.
+    """
+    for value, options, name in ((domain, DOMAINS, "domain"), (boundary, ("circular", "valid"), "boundary"), (constraint, CONSTRAINTS, "constraint")):
+        checks.choice(value, options, name)
+    if domain == "grid" and boundary == "valid":
+        raise ValueError('boundary="valid" needs domain="support": the grid solve is periodic')
+    y, x, k0 = checks.image(y, "y"), checks.image(x, "x"), checks.kernel(k0, "k0", within=(x.shape[-2], x.shape[-1]))
+    for other, names in ((x, "x and y"), (k0, "k0 and y")):
+        checks.matching(other, y, names)
+    factors, shift = checks.factors(scale), checks.offsets(offset, scale)
+    if (*x.shape[:2], *checks.divisible(x, scale, "x")) != tuple(y.shape):
+        raise ValueError(f"x of {tuple(x.shape)} does not fit y of {tuple(y.shape)} at scale {scale}")
+    gamma = checks.per_sample(gamma, y, "gamma", positive=True)
+    with precision.exact(y):
+        wide = [t.to(precision.double(y)) for t in (y, x, k0.expand(y.shape[0], -1, -1, -1), gamma)]
+        if domain == "grid":
+            k = _constrain(_on_grid(*wide, factors, shift), constraint)
+        else:
+            k = _on_support(*wide, factors, shift, boundary, constraint)
+    return k.to(y.dtype)
+
+
+def gram_scale(x: Tensor, scale: Scale) -> Tensor:
+    """Σ_c |x_c|² / s², (b 1 1 1): the mean diagonal of the kernel step's normal matrix, the natural unit of gamma."""
+    s1, s2 = checks.factors(scale)
+    return checks.image(x, "x").square().sum((1, 2, 3), keepdim=True) / (s1 * s2)
+
+
+def differences(x: Tensor, stride: Scale) -> Tensor:
+    """Vertical and horizontal differences over ``stride`` pixels, (b c h w) -> (b 2c h w), on the circle.
+
+    If y = (x ⊗ k)↓s then differences(y, 1) = (differences(x, s) ⊗ k)↓s: a kernel step on edges sees no flat colour, which carries
+    no information on k but most of the energy of an image.
+    """
+    s1, s2 = checks.factors(stride, "stride")
+    x = checks.image(x, "x")
+    return torch.cat([x.roll(-s1, -2) - x, x.roll(-s2, -1) - x], 1)
+
+
+def _on_grid(y: Tensor, x: Tensor, k0: Tensor, gamma: Tensor, scale: Pair, offset: Pair) -> Tensor:
+    grid, low, size = (x.shape[-2], x.shape[-1]), (y.shape[-2], y.shape[-1]), (k0.shape[-2], k0.shape[-1])
+    row = polyphase.image_row(x, scale, offset)
+    start = polyphase.embed(k0, grid)
+    residual = torch.fft.rfft2(y) - polyphase.apply_row(row, torch.fft.rfft2(polyphase.split(start, scale)))
+    gram = torch.einsum("bcrhw,bdrhw->bcdhw", row, row.conj())
+    weights = _solve_channels(gram, residual, gamma)
+    step = torch.fft.irfft2((row.conj() * weights.unsqueeze(2)).sum(1, keepdim=True), s=low)
+    return polyphase.crop(start + polyphase.join(step, scale), size)
+
+
+def _solve_channels(gram: Tensor, residual: Tensor, gamma: Tensor) -> Tensor:
+    """(gram + gamma I)⁻¹ residual at every frequency: gram (b c c h w) Hermitian, residual (b c h w); elimination, no pivots needed."""
+    channels = residual.shape[1]
+    rows = [[gram[:, i, j] + (gamma[:, 0] if i == j else 0) for j in range(channels)] for i in range(channels)]
+    right = list(residual.unbind(1))
+    for i in range(channels):
+        for j in range(i + 1, channels):
+            ratio = rows[j][i] / rows[i][i]
+            rows[j] = [rows[j][n] - ratio * rows[i][n] for n in range(channels)]
+            right[j] = right[j] - ratio * right[i]
+    solved: dict[int, Tensor] = {}
+    for i in reversed(range(channels)):
+        known = [rows[i][j] * solved[j] for j in range(i + 1, channels)]
+        solved[i] = (right[i] - torch.stack(known).sum(0) if known else right[i]) / rows[i][i]
+    return torch.stack([solved[i] for i in range(channels)], 1)
+
+
+def _on_support(
+    y: Tensor, x: Tensor, k0: Tensor, gamma: Tensor, scale: Pair, offset: Pair, boundary: str, constraint: str | None
+) -> Tensor:
+    size = (k0.shape[-2], k0.shape[-1])
+    gram, target = (circular_gram if boundary == "circular" else valid_gram)(y, x, size, scale, offset)
+    H = gram + gamma[:, 0] * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    factor, failed = torch.linalg.cholesky_ex(H)
+    if not checks.tracing() and bool(failed.any()):
+        needed = 1e-14 * float(gram.detach().diagonal(dim1=1, dim2=2).sum(1).max())
+        raise ValueError(f"gamma is too small for this x: the normal matrix is singular in {gram.dtype}; use at least {needed:.1g}")
+    start = k0.reshape(*k0.shape[:1], -1, 1)
+    k = start + torch.cholesky_solve(target - gram @ start, factor)
+    if constraint is not None:
+        k = sum_constrained(factor, k, torch.ones_like(k))
+    if constraint == "simplex":
+        k = simplex_minimiser(H, target + gamma[:, 0] * start, k)
+    return k.reshape(k0.shape)
+
+
+def _constrain(k: Tensor, constraint: str | None) -> Tensor:
+    """The nearest kernel in the constraint set."""
+    if constraint == "sum":
+        return k + (1 - k.sum((-2, -1), keepdim=True)) / (k.shape[-2] * k.shape[-1])
+    return k if constraint is None else project_simplex(k.flatten(1)).reshape(k.shape)

@@ -1,0 +1,228 @@
+"""The loop: alternate whatever sits in three slots. Knows ``State`` and two untrained starts, nothing else of the library."""
+
+import copy
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from pnpsr import checks
+from pnpsr.checks import Scale
+from pnpsr.starts import Dirac, Upsample
+from pnpsr.state import Hyper, State, Step
+
+_READS = ("x", "k", "hyper")
+
+
+class UnrolledSolver(nn.Module):
+    """x, k = argmin |y - (x ⊗ k)↓s|² + priors, by T rounds of ``estimator`` (writes k), ``tuner`` (writes hyper), ``restorer`` (writes x).
+
+    A step is any callable that reads a :class:`State` and returns one value; an empty slot (None) is skipped. Every step reads
+    all and writes one, so the slots can be filled independently: networks, closed forms, or plain functions.
+
+    Args:
+        estimator: step that returns k (b 1 p p), or None for a known kernel.
+        restorer: step that returns x (b c sh sw).
+        T: number of iterations, unless a call says otherwise.
+        tuner: step that returns a :class:`Hyper`.
+        k0: step that returns the first kernel; None means the caller passes ``k=``.
+        x0: step that returns the first image; None means the caller passes ``x=``.
+        order: the slots in the order of their turns (DAN restores first, IKR-Net estimates first).
+        detach: fields that steps read without passing gradients back, among ``x``, ``k`` and ``hyper``. What a step writes keeps its
+            graph, so the last iterate always trains.
+        checkpoint: recompute each iteration in the backward pass instead of storing it: same gradients, memory of one iteration.
+        scale: the only scale the steps can do, if they can do only one; calls may then omit it.
+
+    Raises:
+        ValueError: unknown names in ``order`` or ``detach``, negative T.
+        TypeError: a slot that cannot be called.
+    """
+
+    WRITES: ClassVar = {"estimator": "k", "tuner": "hyper", "restorer": "x"}
+
+    def __init__(
+        self,
+        estimator: Step | None,
+        restorer: Step | None,
+        T: int = 4,
+        *,
+        tuner: Step | None = None,
+        k0: Step | None = Dirac(21),  # noqa: B008  frozen and free of parameters: sharing it is harmless
+        x0: Step | None = Upsample(),  # noqa: B008
+        order: Sequence[str] = ("estimator", "tuner", "restorer"),
+        detach: Collection[str] = (),
+        checkpoint: bool = False,
+        scale: Scale | None = None,
+    ) -> None:
+        super().__init__()
+        for name, slot in (("estimator", estimator), ("restorer", restorer), ("tuner", tuner), ("k0", k0), ("x0", x0)):
+            if slot is not None and not callable(slot):
+                raise TypeError(f"{name} must be callable, state -> value, or None; got {slot!r}")
+        for name in order:
+            checks.choice(name, tuple(self.WRITES), "order")
+        for name in detach:
+            checks.choice(name, _READS, "detach")
+        if isinstance(order, str) or len(set(order)) != len(order):
+            raise ValueError(f"order must name each slot at most once, got {order!r}")
+        if scale is not None:
+            checks.factors(scale)
+        self.estimator, self.tuner, self.restorer, self.k0, self.x0 = estimator, tuner, restorer, k0, x0
+        self.T, self.order, self.detached, self.checkpoint = _count(T), tuple(order), tuple(detach), checkpoint
+        self.scale = scale
+
+    def start(
+        self,
+        y: Tensor,
+        scale: Scale | None = None,
+        *,
+        sigma: float | Tensor | None = None,
+        x: Tensor | None = None,
+        k: Tensor | None = None,
+    ) -> State:
+        """The state before the first iteration: what the caller knows, completed by ``k0`` and ``x0``.
+
+        Args:
+            y: observed image (b c h w), floats in [0, 1].
+            scale: integer factor between x and y (or one per axis); may be omitted where the solver was built for one.
+            sigma: noise standard deviation in the units of y, a number or one per sample; None: unknown.
+            x: first image (b c sh sw), in place of ``x0``.
+            k: first kernel (b 1 p p) or (1 1 p p), in place of ``k0``; with no estimator it is the kernel.
+
+        Raises:
+            TypeError: integers where floats in [0, 1] are due, different dtypes.
+            ValueError: wrong shapes, NaN, values far outside [0, 1], no kernel or image to start from, a scale the solver was not built for.
+        """
+        y, scale = checks.image(y, "y"), self._scale(scale)
+        if not checks.tracing() and y.detach().abs().amax() > 16:
+            raise ValueError(f"y must hold floats in [0, 1], got values up to {y.detach().abs().amax():g}; divide 8-bit values by 255")
+        if sigma is not None:
+            sigma = checks.per_sample(sigma, y, "sigma").expand(y.shape[0], 1, 1, 1)
+        s = State(y, scale, sigma, x, k)
+        for name, init in (("k", self.k0), ("x", self.x0)):
+            if getattr(s, name) is None:
+                if init is None:
+                    raise ValueError(f"no {name} to start from: pass {name}=..., or build the solver with {name}0=...")
+                s = s.write(name, init(s))
+        return _checked(s)
+
+    def step(self, s: State) -> State:
+        """One iteration: each slot in its turn reads the state and writes its field."""
+        for slot in self.order:
+            if (write := getattr(self, slot)) is not None:
+                s = s.write(self.WRITES[slot], write(s.detach(self.detached)))
+        return replace(s, t=s.t + 1)
+
+    def iterate(self, s: State, T: int | None = None) -> Iterator[State]:
+        """Yield the state after each of T further iterations: history, early stop, animation and resuming are for loops over this."""
+        for _ in range(self.T if T is None else _count(T)):
+            s = checkpoint(self.step, s, use_reentrant=False) if self.checkpoint else self.step(s)
+            yield s
+
+    def forward(
+        self,
+        y: Tensor,
+        scale: Scale | None = None,
+        *,
+        T: int | None = None,
+        sigma: float | Tensor | None = None,
+        x: Tensor | None = None,
+        k: Tensor | None = None,
+    ) -> State:
+        """The last state after T iterations from ``start(y, scale, ...)``: ``out.x`` (b c sh sw), ``out.k`` (b 1 p p), ``out.hyper``."""
+        s = self.start(y, scale, sigma=sigma, x=x, k=k)
+        for s in self.iterate(s, T):  # noqa: B020  only the last state is wanted, and none before it is held
+            pass
+        return s
+
+    def only(self, *slots: str) -> "UnrolledSolver":
+        """A view that runs only these slots and shares every module: training stages are views."""
+        for name in slots:
+            checks.choice(name, tuple(self.WRITES), "slots")
+        view = copy.copy(self)
+        view.order = tuple(name for name in self.order if name in slots)
+        return view
+
+    def extra_repr(self) -> str:
+        """T and the data flow, for printing."""
+        filled = " → ".join(name for name in self.order if getattr(self, name) is not None)
+        built = f", scale={self.scale}" if self.scale is not None else ""
+        return f"T={self.T}, {filled}, detach=({', '.join(self.detached)}){built}"
+
+    def _scale(self, scale: Scale | None) -> Scale:
+        if scale is None and self.scale is None:
+            raise ValueError("scale is missing: call the solver as solver(y, scale)")
+        if scale is not None and self.scale is not None and checks.factors(scale) != checks.factors(self.scale):
+            raise ValueError(f"this solver was built for scale {self.scale}, got {scale!r}; build one for that scale")
+        scale = self.scale if scale is None else scale
+        pair = checks.factors(scale)  # type: ignore[arg-type]
+        return pair[0] if pair[0] == pair[1] else pair
+
+
+class PerIteration(nn.Module):
+    """Step t of a list at iteration t: untied weights. Any slot of a solver may hold one.
+
+    Raises:
+        TypeError: an item that cannot be called.
+    """
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        super().__init__()
+        self.steps = tuple(steps)
+        for i, step in enumerate(self.steps):
+            if not callable(step):
+                raise TypeError(f"steps must be callable, state -> value; item {i} is {step!r}")
+            if isinstance(step, nn.Module):
+                self.add_module(str(i), step)
+
+    def forward(self, state: State) -> Tensor | Hyper:
+        """What the step of this iteration returns.
+
+        Raises:
+            ValueError: more iterations asked for than there are steps.
+        """
+        if state.t >= len(self.steps):
+            raise ValueError(f"has weights for {len(self.steps)} iterations; iteration {state.t + 1} asked for")
+        return self.steps[state.t](state)
+
+
+def train_only(solver: nn.Module, *names: str) -> list[nn.Parameter]:
+    """Let gradients reach only the named parts (``"restorer"``, ``"tuner.noise"``); freeze the rest; return what trains.
+
+    Raises:
+        ValueError: a name that is no part of the solver, or a part without parameters.
+    """
+    parts = dict(solver.named_modules())
+    for name in names:
+        if name not in parts or not any(True for _ in parts[name].parameters()):
+            slots = ", ".join(n for n, m in parts.items() if n and "." not in n and any(True for _ in m.parameters()))
+            raise ValueError(f"{name!r} is no part with parameters; the solver has {slots or 'none'}")
+    for parameter in solver.parameters():
+        parameter.requires_grad_(False)
+    chosen = [parameter for name in names for parameter in parts[name].parameters()]
+    for parameter in chosen:
+        parameter.requires_grad_(True)
+    return list(dict.fromkeys(chosen))
+
+
+def _count(T: int) -> int:
+    if isinstance(T, bool) or not isinstance(T, int):
+        raise TypeError(f"T must be an integer number of iterations, got {T!r}")
+    if T < 0:
+        raise ValueError(f"T must be zero or more, got {T}")
+    return T
+
+
+def _checked(s: State) -> State:
+    """The state, if its x and k fit its y; a kernel of batch 1 is shared by all samples."""
+    (s1, s2), (b, c, h, w) = checks.factors(s.scale), s.y.shape
+    x = checks.image(s.x, "x")
+    k = checks.kernel(s.k, "k", within=(s1 * h, s2 * w))
+    checks.matching(x, s.y, "x and y")
+    checks.matching(k, s.y, "k and y")
+    if x.shape != (b, c, s1 * h, s2 * w):
+        raise ValueError(f"x must have shape {(b, c, s1 * h, s2 * w)} for y of {tuple(s.y.shape)} at scale {s.scale}, got {tuple(x.shape)}")
+    if k.shape[0] not in (1, b):
+        raise ValueError(f"k has batch {k.shape[0]}, y has {b}: pass one kernel, or one per sample")
+    return replace(s, x=x, k=k.expand(b, -1, -1, -1))

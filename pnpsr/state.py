@@ -1,0 +1,67 @@
+"""The vocabulary: what moves through a solver (``State``), and the two sockets that fill it (``Step``, ``Prior``)."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """What a tuner believes and decides: noise level and the two strengths of half-quadratic splitting, each (b 1 1 1) or None."""
+
+    sigma: Tensor | None = None  # noise standard deviation, in the units of the image
+    alpha: Tensor | None = None  # weight of the proximity term of the image data step
+    beta: Tensor | None = None  # strength handed to the image prior
+
+    def detach(self) -> "Hyper":
+        """The same values, cut from the graph."""
+        return Hyper(*(None if v is None else v.detach() for v in (self.sigma, self.alpha, self.beta)))
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything a step may read; ``write`` returns a new one. y = (x ⊗ k)↓s + n, images in [0, 1]."""
+
+    y: Tensor  # given, (b c h w)
+    scale: int  # given
+    sigma: Tensor | None = None  # given, (b 1 1 1), or None: unknown
+    x: Tensor | None = None  # estimated by the restorer, (b c sh sw)
+    k: Tensor | None = None  # estimated by the estimator, (b 1 p p)
+    hyper: Hyper = field(default_factory=Hyper)  # estimated by the tuner
+    t: int = 0  # iterations completed
+
+    def detach(self, names: Collection[str]) -> "State":
+        """The same state with the named fields cut from the graph: what a step *reads* without passing gradients back."""
+        fields = {name: getattr(self, name) for name in names}
+        return replace(self, **{name: value.detach() for name, value in fields.items() if value is not None})
+
+    def write(self, name: str, value: "Tensor | Hyper") -> "State":
+        """The state after a step wrote field ``name``; shapes may not change over the iterations.
+
+        Raises:
+            TypeError: a tensor where ``hyper`` is due, or the other way round.
+            ValueError: the value has another shape than the one it replaces.
+        """
+        due = Hyper if name == "hyper" else Tensor
+        if not isinstance(value, due):
+            raise TypeError(f"a step that writes {name} must return a {due.__name__}, got {type(value).__name__}")
+        old = getattr(self, name)
+        if isinstance(value, Tensor) and isinstance(old, Tensor) and value.shape != old.shape:
+            raise ValueError(f"{name} was {tuple(old.shape)}, a step returned {tuple(value.shape)}")
+        return replace(self, **{name: value})
+
+
+class Step(Protocol):
+    """Reads a state, returns one value: any callable will do. The slot it sits in decides which field it writes."""
+
+    def __call__(self, state: State, /) -> "Tensor | Hyper":
+        """The new x, k or hyper."""
+
+
+class Prior(Protocol):
+    """Maps a noisy or rough v (b c h w) to a likely one; ``strength`` is (b 1 1 1), a number, or None where it has no meaning."""
+
+    def __call__(self, v: Tensor, strength: "Tensor | float | None" = None, /) -> Tensor:
+        """The regularised v, of the same shape."""
