@@ -1,6 +1,22 @@
-"""pnpsr: plug-and-play blind inverse problems in imaging."""
+"""pnpsr: plug-and-play blind inverse problems in imaging.
 
+Exact data steps, learned or hand-written priors and one unrolled solver, which compose::
+
+    solver = UnrolledSolver(estimator, restorer, T=4)
+    out = solver(y, scale=4)  # out.x, out.k
+"""
+
+from pnpsr.checkpoint import load as load
+from pnpsr.checkpoint import save as save
+from pnpsr.physics import Degradation as Degradation
+from pnpsr.recipes import blind_hqs as blind_hqs
+from pnpsr.recipes import dan as dan
+from pnpsr.recipes import ikrnet as ikrnet
+from pnpsr.recipes import two_step as two_step
+from pnpsr.recipes import usrnet as usrnet
 from pnpsr.solver import PerIteration as PerIteration
 from pnpsr.solver import UnrolledSolver as UnrolledSolver
 from pnpsr.state import Hyper as Hyper
 from pnpsr.state import State as State
+
+__version__ = "0.1.0"

@@ -220,20 +220,6 @@ def feed(t: object, name: str, channels: int, weight: Tensor, shape: str = "(b c
     return t
 
 
-def count(value: object, name: str) -> int:
-    """``value`` as a number of things: an integer of at least 1.
-
-    Raises:
-        TypeError: no integer.
-        ValueError: below 1.
-    """
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return int(value)
-
-
 def span(value: object, name: str) -> tuple[float, float]:
     """``value`` as a range (low, high) of finite numbers with 0 <= low <= high.
 
@@ -265,11 +251,12 @@ def writable(path: str | Path) -> Path:
     """``path``, if a file can be put there: its folder exists, and it is no folder itself.
 
     Raises:
-        ValueError: it cannot.
+        FileNotFoundError: no such folder.
+        ValueError: a folder.
     """
     path = Path(path)
     if not path.parent.is_dir():
-        raise ValueError(f"there is no folder {path.parent} to write {path.name} into; make it first")
+        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into; make it first")
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file in it")
     return path
@@ -282,10 +269,8 @@ def inside(t: Tensor, border: Scale, name: str) -> Tensor:
         TypeError: no integers.
         ValueError: negative, or nothing would be left.
     """
-    pair = tuple(border) if isinstance(border, tuple | list) else (border, border)
-    if len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, Integral) for n in pair):
-        raise TypeError(f"border must be a whole number of pixels (or one per axis), got {border!r}")
-    (rows, columns), (h, w) = pair, t.shape[-2:]
-    if min(pair) < 0 or h <= 2 * rows or w <= 2 * columns:
-        raise ValueError(f"border must be zero or more and leave something of {name} of {h} x {w}, got {border!r}")
+    rows, columns = (whole(n, "border", 0) for n in (border if isinstance(border, tuple) else (border, border)))
+    h, w = t.shape[-2:]
+    if h <= 2 * rows or w <= 2 * columns:
+        raise ValueError(f"border {border!r} leaves nothing of {name} of {h} x {w}")
     return t[..., rows : h - rows, columns : w - columns]

@@ -1,9 +1,7 @@
 """Pictures in and out of files, at their own bit depth; sample pictures; crops. OpenCV decodes: it keeps 16 bits."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import torch
@@ -12,9 +10,10 @@ from torch import Tensor
 
 from pnpsr import checks
 from pnpsr.checks import Scale
+from pnpsr.files import replace_file
 
 PEAK = {8: 255.0, 16: 65535.0, 32: 1.0}  # largest value of a file with so many bits per sample; 32 are floats
-# suffix: (bits without alpha, bits with alpha). 8-bit TIFF has no alpha here: decoders disagree on whether it multiplies the colours
+# suffix: (bits without alpha, bits with alpha). No alpha in 8-bit TIFF: decoders disagree on whether it multiplies the colours
 FORMATS = {
     ".png": ((8, 16), (8, 16)),
     ".tif": ((8, 16, 32), (16,)),
@@ -86,8 +85,8 @@ def write_image(path: str | Path, image: Tensor, *, alpha: Tensor | None = None,
         bits: 8, 16, or 32 for floats.
 
     Raises:
-        ValueError: a batch, another number of channels, NaN, a path or a combination that :func:`check_destination` refuses.
-        OSError: the disk said no.
+        ValueError: a batch, another number of channels, NaN, a combination that :func:`check_destination` refuses.
+        OSError: no such folder, or the disk said no.
     """
     import cv2
 
@@ -98,10 +97,11 @@ def write_image(path: str | Path, image: Tensor, *, alpha: Tensor | None = None,
     planes = planes.flip(1)  # OpenCV stores blue first
     if alpha is not None:
         if checks.image(alpha, "alpha", 1).shape != (1, 1, *planes.shape[-2:]):
-            raise ValueError(f"alpha must have shape {(1, 1, *planes.shape[-2:])} as the image, got {tuple(alpha.shape)}; enlarge it too")
+            raise ValueError(f"alpha of shape {tuple(alpha.shape)} does not fit an image of {tuple(image.shape)}; enlarge it too")
         planes = torch.cat([planes.expand(-1, 3, -1, -1), alpha.detach().to(planes)], 1)
     levels = planes[0].permute(1, 2, 0).cpu().double().numpy().clip(0, 1) * PEAK[bits]
-    whole, data = cv2.imencode(path.suffix.lower(), levels.astype(np.float32) if bits == 32 else levels.round().astype(f"uint{bits}"))
+    levels = levels.astype(np.float32) if bits == 32 else levels.round().astype(f"uint{bits}")
+    whole, data = cv2.imencode(path.suffix.lower(), levels)
     if not whole:
         raise ValueError(f"an image of shape {tuple(image.shape)} cannot be encoded as {path.suffix}")
     replace_file(path, data.tobytes())
@@ -111,7 +111,8 @@ def check_destination(path: str | Path, *, bits: int = 8, alpha: bool = False) -
     """The path, if :func:`write_image` can write there: ask before minutes of computing.
 
     Raises:
-        ValueError: unknown suffix, a format without such bits or without alpha, a missing folder, a folder in place of the file.
+        ValueError: unknown suffix, a format without such bits or without alpha, a folder in place of the file.
+        FileNotFoundError: no such folder.
     """
     path = Path(path)
     checks.choice(bits, tuple(PEAK), "bits")
@@ -123,21 +124,6 @@ def check_destination(path: str | Path, *, bits: int = 8, alpha: bool = False) -
             f"use {' or '.join(fit) if fit else 'other bits or no alpha'}"
         )
     return checks.writable(path)
-
-
-def replace_file(path: str | Path, data: bytes) -> None:
-    """Put ``data`` at ``path``, all or nothing: a reader, or a crash, never meets half a file.
-
-    Raises:
-        OSError: the disk said no; what was there before is still there.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{uuid4().hex}.tmp")  # same folder: only within one file system is the replacement atomic
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def sample_picture(name: str = "astronaut") -> Tensor:
@@ -180,8 +166,7 @@ def _decode(data: bytes, path: Path) -> NDArray[np.generic]:
     if flat is None or raw is None:
         raise ValueError(f"{path} is not a whole picture of a known format; PNG, TIFF and JPEG are")
     if raw.ndim == 3 and raw.shape[2] == 4:
-        opaque = raw[..., 3].min() == np.iinfo(raw.dtype).max if raw.dtype.kind == "u" else True
-        if data[:4] in (b"II*\0", b"MM\0*") and raw.dtype == np.uint8 and not opaque:
+        if data[:4] in (b"II*\0", b"MM\0*") and raw.dtype == np.uint8 and raw[..., 3].min() < 255:
             raise ValueError(f"{path} is an 8-bit TIFF with transparency, whose colours the decoder may alter; save it as PNG")
         return _upright(raw, flat)[..., [2, 1, 0, 3]]
     return flat[..., ::-1] if flat.ndim == 3 else flat[..., None]

@@ -69,7 +69,7 @@ class UnrolledSolver(nn.Module):
         if scale is not None:
             checks.factors(scale)
         self.estimator, self.tuner, self.restorer, self.k0, self.x0 = estimator, tuner, restorer, k0, x0
-        self.T, self.order, self.detached, self.checkpoint = _count(T), tuple(order), tuple(detach), checkpoint
+        self.T, self.order, self.detached, self.checkpoint = checks.whole(T, "T", 0), tuple(order), tuple(detach), checkpoint
         self.scale = scale
 
     def start(
@@ -98,7 +98,10 @@ class UnrolledSolver(nn.Module):
         if not checks.tracing() and y.detach().abs().amax() > 16:
             raise ValueError(f"y must hold floats in [0, 1], got values up to {y.detach().abs().amax():g}; divide 8-bit values by 255")
         if sigma is not None:
-            sigma = checks.per_sample(sigma, y, "sigma").expand(y.shape[0], 1, 1, 1)
+            sigma = checks.per_sample(sigma, y, "sigma")
+            if len(sigma) not in (1, len(y)):
+                raise ValueError(f"sigma has {len(sigma)} values for a batch of {len(y)}")
+            sigma = sigma.expand(len(y), 1, 1, 1)
         s = State(y, scale, sigma, x, k)
         for name, init in (("k", self.k0), ("x", self.x0)):
             if getattr(s, name) is None:
@@ -116,7 +119,7 @@ class UnrolledSolver(nn.Module):
 
     def iterate(self, s: State, T: int | None = None) -> Iterator[State]:
         """Yield the state after each of T further iterations: history, early stop, animation and resuming are for loops over this."""
-        for _ in range(self.T if T is None else _count(T)):
+        for _ in range(self.T if T is None else checks.whole(T, "T", 0)):
             s = checkpoint(self.step, s, use_reentrant=False) if self.checkpoint else self.step(s)
             yield s
 
@@ -193,7 +196,7 @@ def train_only(solver: nn.Module, *names: str) -> list[nn.Parameter]:
     Raises:
         ValueError: a name that is no part of the solver, or a part without parameters.
     """
-    parts = dict(solver.named_modules())
+    parts = dict(solver.named_modules(remove_duplicate=False))  # a net in two slots answers to both names
     for name in names:
         if name not in parts or not any(True for _ in parts[name].parameters()):
             slots = ", ".join(n for n, m in parts.items() if n and "." not in n and any(True for _ in m.parameters()))
@@ -204,14 +207,6 @@ def train_only(solver: nn.Module, *names: str) -> list[nn.Parameter]:
     for parameter in chosen:
         parameter.requires_grad_(True)
     return list(dict.fromkeys(chosen))
-
-
-def _count(T: int) -> int:
-    if isinstance(T, bool) or not isinstance(T, int):
-        raise TypeError(f"T must be an integer number of iterations, got {T!r}")
-    if T < 0:
-        raise ValueError(f"T must be zero or more, got {T}")
-    return T
 
 
 def _checked(s: State) -> State:

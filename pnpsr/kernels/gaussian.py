@@ -64,18 +64,20 @@ def random_gaussian(
 
     ``anisotropic`` draws a second width from the same range and an angle from [-π, π]. ``multiplicative`` = m multiplies
     every pixel by its own 1 + u, u uniform in [0, m], before the kernel is normalised: one-sided, as DAN's released
-    generator does it (the generator of the DIV2KRK test kernels draws u from [-m, m] instead). The noise moves the centroid a little.
+    generator does it (the generator of the DIV2KRK test kernels draws u from [-m, m] instead). It moves the centroid a little.
 
     Raises:
         TypeError: count, size, widths or dtype of another kind.
         ValueError: widths not positive or in the wrong order, negative noise.
     """
-    shape, b = checks.size(size, "size"), checks.count(count, "count")
+    shape, b = checks.size(size, "size"), checks.whole(count, "count")
     low, high = checks.span(widths, "widths")
+    if low == 0:
+        raise ValueError(f"widths must be positive, got {widths!r}; for no blur use dirac")
     like = torch.empty(b, 0, dtype=checks.precision(dtype), device=device)
     noise = checks.per_sample(multiplicative, like, "multiplicative")
     width, width2, turn = draw(torch.rand, (3, b), like, generator)
-    width, width2 = (torch.lerp(like.new_tensor(low), like.new_tensor(high), u) for u in (width, width2))
+    width, width2 = (low + (high - low) * u for u in (width, width2))
     angle = math.pi * (2 * turn - 1)
     if not anisotropic:
         width2, angle = width, torch.zeros_like(angle)
@@ -113,8 +115,9 @@ def dan_setting2(
 
     The paper takes size 11 at scale 2 and 31 at scale 4.
     """
-    kind = {"widths": SETTING2_WIDTHS, "anisotropic": True, "multiplicative": 0.25}
-    return random_gaussian(count, size, **kind, generator=generator, dtype=dtype, device=device)
+    return random_gaussian(
+        count, size, widths=SETTING2_WIDTHS, anisotropic=True, multiplicative=0.25, generator=generator, dtype=dtype, device=device
+    )
 
 
 def gaussian8(
@@ -129,4 +132,4 @@ def gaussian8(
     """
     checks.choice(scale, GAUSSIAN8_WIDTHS, "scale")
     low, high = GAUSSIAN8_WIDTHS[scale]
-    return gaussian(size, torch.linspace(low, high, 8, dtype=torch.float64, device=device), dtype=dtype)
+    return gaussian(size, torch.linspace(low, high, 8, dtype=checks.precision(dtype), device=device), dtype=dtype)

@@ -39,9 +39,11 @@ def unit(k: Tensor) -> Tensor:
 def hat(positions: Tensor, cells: Tensor) -> Tensor:
     """Linear weights max(0, 1 - |cell - position|): positions (b n), cells (p) -> (b n p), in pixels.
 
-    They add up to 1 and have their mean at the position wherever it lies between two cells.
+    They add up to 1 and have their mean at the position wherever it lies between two cells. At the kinks, on whole pixels, the
+    gradient is that towards larger positions for all weights at once, so that it still moves the mean at unit rate.
     """
-    return (1 - (positions[..., None] - cells).abs()).clamp(min=0)
+    d = cells - positions[..., None]
+    return torch.where(d > 0, 1 - d, 1 + d) * ((d > -1) & (d <= 1))
 
 
 def splat(path: Tensor, size: tuple[int, int]) -> Tensor:

@@ -59,7 +59,7 @@ def random_motion(
         TypeError: count, size, length or dtype of another kind.
         ValueError: nonlinearity outside [0, 1], length negative or in the wrong order.
     """
-    shape, b = checks.size(size, "size"), checks.count(count, "count")
+    shape, b = checks.size(size, "size"), checks.whole(count, "count")
     room = reach(shape)
     low, high = checks.span((min(room), 2 * min(room)) if length is None else length, "length")
     like = torch.empty(b, 0, dtype=checks.precision(dtype), device=device)

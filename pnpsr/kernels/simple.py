@@ -8,12 +8,10 @@ from pnpsr.checks import Scale
 from pnpsr.kernels.grid import blank, offsets, reach, splat, unit
 
 
-def dirac(
-    size: Scale, count: int = 1, *, dtype: torch.dtype = torch.float32, device: torch.device | str | None = None
-) -> Tensor:
+def dirac(size: Scale, count: int = 1, *, dtype: torch.dtype = torch.float32, device: torch.device | str | None = None) -> Tensor:
     """K = δ: one at the centre p // 2, zero elsewhere, (count 1 p q)."""
     p, q = checks.size(size, "size")
-    k = torch.zeros(checks.count(count, "count"), 1, p, q, dtype=checks.precision(dtype), device=device)
+    k = torch.zeros(checks.whole(count, "count"), 1, p, q, dtype=checks.precision(dtype), device=device)
     k[..., p // 2, q // 2] = 1
     return k
 
@@ -66,9 +64,9 @@ def line(
     like = blank((length, angle), dtype, device)
     travelled = checks.per_sample(length, like, "length")[:, 0, 0]
     turn = checks.per_sample(angle, like, "angle", signed=True)[:, 0, 0]
-    ends = torch.stack(torch.broadcast_tensors(travelled * turn.cos(), travelled * turn.sin()), 1) / 2
-    room = like.new_tensor(reach(shape))[:, None]
+    ends = travelled * torch.cat((turn.cos(), turn.sin()), 1) / 2  # (b 2)
+    room = like.new_tensor(reach(shape))
     if not checks.tracing() and (ends.abs() > room + 1e-4).any():
         raise ValueError(f"length {travelled.max():g} does not fit a kernel of {shape[0]} x {shape[1]}; enlarge the size")
     n = 16 * max(shape)
-    return splat(ends * ((2 * torch.arange(n, dtype=like.dtype, device=like.device) + 1) / n - 1), shape)
+    return splat(ends[..., None] * ((2 * torch.arange(n, dtype=like.dtype, device=like.device) + 1) / n - 1), shape)

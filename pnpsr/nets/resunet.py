@@ -1,6 +1,7 @@
 """ResUNet: the image prior of USRNet and IKR-Net, and IKR-Net's kernel prior."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +16,12 @@ class ResUNet(nn.Module):
     """x = P(v; beta): a U-shaped residual network on any picture or kernel, in the ``Prior`` socket ``(v, strength) -> v``.
 
     Head, three times (residual blocks, 2 x 2 convolution of stride 2), residual blocks, three times (2 x 2 transposed convolution,
-    residual blocks), tail; what goes down is added to what comes up; a residual block is v + conv(relu(conv(v))), 3 x 3. Parameters are
-    in the order of USRNet's released ones. Zhang, Van Gool, Timofte 2020, section 4.2; IKR-Net, Fig. 4. Both released image priors have
-    no bias; IKR-Net's kernel prior is ``ResUNet(1, widths=(2, 4, 8, 16), bias=True)``.
+    residual blocks), tail; what went down is added to what comes up; a residual block is v + conv(relu(conv(v))), 3 x 3.
+    Parameters are in the order of USRNet's released ones. Zhang, Van Gool, Timofte 2020, section 4.2; IKR-Net, Fig. 4. Both
+    image priors have no bias; the kernel prior released with IKR-Net is ``ResUNet(1, widths=(2, 4, 8, 16), bias=True)``.
 
     Our choice, not the papers': an untrained net starts near the identity (see :meth:`reset`), so that an unrolled solver starts
-    from its own data steps instead of from noise.
+    from its own data steps instead of from random pictures.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class ResUNet(nn.Module):
         def residuals(width: int) -> list[nn.Module]:
             return [_Residual(width, bias) for _ in range(blocks)]
 
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.head = nn.Conv2d(self.channels + self.strength, widths[0], 3, padding=1, bias=bias)
         self.down = nn.ModuleList(nn.Sequential(*residuals(a), nn.Conv2d(a, b, 2, 2, bias=bias)) for a, b in pairs)
         self.body = nn.Sequential(*residuals(widths[-1]))
@@ -58,17 +59,17 @@ class ResUNet(nn.Module):
 
     @torch.no_grad()
     def reset(self) -> None:
-        """Start near the identity: head and tail copy the channels through the outermost skip, everything else is drawn ten times smaller.
+        """Start near the identity: head and tail copy the channels through the outermost skip, and what is added to them is small.
 
         With fewer features than channels (``widths[0] < channels``) only the first channels can be copied.
         """
-        for layer in (self.head, self.tail, self.up[-1][0]):
+        for layer in (self.head, self.tail, *(m for m in self.up[-1].modules() if isinstance(m, nn.ConvTranspose2d))):
             layer.weight.mul_(0.1)
         for layer in (self.head, self.tail):
             layer.weight.add_(nn.init.dirac_(torch.empty_like(layer.weight)))
 
     def forward(self, v: Tensor, strength: Tensor | float | None = None) -> Tensor:
-        """The likely picture (b c h w) near ``v`` (b c h w), any h and w; ``strength`` is a number, (b,) or (b 1 1 1), zero or positive.
+        """The likely picture (b c h w) near ``v`` (b c h w) of any size; ``strength`` is a number, (b,) or (b 1 1 1), not negative.
 
         Raises:
             TypeError: ``v`` holds no floats, or is in another dtype than the net.

@@ -26,7 +26,7 @@ class Downsample(LinearOperator):
         """v↓s: (b c sh sw) -> (b c h w)."""
         v = checks.image(v, "v")
         checks.divisible(v, self.scale, "v")
-        return v[..., self.offset[0] :: self.scale[0], self.offset[1] :: self.scale[1]]
+        return v[..., self.offset[0] :: self.scale[0], self.offset[1] :: self.scale[1]].clone()  # a view would keep all of v alive
 
     def adjoint(self, u: Tensor) -> Tensor:
         """u↑s: (b c h w) -> (b c sh sw), zeros between the samples."""

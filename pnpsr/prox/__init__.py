@@ -1,3 +1,12 @@
 """Closed-form data steps and hand-written priors."""
 
 from pnpsr.prox.image import prox_image as prox_image
+from pnpsr.prox.kernel import differences as differences
+from pnpsr.prox.kernel import gram_scale as gram_scale
+from pnpsr.prox.kernel import prox_kernel as prox_kernel
+from pnpsr.prox.priors import box as box
+from pnpsr.prox.priors import identity as identity
+from pnpsr.prox.priors import l0_gradient as l0_gradient
+from pnpsr.prox.priors import simplex as simplex
+from pnpsr.prox.priors import sparse_simplex as sparse_simplex
+from pnpsr.prox.priors import tv as tv

@@ -36,7 +36,7 @@ def prox_image(y: Tensor, k: Tensor, x0: Tensor, alpha: float | Tensor, scale: S
     low = checks.divisible(x0, scale, "x0")
     if (*x0.shape[:2], *low) != tuple(y.shape):
         raise ValueError(f"x0 of {tuple(x0.shape)} does not fit y of {tuple(y.shape)} at scale {scale}")
-    alpha = checks.per_sample(alpha, y, "alpha", positive=True)
+    alpha = checks.per_sample(alpha, max(y, k, key=len), "alpha", positive=True)
     with precision.exact(y):
         return _solve(y, k, x0, alpha, factors, shift, precision.dtype_for(alpha, y))
 

@@ -63,9 +63,10 @@ def prox_kernel(
     factors, shift = checks.factors(scale), checks.offsets(offset, scale)
     if (*x.shape[:2], *checks.divisible(x, scale, "x")) != tuple(y.shape):
         raise ValueError(f"x of {tuple(x.shape)} does not fit y of {tuple(y.shape)} at scale {scale}")
-    gamma = checks.per_sample(gamma, y, "gamma", positive=True)
+    gamma = checks.per_sample(gamma, max(y, k0, key=len), "gamma", positive=True)
+    batch = max(len(y), len(k0), len(gamma))
     with precision.exact(y):
-        wide = [t.to(precision.double(y)) for t in (y, x, k0.expand(y.shape[0], -1, -1, -1), gamma)]
+        wide = [t.to(precision.double(y)).expand(batch, -1, -1, -1) for t in (y, x, k0, gamma)]
         if domain == "grid":
             k = _constrain(_on_grid(*wide, factors, shift), constraint)
         else:

@@ -1,0 +1,100 @@
+"""Weights on disk with the expression that rebuilds their solver: ``save(solver, path)``, ``load(path)``."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from pnpsr.files import replace_file
+from pnpsr.recipes import RECIPES, Record
+
+_KEY = "pnpsr"
+UNTRAINED = ("blind_hqs",)  # recipes that work without weights, and so are presets by their name alone
+
+
+def save(solver: nn.Module, path: str | Path) -> None:
+    """Write weights, recipe name and arguments of ``solver`` to one safetensors file; all or nothing is left on disk.
+
+    Raises:
+        ValueError: the solver was not built by a recipe in ``RECIPES``, or an argument of it cannot be written as JSON.
+        FileNotFoundError: the folder does not exist.
+    """
+    record = getattr(solver, "record", None)
+    if not isinstance(record, Record):
+        raise ValueError("solver was not built by a recipe: decorate its function with pnpsr.recipes.recipe, or save its state_dict yourself")
+    if record.recipe not in RECIPES:
+        raise ValueError(f"recipe {record.recipe!r} is not in RECIPES and could not be loaded again; add it: RECIPES[{record.recipe!r}] = ...")
+    note = json.dumps(_plain(record, record.recipe))
+    tensors = {name: value.detach().contiguous().cpu().clone() for name, value in solver.state_dict().items()}
+    replace_file(path, to_bytes(tensors, metadata={_KEY: note}))
+
+
+def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
+    """The solver in a file written by :func:`save`, or a preset by name; in evaluation mode.
+
+    Args:
+        name: a path, or the name of a recipe that needs no weights (``blind_hqs``).
+        device: where the weights go.
+
+    Raises:
+        FileNotFoundError: no such file or preset; the message lists the presets.
+        ValueError: a truncated or foreign file, an unknown recipe, or weights that do not fit the recipe.
+    """
+    path = Path(name)
+    if not path.is_file():
+        if str(name) in UNTRAINED:
+            return RECIPES[str(name)]().to(device).eval()
+        raise FileNotFoundError(f"no checkpoint at {path}, and no preset of that name; presets: {', '.join(UNTRAINED)}")
+    note, tensors = _read(path)
+    solver = _build(note, path)
+    try:
+        solver.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit recipe {note.get('recipe')!r} with arguments {note.get('arguments')}: {error}") from error
+    return solver.to(device).eval()
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            note = (file.metadata() or {}).get(_KEY)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is truncated or no safetensors file: {error}; pnpsr.save writes them") from error
+    if note is None:
+        found = ", ".join(list(tensors)[:4])
+        raise ValueError(f"{path} was not written by pnpsr.save: it holds {len(tensors)} tensors ({found}, ...) and names no recipe")
+    try:
+        return dict(json.loads(note)), tensors
+    except (json.JSONDecodeError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} names its recipe in a form this version cannot read: {note[:80]!r}") from error
+
+
+def _build(note: Mapping[str, Any], path: Path) -> nn.Module:
+    name, arguments = note.get("recipe"), note.get("arguments")
+    if name not in RECIPES or not isinstance(arguments, dict):
+        raise ValueError(f"{path} asks for recipe {name!r}; known are {', '.join(sorted(RECIPES))}")
+    nested = {n: _build(v, path) if isinstance(v, dict) and "recipe" in v else v for n, v in arguments.items()}
+    try:
+        return RECIPES[name](**nested)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: recipe {name!r} refuses the arguments it was saved with, {arguments}: {error}") from error
+
+
+def _plain(value: Any, name: str) -> Any:
+    if isinstance(value, Record):
+        return {"recipe": value.recipe, "arguments": {n: _plain(v, n) for n, v in value.arguments.items()}}
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    try:
+        return json.loads(json.dumps(value))
+    except TypeError as error:
+        raise ValueError(
+            f"argument {name} is a {type(value).__name__} and cannot be written beside the weights; build it inside a recipe of your own"
+        ) from error

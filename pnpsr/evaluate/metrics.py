@@ -1,0 +1,81 @@
+"""How close a restored image is to the truth: PSNR and SSIM as the super-resolution papers report them, one value per sample."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pnpsr import checks
+from pnpsr.checks import Scale
+
+COLOURS = ("rgb", "y")
+WINDOW = 11  # rows and columns of the Gaussian window of SSIM, of standard deviation 1.5 pixels
+_YCBCR = (65.481, 128.553, 24.966)
+
+
+def luminance(x: Tensor) -> Tensor:
+    """Y = (16 + 65.481 R + 128.553 G + 24.966 B) / 255: (b 3 h w) in [0, 1] -> (b 1 h w) in [16, 235] / 255.
+
+    ITU-R BT.601, studio range, not rounded: what MATLAB's ``rgb2ycbcr`` returns for floats, and what papers call "PSNR on Y".
+
+    Raises:
+        ValueError: the image has not three channels.
+    """
+    weights = checks.image(x, "x", 3).new_tensor(_YCBCR).reshape(1, 3, 1, 1)
+    return ((x * weights).sum(1, keepdim=True) + 16) / 255
+
+
+def psnr(x: Tensor, truth: Tensor, *, border: Scale = 0, colour: str = "rgb") -> Tensor:
+    """-10 log10 mean((x - truth)²) in dB, for images in [0, 1] (the peak is 1): (b c h w) twice -> (b,); equal images give inf.
+
+    Nothing is clamped or rounded here: papers compare 8-bit results, see :func:`pnpsr.physics.quantise`.
+
+    Args:
+        x: restored images; a batch of 1 goes with any.
+        truth: what they should be.
+        border: pixels ignored on each side (an integer, or one per axis); papers cut as many as the scale.
+        colour: ``"rgb"`` compares all channels (so does it for gray), ``"y"`` the :func:`luminance` of colour images.
+
+    Raises:
+        ValueError: different shapes, unknown colour, a border that leaves nothing, NaN.
+        TypeError: integers, different dtypes.
+    """
+    a, b = _comparable(x, truth, border, colour)
+    return -10 * (a - b).square().mean((1, 2, 3)).log10().to(x)
+
+
+def ssim(x: Tensor, truth: Tensor, *, border: Scale = 0, colour: str = "rgb") -> Tensor:
+    """Mean structural similarity, (b c h w) twice -> (b,), at most 1.
+
+    As in Wang et al. 2004 and the papers: Gaussian window of 11 x 11 with standard deviation 1.5, K1 = 0.01, K2 = 0.03, range 1,
+    windows that lie wholly inside the image, channels averaged. Computed by scikit-image on the CPU; not differentiable.
+    Arguments and errors as :func:`psnr`.
+
+    Raises:
+        ValueError: also for images which are smaller than the window once the border is cut.
+    """
+    from skimage.metrics import structural_similarity
+
+    a, b = (t.detach().cpu().double().numpy() for t in _comparable(x, truth, border, colour))
+    if min(a.shape[-2:]) < WINDOW:
+        raise ValueError(f"SSIM needs at least {WINDOW} x {WINDOW} pixels, {a.shape[-2]} x {a.shape[-1]} are left of the images")
+    edge = WINDOW // 2
+    values = [
+        structural_similarity(  # type: ignore[no-untyped-call]
+            *pair, channel_axis=0, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
+        )[1][:, edge:-edge, edge:-edge].mean()
+        for pair in zip(a, b, strict=True)
+    ]
+    return torch.from_numpy(np.array(values)).to(x)
+
+
+def _comparable(x: Tensor, truth: Tensor, border: Scale, colour: str) -> tuple[Tensor, Tensor]:
+    """What is compared of both, of equal shape."""
+    checks.choice(colour, COLOURS, "colour")
+    checks.matching(checks.image(x, "x"), checks.image(truth, "truth"), "x and truth")
+    if x.shape[1:] != truth.shape[1:]:
+        raise ValueError(f"x and truth must have the same shape, got {tuple(x.shape)} and {tuple(truth.shape)}")
+    if colour == "y" and x.shape[1] != 3:
+        raise ValueError(f"colour='y' needs red, green and blue, got {x.shape[1]} channel(s); compare gray with colour='rgb'")
+    b = max(len(x), len(truth))
+    x, truth = (checks.inside(t, border, "the images").expand(b, -1, -1, -1) for t in (x, truth))
+    return (luminance(x), luminance(truth)) if colour == "y" else (x, truth)

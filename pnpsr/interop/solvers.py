@@ -1,0 +1,88 @@
+# ruff: noqa: TID253
+"""Solvers across the border: deepinv's data step inside a pnpsr solver, a pnpsr solver as a deepinv reconstructor."""
+
+from collections.abc import Callable
+
+from deepinv.models import Reconstructor
+from deepinv.physics import LinearPhysics, Physics
+from torch import Tensor, nn
+
+from pnpsr import checks
+from pnpsr.checks import Scale
+from pnpsr.interop.measurements import kernel_of, scale_of, sigma_of
+from pnpsr.state import Prior, State
+
+
+class PhysicsRestorer(nn.Module):
+    """x = P(argmin_x |y - A x|² + alpha |x - x0|²; beta) for any linear physics A of deepinv: a restorer for a known operator.
+
+    The data step is ``physics.prox_l2`` with gamma = 1 / alpha: in closed form where deepinv has one, iterative elsewhere.
+    The state's kernel and scale are not used, but its shapes must suit: y (b c h w), x (b c sh sw).
+
+    Args:
+        physics: any ``deepinv.physics.LinearPhysics`` between images.
+        prior: ``(v, strength) -> v``; its strength is the state's ``hyper.beta``.
+
+    Raises:
+        TypeError: a physics that is not linear, a prior that cannot be called.
+    """
+
+    def __init__(self, physics: LinearPhysics, prior: Prior) -> None:
+        super().__init__()
+        if not isinstance(physics, LinearPhysics):
+            raise TypeError(f"physics must be a deepinv LinearPhysics, got {type(physics).__name__}")
+        if not callable(prior):
+            raise TypeError(f"prior must be callable, (v, strength) -> v; got {prior!r}")
+        self.physics, self.prior = physics, prior
+
+    def forward(self, s: State) -> Tensor:
+        """The next x (b c sh sw).
+
+        Raises:
+            ValueError: no alpha in the state: the solver needs a tuner.
+        """
+        if s.x is None or s.hyper.alpha is None:
+            raise ValueError("the data step needs x and hyper.alpha: build the solver with x0= and a tuner")
+        return self.prior(self.physics.prox_l2(s.x, s.y, gamma=1 / s.hyper.alpha), s.hyper.beta)
+
+
+class AsReconstructor(Reconstructor):  # type: ignore[misc]
+    """(y, physics) ↦ x: a pnpsr solver wherever deepinv takes a ``Reconstructor`` (``Trainer``, ``test``, metrics, losses).
+
+    deepinv's ``Trainer`` stores the true kernel in the physics before the model sees it. A blind solver must not look: with
+    ``blind=True`` nothing but ``physics.factor`` is read.
+
+    Args:
+        solver: ``solver(y, scale) -> State``; non-blind ones are called as ``solver(y, scale, k=..., sigma=...)``.
+        blind: False hands the physics' kernel and Gaussian noise level to the solver.
+        scale: the factor between y and x, where the physics must not be asked. A physics that names no factor has 1.
+
+    Raises:
+        TypeError: a solver that cannot be called, a scale that is no integer.
+        ValueError: a scale below 1.
+    """
+
+    def __init__(self, solver: Callable[..., State], *, blind: bool = True, scale: Scale | None = None) -> None:
+        super().__init__()
+        if not callable(solver):
+            raise TypeError(f"solver must be callable, (y, scale) -> state; got {solver!r}")
+        if scale is not None:
+            checks.factors(scale)
+        self.solver, self.blind, self.scale = solver, blind, scale
+
+    def forward(self, y: Tensor, physics: Physics | None = None) -> Tensor:
+        """The restored x (b c sh sw) of y (b c h w)."""
+        return self.solve(y, physics).x  # type: ignore[return-value]
+
+    def solve(self, y: Tensor, physics: Physics | None = None) -> State:
+        """The whole last state, for losses and metrics on its kernel and noise level.
+
+        Raises:
+            ValueError: a non-blind solver without a physics, or what the solver refuses.
+        """
+        scale = self.scale if self.scale is not None or physics is None else scale_of(physics)
+        if self.blind:
+            return self.solver(y, scale)
+        if physics is None:
+            raise ValueError("a non-blind solver needs the physics: its kernel and its noise level")
+        return self.solver(y, scale, k=kernel_of(physics, y), sigma=sigma_of(physics, y))

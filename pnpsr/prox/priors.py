@@ -1,0 +1,110 @@
+"""Priors without training: (v, strength) -> v. Each is a projection or the minimiser of a stated objective."""
+
+import torch
+from torch import Tensor
+
+from pnpsr import checks, precision
+from pnpsr.prox.simplex_qp import project_simplex
+
+Strength = Tensor | float | None
+
+
+def identity(v: Tensor, strength: Strength = None) -> Tensor:
+    """v: no prior. The strength has no meaning here and is not used."""
+    del strength
+    return checks.tensor(v, "v")
+
+
+def box(v: Tensor, strength: Strength = None) -> Tensor:
+    """argmin_u |u - v|² over 0 <= u <= 1: clipping. The strength has no meaning for a projection and is not used."""
+    del strength
+    return checks.tensor(v, "v").clamp(0, 1)
+
+
+def simplex(v: Tensor, strength: Strength = None) -> Tensor:
+    """argmin_u |u - v|² over u >= 0, Σu = 1, for every (h w) map of v (b c h w): kernels that are kernels. The strength is not used."""
+    del strength
+    return project_simplex(checks.tensor(v, "v").flatten(-2)).reshape(v.shape)
+
+
+def sparse_simplex(v: Tensor, strength: Strength = None) -> Tensor:
+    """v with entries below ``strength`` times its largest set to zero, scaled to sum 1; the usual cleaning of motion kernels.
+
+    Not a projection: thresholding is not convex. The default strength is 0.05.
+    """
+    v = checks.kernel(v, "v").clamp_min(0)
+    level = 0.05 if strength is None else checks.per_sample(strength, v, "strength")
+    kept = torch.where(v >= level * v.amax((-2, -1), keepdim=True), v, 0)
+    return simplex(kept / kept.sum((-2, -1), keepdim=True).clamp_min(torch.finfo(v.dtype).tiny))
+
+
+def tv(v: Tensor, strength: Strength = 0.05, *, iterations: int = 100) -> Tensor:
+    """argmin_u ½ |u - v|² + strength Σ_n |∇u(n)|, isotropic total variation with the gradients of all channels in one norm.
+
+    Solved in the dual by accelerated projected gradients (Beck and Teboulle 2009, "FGP"); replicated border. With no strength: v.
+
+    Args:
+        v: image (b c h w).
+        strength: weight of the total variation, in the units of v; a number or one per sample.
+        iterations: of the dual method; the error falls as their square.
+    """
+    v = checks.tensor(v, "v")
+    if strength is None:
+        return v
+    weight = checks.per_sample(strength, v, "strength")
+    step = torch.where(weight > 0, 1 / (8 * weight), 0)
+    dual = extrapolated = v.new_zeros(2, *v.shape)
+    momentum = 1.0
+    for _ in range(iterations):
+        ascent = extrapolated + _gradient(v - weight * _gradient_adjoint(extrapolated)) * step
+        new = ascent / (ascent * ascent).sum((0, 2), keepdim=True).sqrt().clamp_min(1)
+        following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
+        extrapolated = new + (momentum - 1) / following * (new - dual)
+        dual, momentum = new, following
+    return v - weight * _gradient_adjoint(dual)
+
+
+def l0_gradient(v: Tensor, strength: Strength = 0.02, *, growth: float = 2.0, ceiling: float = 1e5) -> Tensor:
+    """argmin_u |u - v|² + strength · #{n : ∇u(n) ≠ 0}, approximately: half-quadratic splitting with a growing weight (Xu et al. 2011).
+
+    A gradient is counted once for all channels; the border is circular, so that the quadratic half-step is a division by FFT.
+    The problem is not convex: the result is a good minimum, not the minimum. With no strength: v.
+
+    Args:
+        v: image (b c h w).
+        strength: price of a pixel with an edge, in the units of v squared; a number or one per sample.
+        growth: factor between successive weights of the splitting; smaller is better and slower.
+        ceiling: weight at which it stops.
+    """
+    v = checks.tensor(v, "v")
+    if strength is None:
+        return v
+    weight, grid = checks.per_sample(strength, v, "strength"), (v.shape[-2], v.shape[-1])
+    with precision.exact(v):
+        impulse = v.new_zeros(1, 1, *grid)
+        impulse[..., 0, 0] = 1
+        transfer = torch.fft.rfft2(torch.stack([impulse.roll(-1, -2) - impulse, impulse.roll(-1, -1) - impulse]))
+        power, target, u = transfer.abs().square().sum(0), torch.fft.rfft2(v), v
+        penalty = (2 * weight).clamp_min(torch.finfo(v.dtype).tiny)
+        while bool((penalty < ceiling).any()):
+            edges = torch.stack([u.roll(-1, -2) - u, u.roll(-1, -1) - u])
+            edges = edges * ((edges * edges).sum((0, 2), keepdim=True) > weight / penalty)
+            spectrum = target + penalty * (transfer.conj() * torch.fft.rfft2(edges)).sum(0)
+            smooth = torch.fft.irfft2(spectrum / (1 + penalty * power), s=grid)
+            active = penalty < ceiling
+            u, penalty = torch.where(active, smooth, u), torch.where(active, penalty * growth, penalty)
+    return torch.where(weight > 0, u, v)
+
+
+def _gradient(u: Tensor) -> Tensor:
+    """Forward differences (2 b c h w), zero across the far border."""
+    down = torch.cat([u[..., 1:, :] - u[..., :-1, :], torch.zeros_like(u[..., :1, :])], -2)
+    right = torch.cat([u[..., 1:] - u[..., :-1], torch.zeros_like(u[..., :1])], -1)
+    return torch.stack([down, right])
+
+
+def _gradient_adjoint(p: Tensor) -> Tensor:
+    down, right = p[0][..., :-1, :], p[1][..., :-1]
+    rows = torch.cat([-down[..., :1, :], down[..., :-1, :] - down[..., 1:, :], down[..., -1:, :]], -2) if p.shape[-2] > 1 else 0 * p[0]
+    columns = torch.cat([-right[..., :1], right[..., :-1] - right[..., 1:], right[..., -1:]], -1) if p.shape[-1] > 1 else 0 * p[1]
+    return rows + columns

@@ -1,0 +1,115 @@
+"""IKR-Net: blind half-quadratic splitting, every prior learned (Ates, Yildirim, Gunturk 2023); and its predecessor BISR-Net."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from pnpsr.nets import KernelCorrector, KernelEncoder, NoiseNet, ResUNet
+from pnpsr.recipes.record import recipe
+from pnpsr.recipes.usrnet import usrnet
+from pnpsr.solver import UnrolledSolver
+from pnpsr.starts import Upsample
+from pnpsr.state import State
+from pnpsr.steps import HQSEstimator, HQSRestorer, HyperNet, LearnedCorrector, LearnedKernelStart
+
+WIDTHS = (64, 128, 256, 512)
+
+
+@recipe
+def ikrnet(
+    size: int = 21,
+    *,
+    T: int = 16,
+    gamma: float = 0.1,
+    widths: Sequence[int] = WIDTHS,
+    kernel_widths: Sequence[int] = (2, 4, 8, 16),
+    channels: int = 3,
+    domain: str = "grid",
+    constraint: str | None = None,
+    relative: bool = False,
+    learn_gamma: bool = False,
+) -> UnrolledSolver:
+    """k ← P_k(D_k(y, x, k; γ)), (σ, α, β) ← F(y, x, k), x ← P(D(y, x, k; α); β) (IKR-Net Eq. 5-7).
+
+    Args:
+        size: of the square kernel.
+        T: iterations; all weights are shared, so that T at test is free.
+        gamma: weight of the proximity term of the kernel step; constant in the paper, which does not state it.
+        widths: of the image prior P.
+        kernel_widths: of the kernel prior P_k; those of the released network.
+        channels: 3 or 1.
+        domain: ``grid`` as in the paper, ``support`` for the exact kernel step.
+        constraint: on the kernel step, see :func:`pnpsr.prox.prox_kernel`.
+        relative: measure gamma in units of the normal matrix' mean diagonal.
+        learn_gamma: train it.
+    """
+    kernel_prior = ResUNet(1, widths=tuple(kernel_widths), bias=True)
+    return UnrolledSolver(
+        estimator=HQSEstimator(kernel_prior, gamma, domain=domain, constraint=constraint, relative=relative, learn=learn_gamma),
+        tuner=HyperNet(noise=NoiseNet(channels)),
+        restorer=HQSRestorer(ResUNet(channels, strength=True, widths=tuple(widths))),
+        T=T,
+        k0=LearnedKernelStart(KernelEncoder(size, channels=channels)),
+        x0=Upsample("bilinear"),
+        detach=("k",),
+    )
+
+
+class IKRNetReleased(nn.Module):
+    """What the released code runs: 8 image steps with the first kernel, one kernel step around zero, 8 image steps afresh.
+
+    The paper alternates instead (:func:`ikrnet`). The two halves have weights of their own, σ is given, the kernel is cut from the
+    graph before every image step. Where the released code takes γ = 5 for the first sample of a batch and a network's value for the
+    others, so that a result depends on the position in the batch, every sample has γ = 5 here.
+    """
+
+    def __init__(self, size: int = 21, *, widths: Sequence[int] = WIDTHS, kernel_widths: Sequence[int] = (2, 4, 8, 16)) -> None:
+        super().__init__()
+        self.first, self.second = (usrnet(T=8, widths=widths) for _ in range(2))
+        for half in (self.first, self.second):
+            half.detached = ("k",)
+        self.first.k0 = LearnedKernelStart(KernelEncoder(size))
+        self.kernel = HQSEstimator(ResUNet(1, widths=tuple(kernel_widths), bias=True), 5.0, around="zero", constraint="sum")
+
+    def forward(self, y: Tensor, scale: int, *, sigma: float | Tensor) -> State:
+        """The last state; σ is the true noise level, as in the released test (a number or one per sample)."""
+        half = self.first(y, scale, sigma=sigma)
+        return self.second(y, scale, sigma=sigma, k=self.kernel(half))
+
+
+@recipe
+def ikrnet_released(
+    size: int = 21, *, widths: Sequence[int] = WIDTHS, kernel_widths: Sequence[int] = (2, 4, 8, 16)
+) -> IKRNetReleased:
+    """IKR-Net as its released test code runs it: see :class:`IKRNetReleased`; call as ``solver(y, scale, sigma=sigma)``."""
+    return IKRNetReleased(size, widths=widths, kernel_widths=kernel_widths)
+
+
+@recipe
+def bisrnet(
+    scale: int, size: int = 21, *, T: int = 8, widths: Sequence[int] = WIDTHS, channels: int = 3, hidden: int = 64
+) -> UnrolledSolver:
+    """k ← C(y, x, k), x ← P(D(y, x, k; α); β): BISR-Net (Yaar et al. 2021), a learned kernel estimator with no closed-form step.
+
+    Stated by IKR-Net's paper: an initialiser and an estimator that corrects the kernel iteratively, on top of USRNet; no noise estimation,
+    noise-free or known σ. Assumed here, because the paper does not say: what :class:`pnpsr.nets.KernelCorrector` lists, a correction in
+    every iteration, weights shared over iterations, T = 8 as in USRNet, and the kernel cut from the image step's graph.
+
+    Args:
+        scale: 1, 2, 3 or 4; the corrector is built for it.
+        size: of the square kernel.
+        T: iterations.
+        widths: of the image prior.
+        channels: 3 or 1.
+        hidden: width of the hyper-network.
+    """
+    return UnrolledSolver(
+        estimator=LearnedCorrector(KernelCorrector(scale, size, channels=channels)),
+        tuner=HyperNet(per_iteration=T, hidden=hidden),
+        restorer=HQSRestorer(ResUNet(channels, strength=True, widths=tuple(widths))),
+        T=T,
+        k0=LearnedKernelStart(KernelEncoder(size, channels=channels)),
+        x0=Upsample("bilinear"),
+        detach=("k",),
+        scale=scale,
+    )

@@ -1,0 +1,34 @@
+"""The baseline that both papers argue against: first the kernel, then the image, never again the kernel."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from pnpsr.nets import KernelEncoder
+from pnpsr.recipes.record import recipe
+from pnpsr.recipes.usrnet import usrnet
+from pnpsr.solver import UnrolledSolver
+from pnpsr.steps import LearnedKernelStart
+
+
+@recipe
+def two_step(
+    kernel_net: nn.Module | None = None,
+    nonblind: UnrolledSolver | None = None,
+    *,
+    size: int = 21,
+    widths: Sequence[int] = (64, 128, 256, 512),
+) -> UnrolledSolver:
+    """k = M(y), then x = argmin |y - (x ⊗ k)↓s|² + φ(x) (DAN Eq. 5): a learned start and no estimator.
+
+    Args:
+        kernel_net: M, y -> k (b 1 p p); by default a fresh :class:`pnpsr.nets.KernelEncoder` of ``size``.
+        nonblind: solver whose restorer and tuner are taken (shared, not copied); by default a fresh :func:`usrnet` of ``widths``.
+        size: of the kernel, for the default kernel network.
+        widths: of the image prior, for the default non-blind solver.
+    """
+    solver = nonblind if nonblind is not None else usrnet(widths=widths)
+    net = kernel_net if kernel_net is not None else KernelEncoder(size)
+    return UnrolledSolver(
+        None, solver.restorer, solver.T, tuner=solver.tuner, k0=LearnedKernelStart(net), x0=solver.x0, scale=solver.scale
+    )

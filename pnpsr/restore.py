@@ -1,0 +1,116 @@
+"""From a solver to a photograph: borders that are not periodic, gray pictures for colour networks, every iterate on the way."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from pnpsr import checks
+from pnpsr.checks import Scale
+from pnpsr.solver import UnrolledSolver
+from pnpsr.state import State
+
+BOUNDARIES = ("extend", "circular")
+
+
+def restore(
+    solver: nn.Module,
+    y: Tensor,
+    scale: Scale | None = None,
+    *,
+    sigma: float | Tensor | None = None,
+    k: Tensor | None = None,
+    T: int | None = None,
+    boundary: str = "extend",
+) -> State:
+    """The last of :func:`iterates`: ``out.x`` (b c sh sw) and ``out.k`` (b 1 p p). Arguments and errors are those of :func:`iterates`."""
+    out = None
+    for out in iterates(solver, y, scale, sigma=sigma, k=k, T=T, boundary=boundary):  # noqa: B007  only the last is wanted
+        pass
+    if out is None:
+        raise ValueError(f"T must be at least 1 to restore anything, got {T}")
+    return out
+
+
+def iterates(
+    solver: nn.Module,
+    y: Tensor,
+    scale: Scale | None = None,
+    *,
+    sigma: float | Tensor | None = None,
+    k: Tensor | None = None,
+    T: int | None = None,
+    boundary: str = "extend",
+) -> Iterator[State]:
+    """Yield the state after each iteration on the photograph y, without gradients; x in [0, 1] and as large as y times the scale.
+
+    Args:
+        solver: an :class:`UnrolledSolver`; any other module is called once as ``solver(y, scale, sigma=sigma)`` and yields once.
+        y: observed image (b c h w), floats in [0, 1]; gray for a solver of colour networks is repeated, and averaged again.
+        scale: integer factor; may be omitted where the solver was built for one.
+        sigma: noise standard deviation in the units of y, if known.
+        k: the kernel, if known (then no estimator should run), or one to start from.
+        T: number of iterations, if not the solver's own.
+        boundary: ``extend`` continues y smoothly around a torus before the solve and crops after it (Liu and Jia 2008), as a
+            photograph needs; ``circular`` takes y as periodic, as synthetic test images of the papers are.
+
+    Raises:
+        TypeError, ValueError: as :meth:`UnrolledSolver.start`; unknown boundary.
+    """
+    checks.choice(boundary, BOUNDARIES, "boundary")
+    y, (h, w) = checks.image(y, "y"), (y.shape[-2], y.shape[-1])
+    repeated = y.shape[1] == 1 and _channels(solver) == 3
+    margin = _margins(h, w, _reach(solver, k)) if boundary == "extend" else (0, 0)
+    wide = _extend(y.expand(-1, 3, -1, -1) if repeated else y, margin)
+
+    def shown(s: State) -> State:
+        s1, s2 = checks.factors(s.scale)
+        x = s.x[..., s1 * margin[0] : s1 * (margin[0] + h), s2 * margin[1] : s2 * (margin[1] + w)]  # type: ignore[index]
+        return replace(s, y=y, x=(x.mean(1, keepdim=True) if repeated else x).clamp(0, 1))
+
+    with torch.no_grad():
+        s = solver.start(wide, scale, sigma=sigma, k=k) if isinstance(solver, UnrolledSolver) else solver(wide, scale, sigma=sigma)
+    if not isinstance(solver, UnrolledSolver):
+        yield shown(s)
+        return
+    for _ in range(solver.T if T is None else checks.whole(T, "T")):
+        with torch.no_grad():  # never around a yield: the context would leak to the caller
+            s = solver.step(s)
+        yield shown(s)
+
+
+def _extend(y: Tensor, margin: tuple[int, int]) -> Tensor:
+    """y with ``margin`` more pixels on each side, smooth across the seam of the torus."""
+    if margin == (0, 0):
+        return y
+    from deepinv.physics.functional import liu_jia_pad
+
+    return liu_jia_pad(y, padding=margin).clamp(0, 1)
+
+
+def _margins(h: int, w: int, reach: int) -> tuple[int, int]:
+    """At least ``reach`` per side, and so much more that transforms of h + 2 m are fast."""
+    from scipy.fft import next_fast_len
+
+    def one(n: int) -> int:
+        total = next_fast_len(n + 2 * reach)
+        while (total - n) % 2:
+            total = next_fast_len(total + 1)
+        return (total - n) // 2
+
+    return one(h), one(w)
+
+
+def _reach(solver: nn.Module, k: Tensor | None) -> int:
+    """Pixels of y by which the border should be moved away: the size of the kernel."""
+    if k is not None:
+        return max(k.shape[-2:])
+    sizes = [max(checks.size(part.size, "size")) for part in (getattr(solver, "k0", None), *solver.modules()) if hasattr(part, "size")]
+    return max(sizes, default=21)
+
+
+def _channels(solver: nn.Module) -> int | None:
+    """How many channels the solver's networks want; None where any will do."""
+    wanted = {part.channels for part in solver.modules() if isinstance(getattr(part, "channels", None), int)}
+    return 3 if 3 in wanted else None

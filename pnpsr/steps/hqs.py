@@ -1,0 +1,102 @@
+"""The two half-steps of half-quadratic splitting: a closed form, then a prior."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from pnpsr import checks
+from pnpsr.prox import differences, gram_scale, prox_image, prox_kernel
+from pnpsr.prox.kernel import CONSTRAINTS, DOMAINS
+from pnpsr.state import Prior, State
+
+
+class HQSRestorer(nn.Module):
+    """x ← P(D(y, x, k; α); β): closed-form data step, then image prior (IKR-Net Eq. 5, USRNet Eq. 6-7).
+
+    Args:
+        prior: ``(v, strength) -> v``; its strength is the tuner's β.
+
+    Raises:
+        ValueError: (on a call) no tuner has written α.
+    """
+
+    def __init__(self, prior: Prior) -> None:
+        super().__init__()
+        self.prior = prior
+
+    def forward(self, state: State) -> Tensor:
+        """The new image (b c sh sw)."""
+        s = state
+        if s.hyper.alpha is None:
+            raise ValueError("alpha is unknown: give the solver a tuner that writes it, for example tuner=Schedule(alpha=0.01, beta=0.01)")
+        z = prox_image(s.y, _known(s.k, "k"), _known(s.x, "x"), s.hyper.alpha, s.scale)
+        return self.prior(z, s.hyper.beta).to(s.y.dtype)
+
+
+class HQSEstimator(nn.Module):
+    """k ← P_k(D_k(y, x, k; γ)): closed-form data step, then kernel prior (IKR-Net Eq. 5).
+
+    Args:
+        prior: ``(v, strength) -> v`` on kernels; its strength is None.
+        gamma: weight of the proximity term.
+        relative: multiply gamma by the mean diagonal of the normal matrix (:func:`gram_scale`), which makes it free of the image's
+            size and contrast.
+        learn: make gamma a parameter (its logarithm, so that it stays positive). Per-iteration values: ``PerIteration`` of estimators.
+        around: stay near the ``previous`` kernel (the paper), or near ``zero`` (the released code; also the classical ridge).
+        edges: fit differences of y and x instead of their values.
+        domain, boundary, constraint: see :func:`pnpsr.prox.prox_kernel`.
+
+    Raises:
+        ValueError: unknown options, gamma not positive.
+    """
+
+    def __init__(
+        self,
+        prior: Prior,
+        gamma: float = 0.1,
+        *,
+        relative: bool = False,
+        learn: bool = False,
+        around: str = "previous",
+        edges: bool = False,
+        domain: str = "grid",
+        boundary: str = "circular",
+        constraint: str | None = None,
+    ) -> None:
+        super().__init__()
+        checks.choice(around, ("previous", "zero"), "around")
+        checks.choice(domain, DOMAINS, "domain")
+        checks.choice(constraint, CONSTRAINTS, "constraint")
+        if not (isinstance(gamma, int | float) and math.isfinite(gamma) and gamma > 0):
+            raise ValueError(f"gamma must be a positive number, got {gamma!r}")
+        self.prior, self.relative, self.around, self.edges = prior, relative, around, edges
+        self.domain, self.boundary, self.constraint = domain, boundary, constraint
+        self.log_gamma = nn.Parameter(torch.tensor(math.log(gamma)), requires_grad=learn)
+
+    def gamma(self, x: Tensor, scale: int) -> Tensor:
+        """The weight in use for images x, (b 1 1 1) or (1 1 1 1)."""
+        gamma = self.log_gamma.exp().to(x).reshape(1, 1, 1, 1)
+        return gamma * gram_scale(x, scale) if self.relative else gamma
+
+    def forward(self, state: State) -> Tensor:
+        """The new kernel (b 1 p q)."""
+        s = state
+        k, x, y = _known(s.k, "k"), _known(s.x, "x"), s.y
+        if self.edges:
+            y, x = differences(y, 1), differences(x, s.scale)
+        start = k if self.around == "previous" else torch.zeros_like(k)
+        gamma = self.gamma(x, s.scale)
+        options = {"domain": self.domain, "boundary": self.boundary, "constraint": self.constraint}
+        return self.prior(prox_kernel(y, x, start, gamma, s.scale, **options), None).to(s.y.dtype)  # type: ignore[arg-type]
+
+    def extra_repr(self) -> str:
+        """The options, for printing."""
+        unit = " x gram" if self.relative else ""
+        return f"gamma={float(self.log_gamma.exp()):.3g}{unit}, around={self.around}, {self.domain}, {self.boundary}, constraint={self.constraint}"
+
+
+def _known(value: Tensor | None, name: str) -> Tensor:
+    if value is None:
+        raise ValueError(f"{name} is missing from the state: begin with solver.start(...)")
+    return value

@@ -1,0 +1,74 @@
+"""Networks in the slots: what DAN puts there, and a learned first kernel."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from pnpsr.state import State
+
+
+class LearnedRestorer(nn.Module):
+    """x ← R(y, encode(k)): a network conditioned on the kernel's code (DAN Eq. 6).
+
+    Args:
+        net: (y, code (b n)) -> x (b c sh sw).
+        encode: k (b 1 p p) -> code (b n). The module behind it (``KernelBasis(...).encode``) is registered and travels with the weights.
+    """
+
+    def __init__(self, net: nn.Module, encode: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.net, self.encode = net, encode
+        self.basis = _owner(encode)
+
+    def forward(self, state: State) -> Tensor:
+        """The new image (b c sh sw)."""
+        return self.net(state.y, self.encode(state.k)).to(state.y.dtype)  # type: ignore[arg-type]
+
+
+class LearnedEstimator(nn.Module):
+    """k ← E(y, x), or decode(E(y, x)) for a network that predicts the kernel's code (DAN Eq. 6).
+
+    Args:
+        net: (y, x) -> k (b 1 p p), or code (b n).
+        decode: code (b n) -> k (b 1 p p), if the network predicts codes.
+    """
+
+    def __init__(self, net: nn.Module, decode: Callable[[Tensor], Tensor] | None = None) -> None:
+        super().__init__()
+        self.net, self.decode = net, decode
+        self.basis = _owner(decode)
+
+    def forward(self, state: State) -> Tensor:
+        """The new kernel (b 1 p p)."""
+        out = self.net(state.y, state.x)
+        return (out if self.decode is None else self.decode(out)).to(state.y.dtype)
+
+
+class LearnedCorrector(nn.Module):
+    """k ← C(y, x, k): a network that corrects the kernel it is given, with no closed form before it (BISR-Net)."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, state: State) -> Tensor:
+        """The new kernel (b 1 p p)."""
+        return self.net(state.y, state.x, state.k).to(state.y.dtype)
+
+
+class LearnedKernelStart(nn.Module):
+    """k0 ← I(y): a network that guesses the kernel from y alone (IKR-Net Eq. 6; M of DAN Eq. 5)."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, state: State) -> Tensor:
+        """The first kernel (b 1 p p)."""
+        return self.net(state.y).to(state.y.dtype)
+
+
+def _owner(method: Callable[[Tensor], Tensor] | None) -> nn.Module | None:
+    """The module a bound method belongs to."""
+    owner = getattr(method, "__self__", None)
+    return owner if isinstance(owner, nn.Module) else None

@@ -1,0 +1,112 @@
+"""Tuners: what noise level to believe, and how strong the data step and the prior are."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pnpsr import checks
+from pnpsr.nets import HyperMLP
+from pnpsr.physics import Degradation, estimate_noise
+from pnpsr.state import Hyper, State
+
+
+class Schedule:
+    """(α, β) at iteration t from two lists; after their end the last value stays, so T at test is free.
+
+    Args:
+        alpha: weights of the image data step, a number or one per iteration; all positive.
+        beta: strengths of the image prior, a number or one per iteration; None leaves the prior without a strength.
+
+    Raises:
+        ValueError: an empty list, α not positive, β negative.
+    """
+
+    def __init__(self, alpha: float | Sequence[float] | Tensor, beta: float | Sequence[float] | Tensor | None = None) -> None:
+        self.alpha, self.beta = _row(alpha, "alpha", positive=True), None if beta is None else _row(beta, "beta")
+
+    def __call__(self, state: State) -> Hyper:
+        """σ as the caller gave it, and the scheduled (α, β)."""
+        alpha, beta = (None if row is None else _value(row, state) for row in (self.alpha, self.beta))
+        return Hyper(state.sigma, alpha, beta)
+
+    def __repr__(self) -> str:
+        return f"Schedule({len(self.alpha)} alphas from {self.alpha[0]:g} to {self.alpha[-1]:g})"
+
+
+class Continuation:
+    """α grows geometrically and β = λ / 2α, so that the splitting tends to argmin |y - (x ⊗ k)↓s|² + λ Φ(x) for a prior of ½|u - v|² + βΦ(u).
+
+    λ = floor + gain σ²: the floor answers for the errors of the kernel, the second term for the noise. σ is the caller's, or else
+    estimated from y (:func:`pnpsr.physics.estimate_noise`).
+
+    Args:
+        alpha: first and last α.
+        steps: iterations between them; later ones keep the last.
+        begin: iterations that came before (of another phase).
+        floor: λ without noise.
+        gain: λ per noise variance.
+
+    Raises:
+        ValueError: α or floor not positive, negative gain, no steps.
+    """
+
+    def __init__(self, alpha: tuple[float, float], steps: int, *, begin: int = 0, floor: float = 1e-3, gain: float = 20.0) -> None:
+        self.alpha, self.steps = checks.span(alpha, "alpha"), checks.whole(steps, "steps")
+        if not self.alpha[0] > 0 or not floor > 0 or not gain >= 0:
+            raise ValueError(f"alpha and floor must be positive, gain zero or more, got {alpha}, {floor}, {gain}")
+        self.begin, self.floor, self.gain = checks.whole(begin, "begin", least=0), floor, gain
+
+    def __call__(self, state: State) -> Hyper:
+        """σ, α and β of this iteration."""
+        sigma = estimate_noise(state.y) if state.sigma is None else state.sigma
+        share = min(max(state.t - self.begin, 0) / max(self.steps - 1, 1), 1.0)
+        alpha = torch.full_like(sigma, self.alpha[0] * (self.alpha[1] / self.alpha[0]) ** share)
+        return Hyper(sigma, alpha, (self.floor + self.gain * sigma.square()) / (2 * alpha))
+
+    def __repr__(self) -> str:
+        return f"Continuation(alpha {self.alpha[0]:g} to {self.alpha[1]:g} in {self.steps}, lambda = {self.floor:g} + {self.gain:g} sigma²)"
+
+
+class HyperNet(nn.Module):
+    """(σ, α, β) = F(y, x, k) (IKR-Net Eq. 7): σ as given, or estimated from y - (x ⊗ k)↓s; then an MLP on (σ, s) (USRNet section 4.3).
+
+    Args:
+        noise: network y - y_D (b c h w) -> σ (b 1 1 1), for calls that do not give σ; None means σ must be given.
+        per_iteration: T for separate values at each of T iterations (USRNet), None for one pair that serves any number (IKR-Net).
+        hidden: width of the MLP.
+
+    Raises:
+        ValueError: (on a call) σ neither given nor estimated, or more iterations than ``per_iteration``.
+    """
+
+    def __init__(self, noise: nn.Module | None = None, *, per_iteration: int | None = None, hidden: int = 64) -> None:
+        super().__init__()
+        self.noise, self.per_iteration = noise, per_iteration
+        self.mlp = HyperMLP(2 * (per_iteration or 1), hidden=hidden)
+
+    def forward(self, state: State) -> Hyper:
+        """The hyper-parameters of this iteration, each (b 1 1 1)."""
+        s, count = state, self.per_iteration or 1
+        if self.per_iteration is not None and s.t >= count:
+            raise ValueError(f"has values for {count} iterations; iteration {s.t + 1} asked for")
+        sigma = s.sigma
+        if sigma is None:
+            if self.noise is None:
+                raise ValueError("sigma is unknown: pass sigma=..., or build HyperNet(noise=NoiseNet())")
+            sigma = self.noise(s.y - Degradation(s.scale)(s.x, s.k)).to(s.y.dtype)  # type: ignore[arg-type]
+        values = self.mlp(sigma, s.scale).to(s.y.dtype)
+        t = s.t if self.per_iteration is not None else 0
+        return Hyper(sigma, values[:, t : t + 1], values[:, count + t : count + t + 1])
+
+
+def _row(values: float | Sequence[float] | Tensor, name: str, positive: bool = False) -> Tensor:
+    row = torch.as_tensor(values, dtype=torch.float64).reshape(-1)
+    if len(row) == 0:
+        raise ValueError(f"{name} must have at least one value")
+    checks.per_sample(row, row.reshape(-1, 1, 1, 1), name, positive=positive)
+    return row
+
+
+def _value(row: Tensor, state: State) -> Tensor:
+    return row[min(state.t, len(row) - 1)].to(state.y).expand(state.y.shape[0], 1, 1, 1)

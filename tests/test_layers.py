@@ -1,0 +1,101 @@
+"""Imports point down only: the layers of the library, as a table that the code is held to."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pnpsr
+
+ROOT = Path(pnpsr.__file__).parent
+LAYER = {
+    **{"checks": 0, "precision": 0.5, "state": 1},
+    **{"starts": 2, "physics": 2, "kernels": 2, "images": 2},
+    **{"conventions": 3, "prox": 3, "nets": 3},
+    **{"steps": 4, "solver": 4, "data": 4},
+    "recipes": 5,
+    **{"checkpoint": 6, "released": 6, "train": 6, "evaluate": 6, "interop": 6, "plot": 6, "restore": 6},
+    **{"cli": 7, "__main__": 8, "__init__": 9},
+}
+ONLY = {"solver": {"checks", "state", "starts"}, "nets": {"checks"}}  # so it could alternate anything; so they are portable
+HEAVY = {"deepinv", "matplotlib", "skimage", "cv2", "scipy", "lightning"}
+FILES = sorted(ROOT.rglob("*.py"))
+each = pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT)) for path in FILES])
+
+
+def room(path: Path) -> str:
+    """The top-level module or package that a file belongs to."""
+    return path.relative_to(ROOT).with_suffix("").parts[0]
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Dotted names of everything imported anywhere under a node."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import: write the full name"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rooms(tree: ast.AST) -> set[str]:
+    return {name.split(".")[1] for name in imports(tree) if name.startswith("pnpsr.")}
+
+
+def module_level(tree: ast.Module) -> ast.Module:
+    """The tree without the bodies of functions: what runs on import."""
+
+    class Strip(ast.NodeTransformer):
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+            return None
+
+        def visit_If(self, node: ast.If) -> ast.AST | None:
+            return None if ast.unparse(node.test).endswith("TYPE_CHECKING") else self.generic_visit(node)
+
+    return Strip().visit(tree)
+
+
+@each
+def test_every_room_has_a_layer(path: Path) -> None:
+    assert room(path) in LAYER, f"{room(path)} is new: give it a layer, as low as its imports allow"
+
+
+@each
+def test_imports_point_down(path: Path) -> None:
+    me = room(path)
+    for other in rooms(ast.parse(path.read_text())) - {me}:
+        assert other in LAYER, f"{me} imports {other}, which is no room of the library"
+        assert LAYER[other] < LAYER[me], f"{me} imports {other}, which is not below it"
+        assert other in ONLY.get(me, LAYER), f"{me} may import only {ONLY.get(me)}"
+
+
+@each
+def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
+    if room(path) == "interop" and path.name.startswith("deepinv"):
+        pytest.skip("this file is the bridge; nothing imports it unasked")
+    top = {name.partition(".")[0] for name in imports(module_level(ast.parse(path.read_text())))}
+    assert not top & HEAVY, f"{path.name} imports {top & HEAVY} on import"
+
+
+@each
+def test_the_bridge_to_deepinv_is_never_crossed_on_import(path: Path) -> None:
+    top = set(imports(module_level(ast.parse(path.read_text()))))
+    crossed = {name for name in top if name.startswith("pnpsr.interop.deepinv")}
+    assert room(path) == "interop" or not crossed
+
+
+@each
+def test_input_is_refused_with_exceptions_and_never_with_assert(path: Path) -> None:
+    lines = [node.lineno for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Assert)]
+    assert not lines, f"assert in lines {lines}: raise ValueError or TypeError, they survive python -O"
+
+
+def test_the_walls_can_be_hit() -> None:
+    assert rooms(ast.parse("from pnpsr import images\nimport pnpsr.prox.kernel\ndef f():\n    from pnpsr.nets.crb import CRB")) == {
+        "images",
+        "prox",
+        "nets",
+    }
+    lazy = ast.parse("import torch\ndef f():\n    import scipy\nclass A:\n    import cv2.dnn\n    def g(self):\n        import skimage")
+    assert set(imports(module_level(lazy))) == {"torch", "cv2.dnn"}
