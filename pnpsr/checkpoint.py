@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,13 @@ def save(solver: nn.Module, path: str | Path) -> None:
     """
     record = getattr(solver, "record", None)
     if not isinstance(record, Record):
-        raise ValueError("solver was not built by a recipe: decorate its function with pnpsr.recipes.recipe, or save its state_dict yourself")
+        raise ValueError(
+            "solver was not built by a recipe: decorate its function with pnpsr.recipes.recipe, or save its state_dict yourself"
+        )
     if record.recipe not in RECIPES:
-        raise ValueError(f"recipe {record.recipe!r} is not in RECIPES and could not be loaded again; add it: RECIPES[{record.recipe!r}] = ...")
+        raise ValueError(
+            f"recipe {record.recipe!r} is not in RECIPES and could not be loaded again; add it: RECIPES[{record.recipe!r}] = ..."
+        )
     note = json.dumps(_plain(record, record.recipe))
     tensors = {name: value.detach().contiguous().cpu().clone() for name, value in solver.state_dict().items()}
     replace_file(path, to_bytes(tensors, metadata={_KEY: note}))
@@ -53,10 +56,15 @@ def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
         raise FileNotFoundError(f"no checkpoint at {path}, and no preset of that name; presets: {', '.join(UNTRAINED)}")
     note, tensors = _read(path)
     solver = _build(note, path)
+    types = {value.dtype for value in tensors.values() if value.is_floating_point()}
+    if len(types) == 1:
+        solver.to(types.pop())  # weights saved in float64 stay so
     try:
         solver.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ValueError(f"{path} does not fit recipe {note.get('recipe')!r} with arguments {note.get('arguments')}: {error}") from error
+        raise ValueError(
+            f"{path} does not fit recipe {note.get('recipe')!r} with arguments {note.get('arguments')}: {error}"
+        ) from error
     return solver.to(device).eval()
 
 
@@ -64,12 +72,14 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             note = (file.metadata() or {}).get(_KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is truncated or no safetensors file: {error}; pnpsr.save writes them") from error
     if note is None:
         found = ", ".join(list(tensors)[:4])
-        raise ValueError(f"{path} was not written by pnpsr.save: it holds {len(tensors)} tensors ({found}, ...) and names no recipe")
+        raise ValueError(
+            f"{path} was not written by pnpsr.save: it holds {len(tensors)} tensors ({found}, ...) and names no recipe"
+        )
     try:
         return dict(json.loads(note)), tensors
     except (json.JSONDecodeError, TypeError, ValueError) as error:
@@ -78,7 +88,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def _build(note: Mapping[str, Any], path: Path) -> nn.Module:
     name, arguments = note.get("recipe"), note.get("arguments")
-    if name not in RECIPES or not isinstance(arguments, dict):
+    if not isinstance(name, str) or name not in RECIPES or not isinstance(arguments, dict):
         raise ValueError(f"{path} asks for recipe {name!r}; known are {', '.join(sorted(RECIPES))}")
     nested = {n: _build(v, path) if isinstance(v, dict) and "recipe" in v else v for n, v in arguments.items()}
     try:
@@ -90,11 +100,10 @@ def _build(note: Mapping[str, Any], path: Path) -> nn.Module:
 def _plain(value: Any, name: str) -> Any:
     if isinstance(value, Record):
         return {"recipe": value.recipe, "arguments": {n: _plain(v, n) for n, v in value.arguments.items()}}
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
     try:
         return json.loads(json.dumps(value))
     except TypeError as error:
         raise ValueError(
-            f"argument {name} is a {type(value).__name__} and cannot be written beside the weights; build it inside a recipe of your own"
+            f"argument {name} is a {type(value).__name__} and cannot be written beside the weights; "
+            "build it inside a recipe of your own"
         ) from error

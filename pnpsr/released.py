@@ -31,7 +31,9 @@ def load_released(path: str | Path) -> UnrolledSolver:
         raise ValueError(f"{path} must hold a dictionary of tensors, got {type(weights).__name__}")
     needed = {"p.m_head.weight", "p.m_down1.2.weight", "p.m_down2.2.weight", "p.m_down3.2.weight", "h.mlp.0.weight", "h.mlp.4.bias"}
     if not needed <= weights.keys():
-        raise ValueError(f"{path} is no USRNet checkpoint: expected {', '.join(sorted(needed))}; found {', '.join(sorted(weights)[:6])}, ...")
+        raise ValueError(
+            f"{path} is no USRNet checkpoint: expected {', '.join(sorted(needed))}; found {', '.join(sorted(weights)[:6])}, ..."
+        )
     head = weights["p.m_head.weight"]
     solver = usrnet(
         T=len(weights["h.mlp.4.bias"]) // 2,

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from pnpsr import checks
 from pnpsr.checks import Scale
@@ -24,7 +25,7 @@ def restore(
     T: int | None = None,
     boundary: str = "extend",
 ) -> State:
-    """The last of :func:`iterates`: ``out.x`` (b c sh sw) and ``out.k`` (b 1 p p). Arguments and errors are those of :func:`iterates`."""
+    """The last of :func:`iterates`, which has the same arguments and errors: ``out.x`` (b c sh sw) and ``out.k`` (b 1 p p)."""
     out = None
     for out in iterates(solver, y, scale, sigma=sigma, k=k, T=T, boundary=boundary):  # noqa: B007  only the last is wanted
         pass
@@ -46,7 +47,8 @@ def iterates(
     """Yield the state after each iteration on the photograph y, without gradients; x in [0, 1] and as large as y times the scale.
 
     Args:
-        solver: an :class:`UnrolledSolver`; any other module is called once as ``solver(y, scale, sigma=sigma)`` and yields once.
+        solver: an :class:`UnrolledSolver`; any other module is called once as ``solver(y, scale, sigma=sigma)`` and yields once:
+            it takes neither ``k`` nor ``T``.
         y: observed image (b c h w), floats in [0, 1]; gray for a solver of colour networks is repeated, and averaged again.
         scale: integer factor; may be omitted where the solver was built for one.
         sigma: noise standard deviation in the units of y, if known.
@@ -56,9 +58,11 @@ def iterates(
             photograph needs; ``circular`` takes y as periodic, as synthetic test images of the papers are.
 
     Raises:
-        TypeError, ValueError: as :meth:`UnrolledSolver.start`; unknown boundary.
+        TypeError, ValueError: as :meth:`UnrolledSolver.start`; unknown boundary; k or T for a module that takes none.
     """
     checks.choice(boundary, BOUNDARIES, "boundary")
+    if not isinstance(solver, UnrolledSolver) and (k is not None or T is not None):
+        raise ValueError(f"{type(solver).__name__} is no UnrolledSolver: it takes neither k= nor T=; leave them out")
     y, (h, w) = checks.image(y, "y"), (y.shape[-2], y.shape[-1])
     repeated = y.shape[1] == 1 and _channels(solver) == 3
     margin = _margins(h, w, _reach(solver, k)) if boundary == "extend" else (0, 0)
@@ -66,7 +70,7 @@ def iterates(
 
     def shown(s: State) -> State:
         s1, s2 = checks.factors(s.scale)
-        x = s.x[..., s1 * margin[0] : s1 * (margin[0] + h), s2 * margin[1] : s2 * (margin[1] + w)]  # type: ignore[index]
+        x = s.known("x")[..., s1 * margin[0] : s1 * (margin[0] + h), s2 * margin[1] : s2 * (margin[1] + w)]
         return replace(s, y=y, x=(x.mean(1, keepdim=True) if repeated else x).clamp(0, 1))
 
     with torch.no_grad():
@@ -84,9 +88,12 @@ def _extend(y: Tensor, margin: tuple[int, int]) -> Tensor:
     """y with ``margin`` more pixels on each side, smooth across the seam of the torus."""
     if margin == (0, 0):
         return y
+    if min(y.shape[-2:]) < 2:  # one row or column has no slope that could go on
+        return pad(y, (margin[1], margin[1], margin[0], margin[0]), mode="replicate")
     from deepinv.physics.functional import liu_jia_pad
 
-    return liu_jia_pad(y, padding=margin).clamp(0, 1)
+    low, high = y.amin((1, 2, 3), keepdim=True), y.amax((1, 2, 3), keepdim=True)
+    return liu_jia_pad(y, padding=margin).clamp(low, high)  # what was observed stays as it is, noise beyond [0, 1] included
 
 
 def _margins(h: int, w: int, reach: int) -> tuple[int, int]:
@@ -106,8 +113,8 @@ def _reach(solver: nn.Module, k: Tensor | None) -> int:
     """Pixels of y by which the border should be moved away: the size of the kernel."""
     if k is not None:
         return max(k.shape[-2:])
-    sizes = [max(checks.size(part.size, "size")) for part in (getattr(solver, "k0", None), *solver.modules()) if hasattr(part, "size")]
-    return max(sizes, default=21)
+    sizes = [getattr(part, "size", None) for part in (getattr(solver, "k0", None), *solver.modules())]
+    return max((max(checks.size(size, "size")) for size in sizes if isinstance(size, int | tuple)), default=21)
 
 
 def _channels(solver: nn.Module) -> int | None:

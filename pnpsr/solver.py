@@ -96,7 +96,9 @@ class UnrolledSolver(nn.Module):
         """
         y, scale = checks.image(y, "y"), self._scale(scale)
         if not checks.tracing() and y.detach().abs().amax() > 16:
-            raise ValueError(f"y must hold floats in [0, 1], got values up to {y.detach().abs().amax():g}; divide 8-bit values by 255")
+            raise ValueError(
+                f"y must hold floats in [0, 1], got values up to {y.detach().abs().amax():g}; divide 8-bit values by 255"
+            )
         if sigma is not None:
             sigma = checks.per_sample(sigma, y, "sigma")
             if len(sigma) not in (1, len(y)):
@@ -217,7 +219,9 @@ def _checked(s: State) -> State:
     checks.matching(x, s.y, "x and y")
     checks.matching(k, s.y, "k and y")
     if x.shape != (b, c, s1 * h, s2 * w):
-        raise ValueError(f"x must have shape {(b, c, s1 * h, s2 * w)} for y of {tuple(s.y.shape)} at scale {s.scale}, got {tuple(x.shape)}")
+        raise ValueError(
+            f"x must have shape {(b, c, s1 * h, s2 * w)} for y of {tuple(s.y.shape)} at scale {s.scale}, got {tuple(x.shape)}"
+        )
     if k.shape[0] not in (1, b):
         raise ValueError(f"k has batch {k.shape[0]}, y has {b}: pass one kernel, or one per sample")
     return replace(s, x=x, k=k.expand(b, -1, -1, -1))

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
+
+from pnpsr.checks import Scale
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,23 @@ class State:
     """Everything a step may read; ``write`` returns a new one. y = (x ⊗ k)↓s + n, images in [0, 1]."""
 
     y: Tensor  # given, (b c h w)
-    scale: int  # given
+    scale: Scale  # given: an integer, or one per axis
     sigma: Tensor | None = None  # given, (b 1 1 1), or None: unknown
     x: Tensor | None = None  # estimated by the restorer, (b c sh sw)
     k: Tensor | None = None  # estimated by the estimator, (b 1 p p)
     hyper: Hyper = field(default_factory=Hyper)  # estimated by the tuner
     t: int = 0  # iterations completed
+
+    def known(self, name: str) -> Tensor:
+        """Field ``name`` (sigma, x or k), which must have a value by now.
+
+        Raises:
+            ValueError: it is None.
+        """
+        value = getattr(self, name)
+        if value is None:
+            raise ValueError(f"{name} is missing from the state: begin with solver.start(...)")
+        return value
 
     def detach(self, names: Collection[str]) -> "State":
         """The same state with the named fields cut from the graph: what a step *reads* without passing gradients back."""
@@ -50,7 +63,8 @@ class State:
         old = getattr(self, name)
         if isinstance(value, Tensor) and isinstance(old, Tensor) and value.shape != old.shape:
             raise ValueError(f"{name} was {tuple(old.shape)}, a step returned {tuple(value.shape)}")
-        return replace(self, **{name: value})
+        written: dict[str, Any] = {name: value}
+        return replace(self, **written)
 
 
 class Step(Protocol):

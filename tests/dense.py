@@ -1,4 +1,7 @@
-"""The referee: dense matrices written straight from y(n) = Σ_m k(m) x(s n + offset + p // 2 - m), with numpy's padding. No FFT, nothing of pnpsr."""
+"""The referee: dense matrices written straight from y(n) = Σ_m k(m) x(s n + offset + p // 2 - m), with numpy's padding.
+
+No FFT, and nothing of pnpsr.
+"""
 
 import numpy as np
 import torch
@@ -24,7 +27,9 @@ def in_k(x: Tensor, taps: Pair, scale: Pair = (1, 1), offset: Pair = (0, 0), bou
     return torch.from_numpy(np.stack(U).reshape(-1, taps[0] * taps[1]))
 
 
-def in_x(k: Tensor, grid: Pair, scale: Pair = (1, 1), offset: Pair = (0, 0), boundary: str = "circular", channels: int = 1) -> Tensor:
+def in_x(
+    k: Tensor, grid: Pair, scale: Pair = (1, 1), offset: Pair = (0, 0), boundary: str = "circular", channels: int = 1
+) -> Tensor:
     """The matrix (c h w, c sh sw) of x ↦ (x ⊗ k)↓s for one kernel k (p q)."""
     pixels = np.arange(grid[0] * grid[1]).reshape(grid)
     source = windows(pixels, (k.shape[0], k.shape[1]), boundary, outside=-1)[offset[0] :: scale[0], offset[1] :: scale[1]]
@@ -37,7 +42,9 @@ def inside_in_k(x: Tensor, y: Tensor, taps: Pair, scale: Pair, offset: Pair) -> 
     """Those rows of the matrix in k, and entries of y (c h w), whose window lies inside x."""
     U = torch.cat(
         [
-            torch.from_numpy(windows(channel, taps, "zero", outside=np.nan)[offset[0] :: scale[0], offset[1] :: scale[1]]).flatten(0, 1)
+            torch.from_numpy(windows(channel, taps, "zero", outside=np.nan)[offset[0] :: scale[0], offset[1] :: scale[1]]).flatten(
+                0, 1
+            )
             for channel in x.numpy()
         ]
     ).flatten(1)

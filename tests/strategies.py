@@ -4,12 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
+from hypothesis import settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 Pair = tuple[int, int]
 SCALES = (1, 2, 3, 4, (2, 3))
 seeds = st.integers(0, 2**31 - 1)
+
+
+def examples(n: int) -> settings:
+    """n examples where the profile asks for 30, and in proportion elsewhere: for laws that cost more than most."""
+    return settings(max_examples=max(1, n * settings().max_examples // 30))
 
 
 def noise(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -59,9 +65,16 @@ def factor_pairs(scale: int | Pair) -> Pair:
 
 @st.composite
 def problems(
-    draw: st.DrawFn, *, scale: int | Pair | None = None, batch: int = 2, channels: int = 3, low: int = 3, taps: int = 4, full: bool = False
+    draw: st.DrawFn,
+    *,
+    scale: int | Pair | None = None,
+    batch: int = 2,
+    channels: int = 3,
+    low: int = 3,
+    taps: int = 4,
+    full: bool = False,
 ) -> Problem:
-    """Any scale (also one per axis), offset, batch, channels, non-square image, and kernels of 1 tap up to the size of the image."""
+    """Any scale (also per axis), offset, batch, channels, non-square image, and kernels of 1 tap up to the size of the image."""
     b, c, h, w = (draw(st.integers(1, n)) for n in (batch, channels, low, low))
     s1, s2 = (draw(st.integers(1, 3)), draw(st.integers(1, 3))) if scale is None else factor_pairs(scale)
     offset = draw(st.integers(0, s1 - 1)), draw(st.integers(0, s2 - 1))

@@ -255,7 +255,7 @@ def kernel_shift(k: np.ndarray, scale: int, division: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-def test_kernelgan_shift_lands_on_the_middle_for_odd_sizes_only(scale: int) -> None:
+def test_published_shifts_land_on_the_middle_or_beside_it(scale: int) -> None:
     def landing(p: int, division: str) -> float:
         ramp = torch.arange(p) - (p - 1) / 2
         k = torch.exp(-(ramp**2) / 8).double()
@@ -265,6 +265,9 @@ def test_kernelgan_shift_lands_on_the_middle_for_odd_sizes_only(scale: int) -> N
     assert landing(21, "//") == pytest.approx((scale - 1) / 2, abs=1e-2)
     assert landing(20, "//") == landing(20, "/") == pytest.approx(scale / 2, abs=1e-2)
     assert landing(21, "/") == pytest.approx(scale / 2, abs=1e-2)
+    fkp = torch.zeros(1, 1, 11, 11, dtype=torch.float64)
+    fkp[..., : 12 - scale, : 12 - scale] = 1  # mass at (11 - s) / 2, where prepare_dataset.py puts it
+    assert centroid_of_taps(fkp, FKP, scale) == pytest.approx(-(scale - 1) / 2)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
@@ -431,6 +434,8 @@ VALID = Convention("VALID", boundary="valid")
         (lambda: convert_kernel(K, DAN_PAPER, DAN, 2, interior=True), ValueError, "no further blur undoes"),
         (lambda: convert_kernel(K, PNPSR, VALID, 2, interior=True), ValueError, "different sizes"),
         (lambda: convert_kernel(K, USRNET_UNSHIFTED, USRNET, 2), ValueError, "interpolate=True"),
+        (lambda: convert_kernel(K, replace(VALID, offset="(s-1)/2"), VALID, 2), ValueError, "interpolate=True"),
+        (lambda: convert_kernel(K, VALID, replace(VALID, offset=1), 2), ValueError, "no pixels before"),
         (lambda: convert_kernel(K, PNPSR, None, 2), TypeError, "target must be a Convention"),
         (lambda: reproduces(X, X, K, 2), ValueError, "crop y or x"),
         (lambda: reproduces(X, X, K, 1, border=6), ValueError, "leaves nothing"),
@@ -451,3 +456,11 @@ def test_conventions_are_values() -> None:
     with pytest.raises(FrozenInstanceError):
         PNPSR.offset = 1
     assert Report(PNPSR, torch.tensor([60.0])).matches()
+
+
+def test_single_precision_stays_and_is_enough() -> None:
+    x, k = picture(0, 1, 1, 24, 24), kernel(1, 5, 5)
+    for convention in (*NAMED.values(), IKRNET.stored("truncate")):
+        y = degrade(x.float(), k.float(), 3, convention)
+        assert y.dtype == torch.float32
+        assert reproduces(y.double(), x, k, 3, convention).matches(120)

@@ -21,7 +21,9 @@ def start(y: torch.Tensor, scale: int | Pair = 2) -> State:
 
 @pytest.mark.parametrize("mode", MODES)
 @given(seed=seeds, h=st.integers(1, 4), w=st.integers(1, 4), s1=st.integers(1, 4), s2=st.integers(1, 4), data=st.data())
-def test_upsampling_keeps_every_pixel_on_its_grid(mode: str, seed: int, h: int, w: int, s1: int, s2: int, data: st.DataObject) -> None:
+def test_upsampling_keeps_every_pixel_on_its_grid(
+    mode: str, seed: int, h: int, w: int, s1: int, s2: int, data: st.DataObject
+) -> None:
     """Decimating returns y exactly, at any offset; constants stay constant; rows and columns are independent."""
     y, offset = noise(2, 3, h, w, seed=seed), (data.draw(st.integers(0, s1 - 1)), data.draw(st.integers(0, s2 - 1)))
     x = upsample(y, (s1, s2), mode, offset)
@@ -39,7 +41,9 @@ def test_polynomials_are_reproduced_away_from_the_border(mode: str, degree: int,
     rows, columns = torch.meshgrid(torch.arange(8.0 * s1).double(), torch.arange(9.0 * s2).double(), indexing="ij")
 
     def surface(power: int) -> torch.Tensor:
-        return (1 + rows / 7 - columns / 5 + (rows * columns / 30 - columns**2 / 40 if power > 1 else 0) if power else 0 * rows + 1)[None, None]
+        return (
+            1 + rows / 7 - columns / 5 + (rows * columns / 30 - columns**2 / 40 if power > 1 else 0) if power else 0 * rows + 1
+        )[None, None]
 
     def error(power: int) -> float:
         x = surface(power)

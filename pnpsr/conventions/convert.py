@@ -67,10 +67,9 @@ def _placed(
     g: Tensor, axis: int, start: Fraction, source: Convention, target: Convention, scale: tuple[int, int], interpolate: bool
 ) -> Tensor:
     """The taps g, which begin at ``start``, with zeros around along one axis so that they begin where ``target`` lets them."""
-    margins = _margins(g.shape[axis - 2], axis, start, target, scale)
-    if margins is None and target.boundary == "valid":
-        raise ValueError(f"no kernel makes {target} equal to {source}: 'valid' has no pixels before its first one")
-    if margins is None:
+    n = g.shape[axis - 2]
+    margins = _margins(n, axis, start, target, scale)
+    if margins is None and all((start - target.starts((m, m), scale)[axis]).denominator == 2 for m in (n, n + 1)):
         if not interpolate:
             raise ValueError(
                 f"from {source} to {target} at scale {scale} a kernel of this size moves by half a pixel; "
@@ -78,7 +77,9 @@ def _placed(
             )
         room, half = ((0, 0, 0, 1), (0.5, 0.0)) if axis == 0 else ((0, 1, 0, 0), (0.0, 0.5))
         g = kernels.shift_kernel(pad(g, room), half)
-        margins = _margins(g.shape[axis - 2], axis, start - Fraction(1, 2), target, scale) or (0, 0)
+        margins = _margins(n + 1, axis, start - Fraction(1, 2), target, scale)
+    if margins is None:
+        raise ValueError(f"no kernel makes {target} equal to {source}: 'valid' has no pixels before its first one")
     return pad(g, (0, 0, *margins) if axis == 0 else (*margins, 0, 0))
 
 

@@ -61,7 +61,8 @@ def sample_from(
     if hasattr(parameters, "step"):
         seed = None if generator is None else int(torch.randint(2**31, (), generator=generator, device=generator.device))
         parameters = parameters.step(batch_size=x.shape[0], seed=seed)
-    clone.update(**(parameters or {}))
+    if parameters:
+        clone.update(**parameters)
     if generator is not None:
         clone.noise_model.rng = generator
     with torch.no_grad():

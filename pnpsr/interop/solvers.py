@@ -43,7 +43,7 @@ class PhysicsRestorer(nn.Module):
         """
         if s.x is None or s.hyper.alpha is None:
             raise ValueError("the data step needs x and hyper.alpha: build the solver with x0= and a tuner")
-        return self.prior(self.physics.prox_l2(s.x, s.y, gamma=1 / s.hyper.alpha), s.hyper.beta)
+        return self.prior(self.physics.prox_l2(s.x, s.y, gamma=1 / s.hyper.alpha), s.hyper.beta).to(s.y.dtype)
 
 
 class AsReconstructor(Reconstructor):  # type: ignore[misc]

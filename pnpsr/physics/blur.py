@@ -108,7 +108,9 @@ class KernelBlur(LinearOperator):
         checks.choice(boundary, BOUNDARIES, "boundary")
         self.x, self.size, self.boundary = checks.image(x, "x"), checks.size(size, "size"), boundary
         if self.size[0] > x.shape[-2] or self.size[1] > x.shape[-1]:
-            raise ValueError(f"size {self.size} is larger than the image of {x.shape[-2]} x {x.shape[-1]}; ask for a smaller kernel")
+            raise ValueError(
+                f"size {self.size} is larger than the image of {x.shape[-2]} x {x.shape[-1]}; ask for a smaller kernel"
+            )
 
     def __call__(self, v: Tensor) -> Tensor:
         """x ⊗ v (b c h w) for kernels v (b 1 p q)."""

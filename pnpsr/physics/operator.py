@@ -72,8 +72,10 @@ class Adjoint(LinearOperator):
         return f"({self.operator!r}).H"
 
 
-def adjoint_error(A: LinearOperator, shape: Shape, *, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float64) -> float:
-    """|⟨A v, u⟩ - ⟨v, A* u⟩| / (‖A v‖ ‖u‖) for random v of the given (b c h w) and random u: below 1e-12 in float64 for a right adjoint.
+def adjoint_error(
+    A: LinearOperator, shape: Shape, *, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float64
+) -> float:
+    """|⟨A v, u⟩ - ⟨v, A* u⟩| / (‖A v‖ ‖u‖) for random v and u: below 1e-12 in float64 for a right adjoint.
 
     ``shape`` is that of the unknown; its batch must suit the operator's kernels.
     """
@@ -93,24 +95,26 @@ def operator_norm(
     generator: torch.Generator | None = None,
     dtype: torch.dtype = torch.float64,
 ) -> Tensor:
-    """‖A‖ = max ‖A v‖ / ‖v‖ per sample, (b,): Lanczos on A*A until the residual ‖A*A v - ‖A‖² v‖ is below tolerance ‖A‖².
+    """‖A‖ = max ‖A v‖ / ‖v‖ per sample, (b,): Lanczos on A*A until ‖A*A v - ‖A‖² v‖ is below tolerance ‖A‖².
 
-    Blurs of large images have clustered leading values, where power iteration needs thousands of rounds; Lanczos needs their square root.
-    It approaches from below; the residual bounds the distance to an eigenvalue, so the result is not silently too small by more than the
-    tolerance unless the start is orthogonal to the leading direction.
+    Blurs of large images have clustered leading values, where power iteration needs thousands of rounds; Lanczos needs their
+    square root. It approaches from below; the residual bounds the distance to an eigenvalue, so the result is not silently too
+    small by more than the tolerance unless the start is orthogonal to the leading direction.
 
     Raises:
         ValueError: no convergence within ``iterations``.
     """
     v = torch.randn(shape, generator=generator, dtype=dtype)
     v, before, off = v / _norm(v), torch.zeros_like(v), v.new_zeros(v.shape[0], 1, 1, 1)
-    diagonal, offs = [], []
+    diagonal: list[Tensor] = []
+    offs: list[Tensor] = []
     for n in range(1, iterations + 1):
         w = A.adjoint(A(v)) - off * before
         diagonal.append((w * v).sum((1, 2, 3)))
         w = w - diagonal[-1].reshape(-1, 1, 1, 1) * v
         off = _norm(w)
-        off = off.where(off > 1e-3 * tolerance * diagonal[0].abs().reshape(off.shape), 0)  # an invariant subspace: this sample is done
+        done = off <= 1e-3 * tolerance * diagonal[0].abs().reshape(off.shape)  # the sample's invariant subspace is exhausted
+        off = off.masked_fill(done, 0)
         if n <= 16 or n % 8 == 0 or n == iterations:
             T = torch.diag_embed(torch.stack(diagonal, 1))
             if offs:

@@ -54,7 +54,9 @@ def valid_gram(y: Tensor, x: Tensor, size: Pair, scale: Pair, offset: Pair) -> t
         reach = offset[axis] + size[axis] // 2  # the window of pixel i covers s i + reach - p + 1 .. s i + reach
         start, stop = max(0, -((reach - size[axis] + 1) // s)), min(low, (n - 1 - reach) // s + 1)
         if stop <= start:
-            raise ValueError(f"no {p} x {q} window lies inside an image of {x.shape[-2]} x {x.shape[-1]}; use a larger image or a smaller kernel")
+            raise ValueError(
+                f"no {p} x {q} window lies inside an image of {x.shape[-2]} x {x.shape[-1]}; use a larger image or a smaller kernel"
+            )
         first.append(s * start + reach - size[axis] + 1)
         windows.append(stop - start)
         kept.append(slice(start, stop))

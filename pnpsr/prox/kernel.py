@@ -53,7 +53,11 @@ def prox_kernel(
         ValueError: unknown options, sizes that do not fit, NaN, gamma not positive or too small for the normal matrix, or
             ``boundary="valid"`` on the grid.
     """
-    for value, options, name in ((domain, DOMAINS, "domain"), (boundary, ("circular", "valid"), "boundary"), (constraint, CONSTRAINTS, "constraint")):
+    for value, options, name in (
+        (domain, DOMAINS, "domain"),
+        (boundary, ("circular", "valid"), "boundary"),
+        (constraint, CONSTRAINTS, "constraint"),
+    ):
         checks.choice(value, options, name)
     if domain == "grid" and boundary == "valid":
         raise ValueError('boundary="valid" needs domain="support": the grid solve is periodic')
@@ -65,13 +69,14 @@ def prox_kernel(
         raise ValueError(f"x of {tuple(x.shape)} does not fit y of {tuple(y.shape)} at scale {scale}")
     gamma = checks.per_sample(gamma, max(y, k0, key=len), "gamma", positive=True)
     batch = max(len(y), len(k0), len(gamma))
+    dtype, wide = y.dtype, precision.double(y)
     with precision.exact(y):
-        wide = [t.to(precision.double(y)).expand(batch, -1, -1, -1) for t in (y, x, k0, gamma)]
+        y, x, k0, gamma = (t.to(wide).expand(batch, -1, -1, -1) for t in (y, x, k0, gamma))
         if domain == "grid":
-            k = _constrain(_on_grid(*wide, factors, shift), constraint)
+            k = _constrain(_on_grid(y, x, k0, gamma, factors, shift), constraint)
         else:
-            k = _on_support(*wide, factors, shift, boundary, constraint)
-    return k.to(y.dtype)
+            k = _on_support(y, x, k0, gamma, factors, shift, boundary, constraint)
+    return k.to(dtype)
 
 
 def gram_scale(x: Tensor, scale: Scale) -> Tensor:

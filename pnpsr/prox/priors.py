@@ -22,9 +22,10 @@ def box(v: Tensor, strength: Strength = None) -> Tensor:
 
 
 def simplex(v: Tensor, strength: Strength = None) -> Tensor:
-    """argmin_u |u - v|² over u >= 0, Σu = 1, for every (h w) map of v (b c h w): kernels that are kernels. The strength is not used."""
+    """argmin_u |u - v|² over u >= 0, Σu = 1, for every (h w) map of v (b c h w): real kernels. The strength is not used."""
     del strength
-    return project_simplex(checks.tensor(v, "v").flatten(-2)).reshape(v.shape)
+    rows = checks.tensor(v, "v").flatten(-2)
+    return project_simplex(rows - rows.amax(-1, keepdim=True)).reshape(v.shape)  # adding a constant changes nothing but digits
 
 
 def sparse_simplex(v: Tensor, strength: Strength = None) -> Tensor:
@@ -65,18 +66,24 @@ def tv(v: Tensor, strength: Strength = 0.05, *, iterations: int = 100) -> Tensor
 
 
 def l0_gradient(v: Tensor, strength: Strength = 0.02, *, growth: float = 2.0, ceiling: float = 1e5) -> Tensor:
-    """argmin_u |u - v|² + strength · #{n : ∇u(n) ≠ 0}, approximately: half-quadratic splitting with a growing weight (Xu et al. 2011).
+    """argmin_u |u - v|² + strength · c · #{n : ∇u(n) ≠ 0}, nearly: half-quadratic splitting with a growing weight (Xu et al. 2011).
 
-    A gradient is counted once for all channels; the border is circular, so that the quadratic half-step is a division by FFT.
+    Pixel n pays once for a gradient in any channel, in proportion to the number c of channels, so that a gray picture and its
+    three-channel copy are treated alike. The border is circular, so that the quadratic half-step is a division by FFT.
     The problem is not convex: the result is a good minimum, not the minimum. With no strength: v.
 
     Args:
         v: image (b c h w).
-        strength: price of a pixel with an edge, in the units of v squared; a number or one per sample.
+        strength: price of a pixel with an edge, per channel, in the units of v squared; a number or one per sample.
         growth: factor between successive weights of the splitting; smaller is better and slower.
         ceiling: weight at which it stops.
+
+    Raises:
+        ValueError: a growth that is none.
     """
     v = checks.tensor(v, "v")
+    if not growth > 1:
+        raise ValueError(f"growth must be larger than 1, or the weight never reaches its ceiling; got {growth!r}")
     if strength is None:
         return v
     weight, grid = checks.per_sample(strength, v, "strength"), (v.shape[-2], v.shape[-1])
@@ -85,10 +92,10 @@ def l0_gradient(v: Tensor, strength: Strength = 0.02, *, growth: float = 2.0, ce
         impulse[..., 0, 0] = 1
         transfer = torch.fft.rfft2(torch.stack([impulse.roll(-1, -2) - impulse, impulse.roll(-1, -1) - impulse]))
         power, target, u = transfer.abs().square().sum(0), torch.fft.rfft2(v), v
-        penalty = (2 * weight).clamp_min(torch.finfo(v.dtype).tiny)
+        penalty = torch.where(weight > 0, 2 * weight, ceiling)
         while bool((penalty < ceiling).any()):
             edges = torch.stack([u.roll(-1, -2) - u, u.roll(-1, -1) - u])
-            edges = edges * ((edges * edges).sum((0, 2), keepdim=True) > weight / penalty)
+            edges = edges * ((edges * edges).sum(0).mean(1, keepdim=True) > weight / penalty)
             spectrum = target + penalty * (transfer.conj() * torch.fft.rfft2(edges)).sum(0)
             smooth = torch.fft.irfft2(spectrum / (1 + penalty * power), s=grid)
             active = penalty < ceiling
@@ -105,6 +112,8 @@ def _gradient(u: Tensor) -> Tensor:
 
 def _gradient_adjoint(p: Tensor) -> Tensor:
     down, right = p[0][..., :-1, :], p[1][..., :-1]
-    rows = torch.cat([-down[..., :1, :], down[..., :-1, :] - down[..., 1:, :], down[..., -1:, :]], -2) if p.shape[-2] > 1 else 0 * p[0]
+    rows = (
+        torch.cat([-down[..., :1, :], down[..., :-1, :] - down[..., 1:, :], down[..., -1:, :]], -2) if p.shape[-2] > 1 else 0 * p[0]
+    )
     columns = torch.cat([-right[..., :1], right[..., :-1] - right[..., 1:], right[..., -1:]], -1) if p.shape[-1] > 1 else 0 * p[1]
     return rows + columns

@@ -29,6 +29,7 @@ def simplex_minimiser(H: Tensor, b: Tensor, start: Tensor) -> Tensor:
 
 def project_simplex(v: Tensor, total: float = 1.0) -> Tensor:
     """argmin |k - v|² over k >= 0, Σk = total, along the last axis (Held, Wolfe, Crowder 1974, by sorting)."""
+    v = v - v.amax(-1, keepdim=True)  # changes nothing but the digits that a large common value would cost
     ordered = v.sort(dim=-1, descending=True).values
     excess = ordered.cumsum(-1) - total
     count = torch.arange(1, v.shape[-1] + 1, device=v.device, dtype=v.dtype)
@@ -58,7 +59,9 @@ def _free_set(H: Tensor, b: Tensor, start: Tensor) -> Tensor:
         if not bool(wrong.any()):
             break
         single = single or gain <= 0  # a block that did not help: from here on one at a time
-        free = free | (torch.arange(n, device=H.device) == slack.where(~free, slack.new_tensor(torch.inf)).argmin() if single else wrong)
+        free = free | (
+            torch.arange(n, device=H.device) == slack.where(~free, slack.new_tensor(torch.inf)).argmin() if single else wrong
+        )
     return free.unsqueeze(1)
 
 

@@ -18,9 +18,9 @@ BETA = (0.1, 0.7, 0.01)  # first, factor per iteration, last
 def blind_hqs(size: int = 21, *, T: int = 40, finish: int = 8, width: float = 1.0) -> UnrolledSolver:
     """k and x from y alone: an image of few edges finds the kernel, then total variation finds the image.
 
-    T iterations alternate x ← L0(D(y, x, k; α); β), with a price β per edge that falls, and k ← the ridge solution D_k around zero, cleaned
-    and scaled to sum 1. Few strong edges cannot be explained without the blur, which is what makes the kernel leave its start
-    (Xu, Zheng, Jia 2013). Then ``finish`` iterations solve argmin_x |y - (x ⊗ k)↓s|² + λ TV(x) with that kernel.
+    T iterations alternate x ← L0(D(y, x, k; α); β), with a price β per edge that falls, and k ← the ridge
+    solution D_k around zero, cleaned and scaled to sum 1. Few strong edges cannot be explained without the blur: that makes the
+    kernel leave its start (Xu, Zheng, Jia 2013). Then ``finish`` iterations solve argmin_x |y - (x ⊗ k)↓s|² + λ TV(x) with it.
 
     Args:
         size: of the square kernel; larger than the blur.
@@ -34,7 +34,9 @@ def blind_hqs(size: int = 21, *, T: int = 40, finish: int = 8, width: float = 1.
     return UnrolledSolver(
         estimator=Until(T, HQSEstimator(sparse_simplex, GAMMA, relative=True, around="zero"), keep_kernel),
         tuner=Until(T, Schedule(alpha, beta), Continuation((1e-3, 1.0), finish, begin=T)),
-        restorer=Until(T, HQSRestorer(functools.partial(l0_gradient, growth=4.0)), HQSRestorer(functools.partial(tv, iterations=8))),
+        restorer=Until(
+            T, HQSRestorer(functools.partial(l0_gradient, growth=4.0)), HQSRestorer(functools.partial(tv, iterations=8))
+        ),
         T=T + finish,
         k0=Gaussian(size, width),
         x0=Upsample(),

@@ -1,8 +1,11 @@
 """DAN: two networks in a closed loop (Luo, Huang, Li, Wang, Tan 2020 and 2021)."""
 
+from torch import nn
+
 from pnpsr import checks
 from pnpsr.kernels import KernelBasis
 from pnpsr.nets import CRBEstimator, CRBRestorer, DPCEstimator, DPCRestorer
+from pnpsr.nets.dpcn import Skip
 from pnpsr.recipes.record import recipe
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Dirac, Upsample
@@ -21,7 +24,7 @@ def dan(
     groups: int = 5,
     blocks: int = 10,
     channels: int = 3,
-    skip: str = "paper",
+    skip: Skip = "paper",
 ) -> UnrolledSolver:
     """x ← R(y, k), k ← E(y, x): each network is trained on what the other really produces (DAN Eq. 6, Fig. 1).
 
@@ -45,7 +48,7 @@ def dan(
     basis = KernelBasis(size, code)
     if version == 2:
         estimator = LearnedEstimator(DPCEstimator(scale, size, width=width // 2, channels=channels, skip=skip))
-        net = DPCRestorer(scale, code, width=width, groups=groups, blocks=blocks, channels=channels, skip=skip)
+        net: nn.Module = DPCRestorer(scale, code, width=width, groups=groups, blocks=blocks, channels=channels, skip=skip)
     else:
         estimator = LearnedEstimator(CRBEstimator(scale, code, width=width // 2, channels=channels), decode=basis.decode)
         net = CRBRestorer(scale, code, width=width, blocks=4 * blocks, channels=channels)

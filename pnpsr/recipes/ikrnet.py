@@ -91,9 +91,9 @@ def bisrnet(
 ) -> UnrolledSolver:
     """k ← C(y, x, k), x ← P(D(y, x, k; α); β): BISR-Net (Yaar et al. 2021), a learned kernel estimator with no closed-form step.
 
-    Stated by IKR-Net's paper: an initialiser and an estimator that corrects the kernel iteratively, on top of USRNet; no noise estimation,
-    noise-free or known σ. Assumed here, because the paper does not say: what :class:`pnpsr.nets.KernelCorrector` lists, a correction in
-    every iteration, weights shared over iterations, T = 8 as in USRNet, and the kernel cut from the image step's graph.
+    Stated by IKR-Net's paper: an initialiser and an estimator that corrects the kernel iteratively, on top of USRNet; no noise
+    estimation, noise-free or known σ. Assumed here, because the paper does not say: what :class:`pnpsr.nets.KernelCorrector` lists,
+    a correction in every iteration, weights shared over iterations, T = 8 as in USRNet, the kernel cut from the image step's graph.
 
     Args:
         scale: 1, 2, 3 or 4; the corrector is built for it.

@@ -29,8 +29,15 @@ def recipe(build: Callable[P, M]) -> Callable[P, M]:
         given = signature.bind(*args, **kwargs)
         given.apply_defaults()
         solver = build(*args, **kwargs)
-        arguments = {n: getattr(v, "record", v) for n, v in given.arguments.items()}
+        arguments = {n: _noted(v) for n, v in given.arguments.items()}
         solver.record = Record(build.__name__, arguments)  # type: ignore[assignment]  # a plain attribute, not a parameter
         return solver
 
     return recorded
+
+
+def _noted(value: Any) -> Any:
+    """An argument as it is remembered: lists as tuples, which nobody can change afterwards and which JSON does not keep apart."""
+    if isinstance(value, list | tuple):
+        return tuple(_noted(v) for v in value)
+    return getattr(value, "record", value)

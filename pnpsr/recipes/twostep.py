@@ -18,6 +18,7 @@ def two_step(
     *,
     size: int = 21,
     widths: Sequence[int] = (64, 128, 256, 512),
+    channels: int = 3,
 ) -> UnrolledSolver:
     """k = M(y), then x = argmin |y - (x ⊗ k)↓s|² + φ(x) (DAN Eq. 5): a learned start and no estimator.
 
@@ -26,9 +27,10 @@ def two_step(
         nonblind: solver whose restorer and tuner are taken (shared, not copied); by default a fresh :func:`usrnet` of ``widths``.
         size: of the kernel, for the default kernel network.
         widths: of the image prior, for the default non-blind solver.
+        channels: 3 or 1, for both defaults.
     """
-    solver = nonblind if nonblind is not None else usrnet(widths=widths)
-    net = kernel_net if kernel_net is not None else KernelEncoder(size)
+    solver = nonblind if nonblind is not None else usrnet(widths=widths, channels=channels)
+    net = kernel_net if kernel_net is not None else KernelEncoder(size, channels=channels)
     return UnrolledSolver(
         None, solver.restorer, solver.T, tuner=solver.tuner, k0=LearnedKernelStart(net), x0=solver.x0, scale=solver.scale
     )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pnpsr import checks
+from pnpsr.checks import Scale
 from pnpsr.prox import differences, gram_scale, prox_image, prox_kernel
 from pnpsr.prox.kernel import CONSTRAINTS, DOMAINS
 from pnpsr.state import Prior, State
@@ -29,8 +30,10 @@ class HQSRestorer(nn.Module):
         """The new image (b c sh sw)."""
         s = state
         if s.hyper.alpha is None:
-            raise ValueError("alpha is unknown: give the solver a tuner that writes it, for example tuner=Schedule(alpha=0.01, beta=0.01)")
-        z = prox_image(s.y, _known(s.k, "k"), _known(s.x, "x"), s.hyper.alpha, s.scale)
+            raise ValueError(
+                "alpha is unknown: give the solver a tuner that writes it, for example tuner=Schedule(alpha=0.01, beta=0.01)"
+            )
+        z = prox_image(s.y, s.known("k"), s.known("x"), s.hyper.alpha, s.scale)
         return self.prior(z, s.hyper.beta).to(s.y.dtype)
 
 
@@ -42,7 +45,7 @@ class HQSEstimator(nn.Module):
         gamma: weight of the proximity term.
         relative: multiply gamma by the mean diagonal of the normal matrix (:func:`gram_scale`), which makes it free of the image's
             size and contrast.
-        learn: make gamma a parameter (its logarithm, so that it stays positive). Per-iteration values: ``PerIteration`` of estimators.
+        learn: make gamma a parameter (as its logarithm: positive); one per iteration: ``PerIteration`` of estimators.
         around: stay near the ``previous`` kernel (the paper), or near ``zero`` (the released code; also the classical ridge).
         edges: fit differences of y and x instead of their values.
         domain, boundary, constraint: see :func:`pnpsr.prox.prox_kernel`.
@@ -68,13 +71,18 @@ class HQSEstimator(nn.Module):
         checks.choice(around, ("previous", "zero"), "around")
         checks.choice(domain, DOMAINS, "domain")
         checks.choice(constraint, CONSTRAINTS, "constraint")
+        checks.choice(boundary, ("circular", "valid") if domain == "support" else ("circular",), f"boundary on the {domain}")
         if not (isinstance(gamma, int | float) and math.isfinite(gamma) and gamma > 0):
             raise ValueError(f"gamma must be a positive number, got {gamma!r}")
         self.prior, self.relative, self.around, self.edges = prior, relative, around, edges
         self.domain, self.boundary, self.constraint = domain, boundary, constraint
-        self.log_gamma = nn.Parameter(torch.tensor(math.log(gamma)), requires_grad=learn)
+        self.log_gamma: Tensor
+        if learn:
+            self.log_gamma = nn.Parameter(torch.tensor(math.log(gamma)))
+        else:
+            self.register_buffer("log_gamma", torch.tensor(math.log(gamma)))  # no parameter: nobody may train it by accident
 
-    def gamma(self, x: Tensor, scale: int) -> Tensor:
+    def gamma(self, x: Tensor, scale: Scale) -> Tensor:
         """The weight in use for images x, (b 1 1 1) or (1 1 1 1)."""
         gamma = self.log_gamma.exp().to(x).reshape(1, 1, 1, 1)
         return gamma * gram_scale(x, scale) if self.relative else gamma
@@ -82,7 +90,7 @@ class HQSEstimator(nn.Module):
     def forward(self, state: State) -> Tensor:
         """The new kernel (b 1 p q)."""
         s = state
-        k, x, y = _known(s.k, "k"), _known(s.x, "x"), s.y
+        k, x, y = s.known("k"), s.known("x"), s.y
         if self.edges:
             y, x = differences(y, 1), differences(x, s.scale)
         start = k if self.around == "previous" else torch.zeros_like(k)
@@ -92,11 +100,5 @@ class HQSEstimator(nn.Module):
 
     def extra_repr(self) -> str:
         """The options, for printing."""
-        unit = " x gram" if self.relative else ""
-        return f"gamma={float(self.log_gamma.exp()):.3g}{unit}, around={self.around}, {self.domain}, {self.boundary}, constraint={self.constraint}"
-
-
-def _known(value: Tensor | None, name: str) -> Tensor:
-    if value is None:
-        raise ValueError(f"{name} is missing from the state: begin with solver.start(...)")
-    return value
+        gamma = f"gamma={float(self.log_gamma.exp()):.3g}{' x gram' if self.relative else ''}"
+        return f"{gamma}, around={self.around}, {self.domain}, {self.boundary}, constraint={self.constraint}"

@@ -12,7 +12,8 @@ class LearnedRestorer(nn.Module):
 
     Args:
         net: (y, code (b n)) -> x (b c sh sw).
-        encode: k (b 1 p p) -> code (b n). The module behind it (``KernelBasis(...).encode``) is registered and travels with the weights.
+        encode: k (b 1 p p) -> code (b n). The module behind it (``KernelBasis(...).encode``) is registered and travels with
+            the weights.
     """
 
     def __init__(self, net: nn.Module, encode: Callable[[Tensor], Tensor]) -> None:
@@ -22,7 +23,7 @@ class LearnedRestorer(nn.Module):
 
     def forward(self, state: State) -> Tensor:
         """The new image (b c sh sw)."""
-        return self.net(state.y, self.encode(state.k)).to(state.y.dtype)  # type: ignore[arg-type]
+        return self.net(state.y, self.encode(state.known("k"))).to(state.y.dtype)
 
 
 class LearnedEstimator(nn.Module):

@@ -30,6 +30,4 @@ class Until(nn.Module):
 
 def keep_kernel(state: State) -> Tensor:
     """k, unchanged: an estimator that has finished."""
-    if state.k is None:
-        raise ValueError("k is missing from the state: begin with solver.start(...)")
-    return state.k
+    return state.known("k")

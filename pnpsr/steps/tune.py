@@ -35,7 +35,7 @@ class Schedule:
 
 
 class Continuation:
-    """α grows geometrically and β = λ / 2α, so that the splitting tends to argmin |y - (x ⊗ k)↓s|² + λ Φ(x) for a prior of ½|u - v|² + βΦ(u).
+    """α grows geometrically and β = λ / 2α: tends to argmin |y - (x ⊗ k)↓s|² + λ Φ(x) for a prior of ½|u - v|² + βΦ(u).
 
     λ = floor + gain σ²: the floor answers for the errors of the kernel, the second term for the noise. σ is the caller's, or else
     estimated from y (:func:`pnpsr.physics.estimate_noise`).
@@ -65,11 +65,12 @@ class Continuation:
         return Hyper(sigma, alpha, (self.floor + self.gain * sigma.square()) / (2 * alpha))
 
     def __repr__(self) -> str:
-        return f"Continuation(alpha {self.alpha[0]:g} to {self.alpha[1]:g} in {self.steps}, lambda = {self.floor:g} + {self.gain:g} sigma²)"
+        weight = f"lambda = {self.floor:g} + {self.gain:g} sigma²"
+        return f"Continuation(alpha {self.alpha[0]:g} to {self.alpha[1]:g} in {self.steps}, {weight})"
 
 
 class HyperNet(nn.Module):
-    """(σ, α, β) = F(y, x, k) (IKR-Net Eq. 7): σ as given, or estimated from y - (x ⊗ k)↓s; then an MLP on (σ, s) (USRNet section 4.3).
+    """(σ, α, β) = F(y, x, k) (IKR-Net Eq. 7): σ as given, or from y - (x ⊗ k)↓s by a net; then an MLP on (σ, s) (USRNet 4.3).
 
     Args:
         noise: network y - y_D (b c h w) -> σ (b 1 1 1), for calls that do not give σ; None means σ must be given.
@@ -77,12 +78,14 @@ class HyperNet(nn.Module):
         hidden: width of the MLP.
 
     Raises:
+        TypeError, ValueError: a count that is no positive integer.
         ValueError: (on a call) σ neither given nor estimated, or more iterations than ``per_iteration``.
     """
 
     def __init__(self, noise: nn.Module | None = None, *, per_iteration: int | None = None, hidden: int = 64) -> None:
         super().__init__()
-        self.noise, self.per_iteration = noise, per_iteration
+        self.noise = noise
+        self.per_iteration = None if per_iteration is None else checks.whole(per_iteration, "per_iteration")
         self.mlp = HyperMLP(2 * (per_iteration or 1), hidden=hidden)
 
     def forward(self, state: State) -> Hyper:
@@ -94,7 +97,7 @@ class HyperNet(nn.Module):
         if sigma is None:
             if self.noise is None:
                 raise ValueError("sigma is unknown: pass sigma=..., or build HyperNet(noise=NoiseNet())")
-            sigma = self.noise(s.y - Degradation(s.scale)(s.x, s.k)).to(s.y.dtype)  # type: ignore[arg-type]
+            sigma = self.noise(s.y - Degradation(s.scale)(s.known("x"), s.known("k"))).to(s.y.dtype)
         values = self.mlp(sigma, s.scale).to(s.y.dtype)
         t = s.t if self.per_iteration is not None else 0
         return Hyper(sigma, values[:, t : t + 1], values[:, count + t : count + t + 1])

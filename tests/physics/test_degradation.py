@@ -3,7 +3,6 @@
 import pytest
 import torch
 from hypothesis import given
-from scipy import ndimage
 from strategies import SCALES, Problem, factor_pairs, noise, problems, uniform
 from torch import Tensor
 
@@ -44,6 +43,8 @@ def test_is_the_defining_sum(p: Problem) -> None:
 @pytest.mark.parametrize("boundary", SCIPY)
 @pytest.mark.parametrize("scale", SCALES)
 def test_equals_scipy_for_odd_kernels(boundary: str, scale: int | tuple[int, int]) -> None:
+    from scipy import ndimage
+
     (s1, s2), (o1, o2) = factor_pairs(scale), (1 % factor_pairs(scale)[0], 0)
     for size in ((3, 3), (5, 1), (1, 1), (3, 7)):
         x, k = noise(1, 2, 3 * s1 + 3 * s1, 7 * s2, seed=s1), noise(1, 1, *size, seed=s2)

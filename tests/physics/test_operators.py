@@ -7,11 +7,21 @@ from typing import Any
 import dense
 import pytest
 import torch
-from hypothesis import given, settings
-from strategies import Problem, noise, problems
+from hypothesis import given
+from strategies import Problem, examples, noise, problems
 from torch import Tensor
 
-from pnpsr.physics import BOUNDARIES, Blur, Degradation, Downsample, KernelBlur, LinearOperator, adjoint_error, as_matrix, operator_norm
+from pnpsr.physics import (
+    BOUNDARIES,
+    Blur,
+    Degradation,
+    Downsample,
+    KernelBlur,
+    LinearOperator,
+    adjoint_error,
+    as_matrix,
+    operator_norm,
+)
 
 Shape = tuple[int, int, int, int]
 
@@ -82,7 +92,7 @@ INSTANCES["A*A"] = INSTANCES["k frozen, circular"].H @ INSTANCES["k frozen, circ
 INSTANCES |= {f"({name}).H": instance.H for name, instance in INSTANCES.items()}
 
 each = pytest.mark.parametrize("instance", INSTANCES.values(), ids=INSTANCES.keys())
-few = settings(max_examples=10)
+few = examples(10)
 
 
 def vectors(instance: Instance, p: Problem) -> tuple[LinearOperator, Tensor, Tensor]:
@@ -95,7 +105,7 @@ def near(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and bool((a - b).abs().max() < 1e-12 * (1 + b.abs().max()))
 
 
-@settings(max_examples=1)
+@examples(1)
 @given(p=problems())
 def test_no_operator_of_the_library_is_missing_here(p: Problem) -> None:
     kinds = {type(instance.build(p)) for instance in INSTANCES.values()}
@@ -157,7 +167,7 @@ def test_float32_stays_float32(instance: Instance, p: Problem) -> None:
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
-@settings(max_examples=4)
+@examples(4)
 @given(p=problems(channels=2, low=2, taps=3))
 def test_gradients_reach_image_and_kernel_at_every_boundary(boundary: str, p: Problem) -> None:
     x, k = picture(p, boundary).clone().requires_grad_(), p.k.clone().requires_grad_()
@@ -196,7 +206,10 @@ def test_compositions_reverse_under_the_adjoint(p: Problem) -> None:
     assert torch.equal((A @ B)(p.x), A(B(p.x)))
     assert torch.equal((A @ B).H(u), (B.H @ A.H)(u))
     assert A.H.H is A
-    assert repr((A @ B).H) == f"(Downsample({p.scale[0]} x {p.scale[1]}, offset {p.offset}) @ Blur({p.taps[0]} x {p.taps[1]}, circular)).H"
+    assert (
+        repr((A @ B).H)
+        == f"(Downsample({p.scale[0]} x {p.scale[1]}, offset {p.offset}) @ Blur({p.taps[0]} x {p.taps[1]}, circular)).H"
+    )
 
 
 def test_the_public_oracle_passes_right_adjoints_and_fails_wrong_ones() -> None:

@@ -7,9 +7,9 @@ from functools import partial
 import dense
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from strategies import SCALES, Pair, Problem, factor_pairs, noise, problems
+from strategies import SCALES, Pair, Problem, examples, factor_pairs, noise, problems
 from torch import Tensor
 
 from pnpsr.physics import Degradation
@@ -97,13 +97,13 @@ for constraint, total in ((None, None), ("sum", 1.0), ("simplex", None)):
 
 each = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
 solved = pytest.mark.parametrize("form", [f for f in FORMS.values() if f.exact], ids=[n for n, f in FORMS.items() if f.exact])
-few = settings(max_examples=8)
+few = examples(8)
 powers = st.floats(-3, 2).map(lambda power: 10.0**power)
 
 
 @solved
 @pytest.mark.parametrize("scale", SCALES)
-@settings(max_examples=5)
+@examples(5)
 @given(data=st.data(), rho=powers)
 def test_equals_the_dense_solve(form: Form, scale: int | Pair, data: st.DataObject, rho: float) -> None:
     p = data.draw(problems(scale=scale, taps=5))
@@ -133,7 +133,15 @@ def test_batch_is_a_loop_and_rho_is_per_sample(form: Form, p: Problem, rho: floa
 @each
 def test_rho_per_sample_is_not_taken_for_a_row_where_batch_and_width_agree(form: Form) -> None:
     n = 4
-    p = Problem(noise(n, 1, n, n, seed=0), noise(n, 1, n, n, seed=1), noise(n, 1, 2, 2, seed=2), noise(n, 1, 5, 5, seed=3), (1, 1), (0, 0), 4)
+    p = Problem(
+        noise(n, 1, n, n, seed=0),
+        noise(n, 1, n, n, seed=1),
+        noise(n, 1, 2, 2, seed=2),
+        noise(n, 1, 5, 5, seed=3),
+        (1, 1),
+        (0, 0),
+        4,
+    )
     v0, rhos = form.start(p), torch.tensor([0.01, 0.1, 1.0, 10.0], dtype=torch.float64)
     loop = torch.cat([form.solve(p.sample(i), v0[i : i + 1], float(rhos[i])) for i in range(n)])
     assert torch.allclose(form.solve(p, v0, rhos), loop, rtol=0, atol=1e-9)
@@ -235,7 +243,15 @@ GRADIENTS = {name: form for name, form in FORMS.items() if "valid, sum" not in n
 @pytest.mark.parametrize("scale", [1, 2, (1, 3)])
 def test_gradients_reach_every_argument(form: Form, scale: int | Pair) -> None:
     s1, s2 = factor_pairs(scale)
-    p = Problem(noise(2, 2, 3, 3, seed=5), noise(2, 2, 3 * s1, 3 * s2, seed=6), noise(2, 1, 3, 2, seed=7), torch.empty(0), (s1, s2), (0, 0), 8)
+    p = Problem(
+        noise(2, 2, 3, 3, seed=5),
+        noise(2, 2, 3 * s1, 3 * s2, seed=6),
+        noise(2, 1, 3, 2, seed=7),
+        torch.empty(0),
+        (s1, s2),
+        (0, 0),
+        8,
+    )
     other = "k" if form is FORMS["image"] else "x"
     v0 = 3 * form.start(p)
     if form.nearest is onto_simplex:

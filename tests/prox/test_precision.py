@@ -23,7 +23,13 @@ def motion(size: int = 15) -> Tensor:
     return k
 
 
-KERNELS = {"narrow": gaussian(0.5), "Gaussian": gaussian(2), "wide": gaussian(4), "motion": motion(), "line": torch.ones(1, 9, dtype=torch.float64)}
+KERNELS = {
+    "narrow": gaussian(0.5),
+    "Gaussian": gaussian(2),
+    "wide": gaussian(4),
+    "motion": motion(),
+    "line": torch.ones(1, 9, dtype=torch.float64),
+}
 
 
 @pytest.mark.parametrize("weight", [1.0, 1e-2, 1e-4, 1e-6, 1e-8])

@@ -1,4 +1,7 @@
-"""What is particular to the kernel step: colour channels share one kernel, edges, the unit of gamma, refusals. Its laws: test_closed_forms.py."""
+"""What is particular to the kernel step: colour channels share one kernel, edges, the unit of gamma; and all refusals.
+
+The laws it shares with the image step are in test_closed_forms.py.
+"""
 
 from collections.abc import Callable
 
@@ -69,7 +72,11 @@ REFUSED = {
     "gamma of another batch": (lambda: prox_kernel(Y, X, K, torch.ones(3), 2), ValueError, "3 values for a batch of 2"),
     "gamma per pixel": (lambda: prox_kernel(Y, X, K, torch.ones(2, 1, 8, 6), 2), ValueError, "one per sample"),
     "alpha zero": (lambda: prox_image(Y, K, X, 0.0, 2), ValueError, "alpha must be positive"),
-    "alpha negative in one sample": (lambda: prox_image(Y, K, X, torch.tensor([1.0, -1.0]), 2), ValueError, "alpha must be positive"),
+    "alpha negative in one sample": (
+        lambda: prox_image(Y, K, X, torch.tensor([1.0, -1.0]), 2),
+        ValueError,
+        "alpha must be positive",
+    ),
     "alpha a word": (lambda: prox_image(Y, K, X, "small", 2), TypeError, "alpha must be a number"),  # type: ignore[arg-type]
     "starts and weights of different batches": (
         lambda: prox_kernel(Y[:1], X[:1], K, torch.ones(3), 2),

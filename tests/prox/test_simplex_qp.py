@@ -1,12 +1,11 @@
-"""The simplex: projection and quadratic minimiser against a generic solver, and against the optimality conditions where that is too slow."""
+"""The simplex: projection and quadratic minimiser against a generic solver, or the optimality conditions where that is too slow."""
 
 import dense
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from scipy import optimize
-from strategies import noise, seeds, uniform
+from strategies import examples, noise, seeds, uniform
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
@@ -17,6 +16,8 @@ from pnpsr.prox.simplex_qp import project_simplex, simplex_minimiser
 
 def generic(H: Tensor, b: Tensor) -> Tensor:
     """min ½ kᵀH k - bᵀk over the simplex, by sequential quadratic programming."""
+    from scipy import optimize
+
     matrix, vector = H.numpy(), b.numpy()
     n = len(vector)
     found = optimize.minimize(
@@ -39,11 +40,12 @@ def test_projection_is_the_nearest_point(seed: int, n: int, spread: float) -> No
     for row, found in zip(v, k, strict=True):
         assert dense.simplex_gap(torch.eye(n, dtype=v.dtype), row, found) < 1e-12
     assert torch.allclose(project_simplex(k), k, rtol=0, atol=1e-14)
-    assert torch.allclose(project_simplex(v + 5), k, rtol=0, atol=1e-12)
+    large = project_simplex(v + 1e9)  # what is common to all entries means nothing, and costs no more digits than v has lost
+    assert torch.allclose(large, project_simplex((v + 1e9) - 1e9), rtol=0, atol=1e-12)
 
 
 @given(seed=seeds, n=st.integers(1, 7), power=st.floats(-4, 1))
-@settings(max_examples=25)
+@examples(25)
 def test_minimiser_equals_a_generic_solver(seed: int, n: int, power: float) -> None:
     """Also where the free directions of H are few: rank n / 2 plus a small multiple of the identity."""
     U = noise(2, max(1, n // 2), n, seed=seed)
@@ -56,7 +58,7 @@ def test_minimiser_equals_a_generic_solver(seed: int, n: int, power: float) -> N
 
 
 @given(seed=seeds, n=st.integers(1, 7))
-@settings(max_examples=20)
+@examples(20)
 def test_minimiser_does_not_depend_on_where_it_begins(seed: int, n: int) -> None:
     U = noise(1, n, n, seed=seed)
     H, b = U.mT @ U + 0.01 * torch.eye(n, dtype=U.dtype), noise(1, n, 1, seed=seed + 1)
@@ -94,7 +96,11 @@ def test_conditions_of_optimality_hold_on_real_sizes_and_degenerate_pictures(nam
     k0 = uniform(2, 1, *taps, seed=2) / 72
     k = prox_kernel(y, x, k0, gamma, scale, domain="support", boundary=boundary, constraint="simplex")
     for i in range(2):
-        U, data = (dense.in_k(x[i], taps, (2, 2)), y[i].flatten()) if boundary == "circular" else dense.inside_in_k(x[i], y[i], taps, (2, 2), (0, 0))
+        U, data = (
+            (dense.in_k(x[i], taps, (2, 2)), y[i].flatten())
+            if boundary == "circular"
+            else dense.inside_in_k(x[i], y[i], taps, (2, 2), (0, 0))
+        )
         H, b = U.T @ U + gamma * torch.eye(72, dtype=x.dtype), U.T @ data + gamma * k0[i].flatten()
         assert dense.simplex_gap(H, b, k[i].flatten()) < 1e-9
         assert k[i].min() >= 0 and abs(float(k[i].sum()) - 1) < 1e-12
@@ -104,7 +110,13 @@ def test_ties_and_corners_are_no_trouble() -> None:
     ones, n = torch.ones(1, 5, 1, dtype=torch.float64), 5
     flat = simplex_minimiser(torch.eye(n, dtype=torch.float64)[None], 0 * ones, 0 * ones)
     assert torch.allclose(flat, ones / n)
-    corner = simplex_minimiser(torch.eye(n, dtype=torch.float64)[None], torch.tensor([100.0, 0, 0, 0, 0]).double().reshape(1, 5, 1), ones)
+    corner = simplex_minimiser(
+        torch.eye(n, dtype=torch.float64)[None], torch.tensor([100.0, 0, 0, 0, 0]).double().reshape(1, 5, 1), ones
+    )
     assert corner.flatten().tolist() == [1, 0, 0, 0, 0]
-    touching = simplex_minimiser(torch.eye(n, dtype=torch.float64)[None], torch.tensor([1.0, 0, 0, 0, 0]).double().reshape(1, 5, 1), ones)
-    assert torch.allclose(touching.flatten(), torch.tensor([1.0, 0, 0, 0, 0]).double(), atol=1e-12)  # multipliers zero: doubly degenerate
+    touching = simplex_minimiser(
+        torch.eye(n, dtype=torch.float64)[None], torch.tensor([1.0, 0, 0, 0, 0]).double().reshape(1, 5, 1), ones
+    )
+    assert torch.allclose(
+        touching.flatten(), torch.tensor([1.0, 0, 0, 0, 0]).double(), atol=1e-12
+    )  # multipliers zero: doubly degenerate

@@ -1,0 +1,66 @@
+"""Arguments that several commands share: which kernel, which solver."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from pnpsr import kernels as sources
+from pnpsr.checkpoint import UNTRAINED, load
+from pnpsr.recipes import RECIPES
+
+Family = Literal["isotropic", "anisotropic", "motion", "disk", "dirac"]
+
+
+@dataclass(frozen=True)
+class KernelChoice:
+    """A kernel: from a file, or drawn from a family."""
+
+    kernel: Path | None = None
+    """File with the kernel (.npz, .npy, .mat, .png, .pth); the first one in it is taken, and the other options are not used."""
+    family: Family = "anisotropic"
+    """What to draw."""
+    size: int = 21
+    """Side of the square kernel in pixels."""
+    width: float = 1.6
+    """Standard deviation of a Gaussian (along its longer axis), or radius of a disk, in pixels."""
+    width2: float = 0.8
+    """Standard deviation along the shorter axis, for anisotropic Gaussians."""
+    angle: float = 30.0
+    """Direction of the longer axis in degrees, for anisotropic Gaussians."""
+    nonlinearity: float = 0.5
+    """Crookedness of motion kernels, 0 to 1."""
+    seed: int = 0
+    """Seed of random kernels (and of the noise, where there is any)."""
+
+    def draw(self, count: int = 1) -> Tensor:
+        """The kernels (count 1 p p)."""
+        if self.kernel is not None:
+            return sources.load_kernels(self.kernel)[:1]
+        if self.family == "motion":
+            generator = torch.Generator().manual_seed(self.seed)
+            return sources.random_motion(count, self.size, nonlinearity=self.nonlinearity, generator=generator)
+        angle = torch.deg2rad(torch.tensor(self.angle)).item()
+        one = {
+            "isotropic": lambda: sources.gaussian(self.size, self.width),
+            "anisotropic": lambda: sources.gaussian(self.size, self.width, width2=self.width2, angle=angle),
+            "disk": lambda: sources.disk(self.size, self.width),
+            "dirac": lambda: sources.dirac(self.size),
+        }[self.family]()
+        return one.expand(count, -1, -1, -1)
+
+
+def choose_solver(preset: str, size: int | None, device: str) -> nn.Module:
+    """The solver behind a preset's name or a checkpoint's path, with kernels of ``size`` where that is still free.
+
+    Raises:
+        ValueError: a size for a solver whose networks fix it.
+        FileNotFoundError: no such preset or file.
+    """
+    if size is None:
+        return load(preset, device=device)
+    if preset not in UNTRAINED:
+        raise ValueError(f"the kernel size of {preset!r} is part of its weights; leave out --size")
+    return RECIPES[preset](size=size).to(device).eval()

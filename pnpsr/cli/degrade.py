@@ -1,0 +1,44 @@
+"""``pnpsr degrade``: make a test image with a known truth."""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+
+from pnpsr.checks import factors
+from pnpsr.cli.choose import KernelChoice
+from pnpsr.images import crop_to_multiple, read_image, write_image
+from pnpsr.kernels import save_kernels
+from pnpsr.physics import Degradation
+
+
+def degrade(
+    image: Annotated[Path, tyro.conf.Positional],
+    choice: KernelChoice,
+    *,
+    scale: int = 2,
+    sigma: float = 0.0,
+    bits: int = 8,
+    out: Path = Path("degraded"),
+) -> None:
+    """Blur, decimate and disturb a picture, y = (x ⊗ k)↓s + n: writes y, the kernel, and the cropped truth.
+
+    Args:
+        image: picture file.
+        choice: which kernel.
+        scale: factor between the picture and y.
+        sigma: noise standard deviation as a fraction of white (0.02 for 2 %).
+        bits: of the written y, 8 or 16.
+        out: folder for the results; made if it does not exist.
+    """
+    factors(scale)
+    x = crop_to_multiple(read_image(image).image, scale)
+    k = choice.draw()
+    y = Degradation(scale, boundary="reflect")(x, k, sigma, generator=torch.Generator().manual_seed(choice.seed))
+    out.mkdir(parents=True, exist_ok=True)
+    degraded, truth, kernel = (out / f"{image.stem}{end}" for end in (f"_x{scale}.png", "_truth.png", "_kernel.npz"))
+    write_image(degraded, y, bits=bits)
+    write_image(truth, x, bits=bits)
+    save_kernels(kernel, k)
+    print("wrote    ", degraded, truth, kernel)
