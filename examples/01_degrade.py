@@ -5,7 +5,8 @@
 #
 #     y = (x ⊗ k)↓s + n
 #
-# Everything else in this library tries to go back. Here are the kernels, the operator, its adjoint, and what is meant by ⊗ and ↓.
+# Everything else in this library tries to go back. Here are the kernels, the operator, its adjoint, and what is meant
+# by ⊗ and ↓.
 
 # %%
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 import torch
 
 from pnpsr import Degradation
-from pnpsr.conventions import KAIR_CENTER, IKRNET_TRAIN, PNPSR, convert_kernel, degrade, reproduces
+from pnpsr.conventions import IKRNET_TRAIN, KAIR_CENTER, PNPSR, convert_kernel, degrade, reproduces
 from pnpsr.evaluate import psnr
 from pnpsr.images import sample_picture
 from pnpsr.kernels import centroid, dan_setting2, dirac, disk, gaussian, line, random_motion
@@ -75,14 +76,16 @@ exact, k64 = x.double(), kernels["camera shake"].double()
 A, B = D.freeze(k=k64), D.freeze(x=exact, size=21)
 print(f"\nA = {A}\nB = {B}")
 print(f"the same y from both sides: difference {float((A(exact) - B(k64)).abs().max()):.0e}")
-print(f"<A v, u> - <v, A* u>, relative: {adjoint_error(A, tuple(exact.shape)):.0e} in x, {adjoint_error(B, (1, 1, 21, 21)):.0e} in k")
+errors = adjoint_error(A, tuple(exact.shape)), adjoint_error(B, (1, 1, 21, 21))
+print(f"<A v, u> - <v, A* u>, relative: {errors[0]:.0e} in x, {errors[1]:.0e} in k")
 print(f"largest gain of A: {float(operator_norm(A, (1, 1, side, side))):.4f}, of a blur without decimation 1")
 
 # %% [markdown]
 # ## Conventions
 #
-# ⊗ is true convolution (k is turned by 180°), ↓s keeps the upper left pixel of each patch, the border is circular. Other programs
-# differ, and a kernel means something else to each of them. `reproduces` checks a triple, `convert_kernel` translates a kernel.
+# ⊗ is true convolution (k is turned by 180°), ↓s keeps the upper left pixel of each patch, the border is circular.
+# Other programs differ, and a kernel means something else to each of them. `reproduces` checks a triple,
+# `convert_kernel` translates a kernel.
 
 # %%
 shake = kernels["camera shake"]
@@ -90,20 +93,20 @@ for convention in (IKRNET_TRAIN, KAIR_CENTER):
     theirs = degrade(x, shake, scale, convention)
     ours = convert_kernel(shake, convention, PNPSR, scale, interior=True)
     border = convention.border(shake.shape[-1], scale)
-    before = float(reproduces(theirs, x, shake, scale, border=border).psnr)
-    after = float(reproduces(theirs, x, ours, scale, border=border).psnr)
-    print(f"\n{convention}: our y is {before:.1f} dB from theirs with their kernel, {after:.1f} dB with it translated (away from the border)")
+    before, after = (float(reproduces(theirs, x, k_i, scale, border=border).psnr) for k_i in (shake, ours))
+    print(f"\n{convention} away from the border: our y is {before:.1f} dB from theirs, with the kernel translated {after:.1f} dB")
 
-centred = torch.nn.functional.interpolate(y[:1], scale_factor=scale, mode="bicubic")
-print("\nlow-resolution pixel n is pixel s n of the picture: bicubic enlargement on that grid "
-      f"{float(psnr(upsample(y[:1], scale), x, border=8)):.2f} dB, centre-aligned as in torch {float(psnr(centred, x, border=8)):.2f} dB")  # fmt: skip
+enlarged = upsample(y[:1], scale), torch.nn.functional.interpolate(y[:1], scale_factor=scale, mode="bicubic")
+on_grid, centred = (float(psnr(picture, x, border=8)) for picture in enlarged)
+print("\nlow-resolution pixel n is pixel s n of the picture:")
+print(f"bicubic on that grid {on_grid:.2f} dB, centre-aligned as in torch {centred:.2f} dB")
 
 # %%
 pictures = {"x": x}
-for name, k, y_k in zip(kernels, k, y, strict=True):
-    seen, stamp = upsample(y_k[None], scale, "nearest"), upsample(k[None] / k.max(), side // 64, "nearest")
+for name, k_i, y_i in zip(kernels, k, y, strict=True):
+    seen, stamp = upsample(y_i[None], scale, "nearest"), upsample(k_i[None] / k_i.max(), side // 64, "nearest")
     seen[..., : stamp.shape[-2], : stamp.shape[-1]] = stamp
     pictures[name] = seen
 figure = show_images(pictures)
+print(f"figure: {OUT / '01_degrade.png'}")
 save_figure(figure, OUT / "01_degrade.png")
-print(f"wrote {OUT / '01_degrade.png'}")

@@ -6,7 +6,8 @@
 #     prox_image   argmin_x |y - (x ⊗ k)↓s|² + alpha |x - x0|²
 #     prox_kernel  argmin_k |y - (x ⊗ k)↓s|² + gamma |k - k0|²
 #
-# This example holds them against dense matrices, looks at what the kernel step can find, and at precision and gradients.
+# This example holds them against dense matrices, looks at what the kernel step can find, and at precision and
+# gradients.
 
 # %%
 import os
@@ -34,7 +35,8 @@ random = torch.Generator().manual_seed(0)
 # %% [markdown]
 # ## Against brute force
 #
-# The operator frozen in either argument becomes a dense matrix M, and the minimiser of |y - M v|² + rho |v - v0|² a linear solve.
+# The operator frozen in either argument becomes a dense matrix M, and the minimiser of |y - M v|² + rho |v - v0|² a
+# linear solve.
 
 
 # %%
@@ -55,10 +57,11 @@ print(f"kernel step: largest difference {float((prox_kernel(y, x, k0, 0.1, 2, do
 # %% [markdown]
 # ## What the kernel step finds
 #
-# `grid` solves for a kernel as large as the picture and crops it, as the paper does. `support` solves for the p² coefficients
-# themselves, and can hold them on the simplex (k >= 0, sum 1). In the first two rows x is the truth. All stay near zero with a weight
-# relative to `gram_scale(x, s)`, the mean diagonal of the normal matrix. Noise and a rough x need a larger weight. In the last row
-# x is only an enlarged y, and no form of the step finds much: it learns from what x explains, no more.
+# `grid` solves for a kernel as large as the picture and crops it, as the paper does. `support` solves for the p²
+# coefficients themselves, and can hold them on the simplex (k >= 0, sum 1). In the first two rows x is the truth. All
+# stay near zero with a weight relative to `gram_scale(x, s)`, the mean diagonal of the normal matrix. Noise and a rough
+# x need a larger weight. In the last row x is only an enlarged y, and no form of the step finds much: it learns from
+# what x explains, no more.
 
 # %%
 side, scale = (128, 2) if FAST else (256, 4)
@@ -85,8 +88,8 @@ for noise, weight, rough in ((0.0, 1e-6, False), (0.02, 1e-3, False), (0.0, 0.1,
 # %% [markdown]
 # ## Precision
 #
-# Textbook forms of the image step divide by alpha, and float32 runs out of digits. This one does not, and goes to float64 inside
-# where alpha is below 1e-4.
+# Textbook forms of the image step divide by alpha, and float32 runs out of digits. This one does not, and goes to
+# float64 inside where alpha is below 1e-4.
 
 # %%
 y = Degradation(scale)(x, k)
@@ -114,5 +117,5 @@ for constraint in (None, "sum", "simplex"):
 
 # %%
 figure = show_kernels(panels)
+print(f"\nfigure: {OUT / '02_closed_forms.png'} (truth, and what was found with noise)")
 save_figure(figure, OUT / "02_closed_forms.png")
-print(f"\nwrote {OUT / '02_closed_forms.png'} (truth, and what was found with noise)")

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 3. Blind restoration without training
 #
-# `blind_hqs` alternates three hand-written steps: a tuner with a fixed schedule, a restorer that looks for an image of few edges, and
-# an estimator that solves for the kernel. A last phase restores the image with total variation. One call does all of it; here we also
-# look at every iterate, drive the loop by hand, stop it early, and change a part.
+# `blind_hqs` alternates three hand-written steps: a tuner with a fixed schedule, a restorer that looks for an image of
+# few edges, and an estimator that solves for the kernel. A last phase restores the image with total variation. One call
+# does all of it; here we also look at every iterate, drive the loop by hand, stop it early, and change a part.
 
 # %%
 import functools
@@ -30,7 +30,8 @@ OUT.mkdir(parents=True, exist_ok=True)
 # %% [markdown]
 # ## The problem
 #
-# A picture, a slanted Gaussian kernel, every second pixel, 1 % noise. The solver is given y and the scale, nothing else.
+# A picture, a slanted Gaussian kernel, every second pixel, 1 % noise. The solver is given y and the scale, nothing
+# else.
 
 # %%
 scale, size, side, T = 2, 15, *((128, 20) if FAST else (256, 40))
@@ -55,7 +56,8 @@ print(f"bicubic {score(upsample(y, scale)):.2f} dB, restored {score(out.x):.2f} 
 # %% [markdown]
 # ## Every iterate
 #
-# `start` makes the first state, `iterate` yields the state after each iteration. History, early stopping and animation are for loops.
+# `start` makes the first state, `iterate` yields the state after each iteration. History, early stopping and animation
+# are for loops.
 
 # %%
 states = [solver.start(y, scale), *solver.iterate(solver.start(y, scale))]
@@ -78,21 +80,23 @@ for following in solver.iterate(state):
     state = following
     if settled:
         break
-print(f"\nk moved by less than 1 % of its mass at iteration {state.t}; from there tv_hqs gives {score(tv_hqs()(y, scale, k=state.k).x):.2f} dB")
+finished = tv_hqs()(y, scale, k=state.k)
+print(f"\nk moved by less than 1 % of its mass at iteration {state.t}; from there tv_hqs gives {score(finished.x):.2f} dB\n")
 
 # %% [markdown]
 # ## Change a part
 #
-# A prior is any callable `(v, strength) -> v`, a step any callable that reads a state. Total variation in place of the few-edges prior,
-# with the same schedule: its images keep the blur as it is, and the kernel is found less well. And a solver from parts, with a function
-# of our own as the estimator.
+# A prior is any callable `(v, strength) -> v`, a step any callable that reads a state. Total variation in place of the
+# few-edges prior, with the same schedule: its images keep the blur as it is, and the kernel is found less well. And a
+# solver from parts, with a function of our own as the estimator.
 
 
 # %%
 swapped = blind_hqs(size, T=T)
 swapped.restorer.first.prior = functools.partial(tv, iterations=8)
 other = swapped(y, scale)
-print(f"\nfew edges: kernel MSE x 1e5 {kernel_error(out.k):.2f}; total variation: {kernel_error(other.k):.2f}, image {score(other.x):.2f} dB")
+for name, result in {"few edges": out, "total variation": other}.items():
+    print(f"{name:15}: kernel MSE x 1e5 {kernel_error(result.k):.2f}, x {score(result.x):.2f} dB")
 
 
 def keep(state: State) -> Tensor:
@@ -108,5 +112,5 @@ figure = demo_figure(
     y, out.x, out.k, scale=scale, truth=truth, true_kernel=true_kernel, curves=curves, first=0,
     notes={"bicubic": f"{score(upsample(y, scale)):.2f} dB", "restored": f"{score(out.x):.2f} dB"}, zoom=(0.25, 0.05, 0.25, 0.25),
 )  # fmt: skip
+print(f"\nfigure: {OUT / '03_classical.png'}")
 save_figure(figure, OUT / "03_classical.png")
-print(f"\nwrote {OUT / '03_classical.png'}")

@@ -1,6 +1,5 @@
 """Released networks of other projects, mapped onto ours by the names of their tensors."""
 
-import pickle
 import re
 from pathlib import Path
 
@@ -25,8 +24,10 @@ def load_released(path: str | Path) -> UnrolledSolver:
         raise FileNotFoundError(f"no checkpoint at {path}")
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise ValueError(f"{path} is truncated or no checkpoint of tensors: {error}") from error
+    except OSError:
+        raise
+    except Exception as error:  # a damaged pickle raises almost anything
+        raise ValueError(f"{path} is truncated or no checkpoint of tensors ({type(error).__name__})") from error
     if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
         raise ValueError(f"{path} must hold a dictionary of tensors, got {type(weights).__name__}")
     needed = {"p.m_head.weight", "p.m_down1.2.weight", "p.m_down2.2.weight", "p.m_down3.2.weight", "h.mlp.0.weight", "h.mlp.4.bias"}

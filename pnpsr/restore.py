@@ -9,8 +9,10 @@ from torch.nn.functional import pad
 
 from pnpsr import checks
 from pnpsr.checks import Scale
+from pnpsr.physics import estimate_noise
 from pnpsr.solver import UnrolledSolver
 from pnpsr.state import State
+from pnpsr.steps import Continuation
 
 BOUNDARIES = ("extend", "circular")
 
@@ -51,7 +53,8 @@ def iterates(
             it takes neither ``k`` nor ``T``.
         y: observed image (b c h w), floats in [0, 1]; gray for a solver of colour networks is repeated, and averaged again.
         scale: integer factor; may be omitted where the solver was built for one.
-        sigma: noise standard deviation in the units of y, if known.
+        sigma: noise standard deviation in the units of y, if known; where the solver would estimate it from y, that is done before
+            y is continued.
         k: the kernel, if known (then no estimator should run), or one to start from.
         T: number of iterations, if not the solver's own.
         boundary: ``extend`` continues y smoothly around a torus before the solve and crops after it (Liu and Jia 2008), as a
@@ -66,6 +69,8 @@ def iterates(
     y, (h, w) = checks.image(y, "y"), (y.shape[-2], y.shape[-1])
     repeated = y.shape[1] == 1 and _channels(solver) == 3
     margin = _margins(h, w, _reach(solver, k)) if boundary == "extend" else (0, 0)
+    if sigma is None and any(isinstance(part, Continuation) for part in solver.modules()):
+        sigma = estimate_noise(y)  # here, because the smooth continuation has none
     wide = _extend(y.expand(-1, 3, -1, -1) if repeated else y, margin)
 
     def shown(s: State) -> State:

@@ -17,7 +17,7 @@ _READS = ("x", "k", "hyper")
 
 
 class UnrolledSolver(nn.Module):
-    """x, k = argmin |y - (x ⊗ k)↓s|² + priors, by T rounds of ``estimator`` (writes k), ``tuner`` (writes hyper), ``restorer`` (writes x).
+    """x, k = argmin |y - (x ⊗ k)↓s|² + priors: T rounds of ``estimator`` (writes k), ``tuner`` (hyper), ``restorer`` (x).
 
     A step is any callable that reads a :class:`State` and returns one value; an empty slot (None) is skipped. Every step reads
     all and writes one, so the slots can be filled independently: networks, closed forms, or plain functions.
@@ -30,8 +30,8 @@ class UnrolledSolver(nn.Module):
         k0: step that returns the first kernel; None means the caller passes ``k=``.
         x0: step that returns the first image; None means the caller passes ``x=``.
         order: the slots in the order of their turns (DAN restores first, IKR-Net estimates first).
-        detach: fields that steps read without passing gradients back, among ``x``, ``k`` and ``hyper``. What a step writes keeps its
-            graph, so the last iterate always trains.
+        detach: fields that steps read without passing gradients back, among ``x``, ``k`` and ``hyper``. What a step writes
+            keeps its graph, so the last iterate always trains.
         checkpoint: recompute each iteration in the backward pass instead of storing it: same gradients, memory of one iteration.
         scale: the only scale the steps can do, if they can do only one; calls may then omit it.
 
@@ -92,7 +92,8 @@ class UnrolledSolver(nn.Module):
 
         Raises:
             TypeError: integers where floats in [0, 1] are due, different dtypes.
-            ValueError: wrong shapes, NaN, values far outside [0, 1], no kernel or image to start from, a scale the solver was not built for.
+            ValueError: wrong shapes, NaN, values far outside [0, 1], no kernel or image to start from, a scale the solver was
+                not built for.
         """
         y, scale = checks.image(y, "y"), self._scale(scale)
         if not checks.tracing() and y.detach().abs().amax() > 16:
@@ -120,7 +121,7 @@ class UnrolledSolver(nn.Module):
         return replace(s, t=s.t + 1)
 
     def iterate(self, s: State, T: int | None = None) -> Iterator[State]:
-        """Yield the state after each of T further iterations: history, early stop, animation and resuming are for loops over this."""
+        """Yield the state after each of T further iterations: history, early stop and resuming are for loops over this."""
         for _ in range(self.T if T is None else checks.whole(T, "T", 0)):
             s = checkpoint(self.step, s, use_reentrant=False) if self.checkpoint else self.step(s)
             yield s
@@ -135,9 +136,9 @@ class UnrolledSolver(nn.Module):
         x: Tensor | None = None,
         k: Tensor | None = None,
     ) -> State:
-        """The last state after T iterations from ``start(y, scale, ...)``: ``out.x`` (b c sh sw), ``out.k`` (b 1 p p), ``out.hyper``."""
+        """The state after T iterations from ``start(y, scale, ...)``: ``out.x`` (b c sh sw), ``out.k`` (b 1 p p), ``out.hyper``."""
         s = self.start(y, scale, sigma=sigma, x=x, k=k)
-        for s in self.iterate(s, T):  # noqa: B020  only the last state is wanted, and none before it is held
+        for s in self.iterate(s, T):  # noqa: B007, B020  only the last state is wanted, and none before it is held
             pass
         return s
 
@@ -174,12 +175,11 @@ class PerIteration(nn.Module):
 
     def __init__(self, steps: Sequence[Step]) -> None:
         super().__init__()
-        self.steps = tuple(steps)
-        for i, step in enumerate(self.steps):
+        self.count = len(steps)
+        for i, step in enumerate(steps):
             if not callable(step):
                 raise TypeError(f"steps must be callable, state -> value; item {i} is {step!r}")
-            if isinstance(step, nn.Module):
-                self.add_module(str(i), step)
+            setattr(self, str(i), step)  # registers modules; plain callables are plain attributes
 
     def forward(self, state: State) -> Tensor | Hyper:
         """What the step of this iteration returns.
@@ -187,9 +187,16 @@ class PerIteration(nn.Module):
         Raises:
             ValueError: more iterations asked for than there are steps.
         """
-        if state.t >= len(self.steps):
-            raise ValueError(f"has weights for {len(self.steps)} iterations; iteration {state.t + 1} asked for")
-        return self.steps[state.t](state)
+        if state.t >= self.count:
+            raise ValueError(f"has weights for {self.count} iterations; iteration {state.t + 1} asked for")
+        return self[state.t](state)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, t: int) -> Step:
+        step: Step = getattr(self, str(range(self.count)[t]))
+        return step
 
 
 def train_only(solver: nn.Module, *names: str) -> list[nn.Parameter]:

@@ -16,7 +16,7 @@ MODES = ("nearest", "bilinear", "bicubic")
 
 
 def interpolation_weights(scale: int, offset: int, mode: str) -> list[list[float]]:
-    """Row r: weights of low-resolution pixels j-2 .. j+2 for the value at high-resolution pixel s j + r, that is at j + (r - offset) / s.
+    """Row r: weights of low-resolution pixels j-2 .. j+2 for high-resolution pixel s j + r, which is at j + (r - offset) / s.
 
     ``bicubic`` is Keys' cubic with a = -1/2 (Keys 1981), the one that reproduces quadratics; ``nearest`` repeats pixel j.
     """

@@ -22,7 +22,7 @@ class Hyper:
         return Hyper(*(None if v is None else v.detach() for v in (self.sigma, self.alpha, self.beta)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors have no one truth value
 class State:
     """Everything a step may read; ``write`` returns a new one. y = (x ⊗ k)↓s + n, images in [0, 1]."""
 
@@ -51,10 +51,10 @@ class State:
         return replace(self, **{name: value.detach() for name, value in fields.items() if value is not None})
 
     def write(self, name: str, value: "Tensor | Hyper") -> "State":
-        """The state after a step wrote field ``name``; shapes may not change over the iterations.
+        """The state after a step wrote field ``name``; shapes and dtypes may not change over the iterations.
 
         Raises:
-            TypeError: a tensor where ``hyper`` is due, or the other way round.
+            TypeError: a tensor where ``hyper`` is due, or the other way round; another dtype than that of y.
             ValueError: the value has another shape than the one it replaces.
         """
         due = Hyper if name == "hyper" else Tensor
@@ -63,6 +63,10 @@ class State:
         old = getattr(self, name)
         if isinstance(value, Tensor) and isinstance(old, Tensor) and value.shape != old.shape:
             raise ValueError(f"{name} was {tuple(old.shape)}, a step returned {tuple(value.shape)}")
+        if isinstance(value, Tensor) and value.dtype != self.y.dtype:
+            raise TypeError(
+                f"{name} must be {self.y.dtype} as y is, a step returned {value.dtype}; convert it with .to(state.y.dtype)"
+            )
         written: dict[str, Any] = {name: value}
         return replace(self, **written)
 

@@ -16,7 +16,9 @@ def pictures(b: int, c: int, h: int, w: int, seed: int, dtype: torch.dtype = tor
 
     rows = torch.linspace(0, 1, h, dtype=torch.float64)[:, None]
     columns = torch.linspace(0, 1, w, dtype=torch.float64)[None]
-    x = 0.5 + sum(0.12 * torch.sin(2 * torch.pi * (2 * draw(b, c) * rows + 2 * draw(b, c) * columns + draw(b, c))) for _ in range(3))
+    x = 0.5 + sum(
+        0.12 * torch.sin(2 * torch.pi * (2 * draw(b, c) * rows + 2 * draw(b, c) * columns + draw(b, c))) for _ in range(3)
+    )
     for i in range(6):
         at, turn, colour = (draw(b, 1), draw(b, 1)), 2 * torch.pi * draw(b, 1), draw(b, c)
         away = (rows - at[0]) * torch.sin(turn) + (columns - at[1]) * torch.cos(turn)

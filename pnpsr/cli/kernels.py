@@ -19,9 +19,7 @@ def kernels(choice: KernelChoice, *, count: int = 12, out: Path = Path("kernels"
     out.mkdir(parents=True, exist_ok=True)
     stem = choice.kernel.stem if choice.kernel is not None else choice.family
     for index, (row, column) in enumerate(centroid(k).tolist()):
-        print(
-            f"{stem} {index + 1}: {k.shape[-2]} x {k.shape[-1]}, centre of mass ({row:+.2f}, {column:+.2f}) from p // 2, largest {k[index].max():.4f}"
-        )
+        print(f"{stem} {index + 1}: centre of mass ({row:+.2f}, {column:+.2f}) from p // 2, largest {k[index].max():.4f}")
     save_kernels(out / f"{stem}.npz", k)
     save_figure(show_kernels({f"{stem} {i + 1}": one[None] for i, one in enumerate(k)}), out / f"{stem}.png")
     print("wrote    ", out / f"{stem}.npz", out / f"{stem}.png")

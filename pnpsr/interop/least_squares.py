@@ -71,7 +71,7 @@ def largest_gain(degradation: Degradation, k: Tensor, x0: Tensor) -> Tensor:
     y = A(x0[:1, :1].detach())
     u = torch.rand(y.shape, generator=torch.Generator().manual_seed(0), dtype=y.dtype).to(y.device)
     for _ in range(1000):
-        u = u / _norm(u)
+        u = u / _norm(u).clamp_min(torch.finfo(u.dtype).tiny)  # a kernel of zeros has no direction
         image = A(A.adjoint(u))
         square = (u * image).sum((1, 2, 3), keepdim=True)
         residual = _norm(image - square * u)

@@ -145,9 +145,8 @@ class DegradationPhysics(LinearPhysics):  # type: ignore[misc]
         given = {name: parameters.get(name) for name in OPERATOR}
         kernel = _one_of(given["kernel"], given["filter"])
         if kernel is not None:
-            self.register_buffer(
-                "kernel", checks.kernel(kernel, "kernel")
-            )  # not setattr: a Parameter would become one of this module
+            # not setattr, by which a Parameter would become this module's own
+            self.register_buffer("kernel", checks.kernel(kernel, "kernel"))
         if given["factor"] is not None:
             self.degradation = _rescaled(self.degradation, given["factor"])
 

@@ -48,10 +48,8 @@ class KernelDecoder(nn.Module):
         coefficients = self.size[0] * self.size[1]
         self.layers = dense([self.code, *reversed(hidden_widths(coefficients, self.code)), coefficients])
         *_, bias = self.layers.parameters()
-        with torch.no_grad():
-            bias.sub_(
-                math.log(coefficients)
-            )  # under the sigmoid too the first kernels sum to about 1, not to half their coefficients
+        with torch.no_grad():  # the first kernels sum to about 1 under the sigmoid too, not to half their coefficients
+            bias.sub_(math.log(coefficients))
 
     def forward(self, code: Tensor) -> Tensor:
         """The kernel (b 1 p q) of each ``code`` (b n).

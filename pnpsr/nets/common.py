@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from pnpsr import checks
+from pnpsr.nets.weights import copying, interpolating
 
 SCALES = (1, 2, 3, 4)
 SLOPE = 0.2  # of every leaky rectifier in DAN and IKC
@@ -26,11 +27,18 @@ def leaky() -> nn.LeakyReLU:
 
 
 def upscaler(scale: int, width: int, channels: int) -> nn.Sequential:
-    """(b ``width`` h w) -> (b ``channels`` sh sw): convolution and pixel shuffle (twice for 4), then a 3 x 3 convolution."""
+    """(b ``width`` h w) -> (b ``channels`` sh sw): convolution and pixel shuffle (twice for 4), then a 3 x 3 convolution.
+
+    Starts as interpolation of the first ``channels`` features.
+    """
     layers: list[nn.Module] = []
     for factor in (2, 2) if scale == 4 else (scale,):
-        layers += [nn.Conv2d(width, width * factor**2, 3, padding=1), nn.PixelShuffle(factor)]
-    return nn.Sequential(*layers, nn.Conv2d(width, channels, 3, padding=1))
+        spread = nn.Conv2d(width, width * factor**2, 3, padding=1)
+        interpolating(spread, factor)
+        layers += [spread, nn.PixelShuffle(factor)]
+    last = nn.Conv2d(width, channels, 3, padding=1)
+    copying(last)
+    return nn.Sequential(*layers, last)
 
 
 def pair(y: Tensor, x: Tensor, scale: int, channels: int, weight: Tensor) -> None:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from pnpsr import checks
 from pnpsr.nets.common import leaky, one_scale, pair, picture_and_code, upscaler
+from pnpsr.nets.weights import copying, shrink
 
 
 class CRB(nn.Module):
@@ -18,7 +19,9 @@ class CRB(nn.Module):
         """Build a block for f_b (b ``width`` h w) and f_c (b ``condition`` h w)."""
         super().__init__()
         both, squeezed = width + condition, max(1, width // 16)
-        self.body = nn.Sequential(nn.Conv2d(both, both, 3, padding=1), leaky(), nn.Conv2d(both, width, 3, padding=1))
+        update = nn.Conv2d(both, width, 3, padding=1)
+        shrink(update.weight)
+        self.body = nn.Sequential(nn.Conv2d(both, both, 3, padding=1), leaky(), update)
         self.attention = nn.Sequential(nn.Conv2d(width, squeezed, 1), leaky(), nn.Conv2d(squeezed, width, 1), nn.Sigmoid())
 
     def forward(self, basic: Tensor, condition: Tensor) -> Tensor:
@@ -66,7 +69,7 @@ class CRBRestorer(nn.Module):
     """x = R(y, code): the code is spread over the picture as the condition of every block.
 
     A 3 x 3 head for y, conditional residual blocks, 3 x 3 convolution, pixel shuffle. No picture is added at the end, and the
-    output is not clamped.
+    output is not clamped. Our choice: an untrained net starts as a rough interpolation of y.
     """
 
     def __init__(self, scale: int, code: int = 10, *, width: int = 64, blocks: int = 40, channels: int = 3) -> None:
@@ -83,6 +86,8 @@ class CRBRestorer(nn.Module):
         self.body = nn.ModuleList(CRB(width, self.code) for _ in range(checks.whole(blocks, "blocks")))
         self.fusion = nn.Conv2d(width, width, 3, padding=1)
         self.upscale = upscaler(self.scale, width, self.channels)
+        copying(self.head)
+        copying(self.fusion)
 
     def forward(self, y: Tensor, code: Tensor) -> Tensor:
         """The picture (b c sh sw) from y (b c h w) and the code (b n).

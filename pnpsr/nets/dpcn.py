@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pnpsr import checks
 from pnpsr.nets.common import leaky, one_scale, pair, picture_and_code, upscaler
+from pnpsr.nets.weights import copying, edges
 
 Skip = Literal["paper", "released"]
 
@@ -68,9 +69,9 @@ class DPCEstimator(nn.Module):
     Heads of 5 x 5 (y) and (4s + 1) x (4s + 1) (x), one group with 3 x 3 kernels on both paths, 3 x 3 convolution to twice the
     width, mean over the picture, one number per kernel coefficient, softmax over them: k >= 0, sum(k) = 1.
 
-    The first kernels are almost flat. The products of the blocks can overflow when training goes too fast, and a softmax that has
-    collapsed to a Dirac has no gradient to come back: in our trials with Adam at rates from 4e-3 on, whatever the initial weights,
-    and not at 1e-3. Give this net a low rate, and watch the entropy of k.
+    Our choice: the heads start blind to brightness. The first kernels are almost flat. The products of the blocks can overflow
+    when training goes too fast, and a softmax that has collapsed to a Dirac has no gradient to come back: in our trials with Adam
+    at a rate of 4e-3, whatever the first weights, and not at 1e-3. Give this net a low rate, and watch the entropy of k.
     """
 
     def __init__(
@@ -99,6 +100,8 @@ class DPCEstimator(nn.Module):
         self.body = DPCG(width, blocks, basic=3, conditional=3, skip=skip)
         self.tail = nn.Conv2d(width, 2 * width, 3, padding=1)
         self.last = nn.Conv2d(2 * width, self.size[0] * self.size[1], 1)
+        edges(self.head_y)
+        edges(self.head_x)
 
     def forward(self, y: Tensor, x: Tensor) -> Tensor:
         """The kernel (b 1 p q) from y (b c h w) and x (b c sh sw), in [0, 1].
@@ -117,7 +120,7 @@ class DPCRestorer(nn.Module):
     """x = R(y, code): y is the basic input, the reduced kernel the condition, 1 x 1 throughout (Fig. 2c).
 
     Heads of 3 x 3 (y) and 1 x 1 (code), groups with kernels of 3 x 3 and 1 x 1, 3 x 3 convolution, pixel shuffle. No picture is
-    added at the end, and the output is not clamped.
+    added at the end, and the output is not clamped. Our choice: an untrained net starts as a rough interpolation of y.
     """
 
     def __init__(
@@ -144,7 +147,10 @@ class DPCRestorer(nn.Module):
         self.head_code = nn.Conv2d(self.code, width, 1)
         self.body = nn.ModuleList(DPCG(width, blocks, skip=skip) for _ in range(checks.whole(groups, "groups")))
         self.fusion = nn.Conv2d(width, width, 3, padding=1)
-        self.upscale = nn.Conv2d(width, self.channels, 3, padding=1) if scale == 1 else upscaler(scale, width, self.channels)
+        upscale = upscaler(self.scale, width, self.channels)
+        self.upscale = upscale if self.scale > 1 else upscale[-1]  # DANv1 has a convolution more at scale 1
+        copying(self.head_y)
+        copying(self.fusion, gain=0.5 ** len(self.body))  # each group's long skip doubles what passes through
 
     def forward(self, y: Tensor, code: Tensor) -> Tensor:
         """The picture (b c sh sw) from y (b c h w) and the code (b n).

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from pnpsr import checks
 from pnpsr.nets.autoencoder import KernelAutoencoder, KernelDecoder, Output
-from pnpsr.nets.common import leaky, one_scale, pair
+from pnpsr.nets.common import SLOPE, leaky, one_scale, pair
+from pnpsr.nets.weights import edges, keep_power
 
 
 class KernelEncoder(nn.Module):
@@ -13,7 +14,8 @@ class KernelEncoder(nn.Module):
 
     From the paper: six 5 x 5 convolutions, one of stride 2, mean over a 2 x 2 grid of the picture, fully connected to a code of
     ten numbers, then the decoder half of the kernel auto-encoder. Our choices, after IKC's predictor, which has the same shape:
-    the fourth convolution has the stride, leaky rectifiers of slope 0.2, 64 channels.
+    the fourth convolution has the stride, leaky rectifiers of slope 0.2, 64 channels; and first weights that are blind to
+    brightness and keep the signal's power.
 
     Training: first :meth:`code` to the codes of a trained auto-encoder, then the kernel itself, starting from its decoder
     (``net.decoder.load_state_dict(autoencoder.decoder.state_dict())``).
@@ -36,10 +38,11 @@ class KernelEncoder(nn.Module):
         """
         super().__init__()
         self.channels, width = checks.whole(channels, "channels"), checks.whole(width, "width")
-        layers: list[nn.Module] = []
-        for i in range(6):
-            layers += [nn.Conv2d(width if i else self.channels, width, 5, stride=2 if i == 3 else 1, padding=2), leaky()]
-        self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        layers = [nn.Conv2d(width if i else self.channels, width, 5, 2 if i == 3 else 1, padding=2) for i in range(6)]
+        keep_power(layers, SLOPE)
+        edges(layers[0])
+        steps = (step for layer in layers for step in (layer, leaky()))
+        self.features = nn.Sequential(*steps, nn.AdaptiveAvgPool2d(2), nn.Flatten())
         self.last = nn.Linear(4 * width, checks.whole(code, "code"))
         self.decoder = KernelDecoder(size, code, output=output)
         self.size = self.decoder.size
@@ -93,6 +96,8 @@ class KernelCorrector(nn.Module):
         self.size = self.autoencoder.size
         self.head_y = nn.Conv2d(self.channels, width, 5, padding=2)
         self.head_x = nn.Conv2d(self.channels, width, taps, stride=self.scale, padding=taps // 2)
+        edges(self.head_y)
+        edges(self.head_x)
         self.head_code = nn.Conv2d(self.autoencoder.code, width, 1)
         self.body = nn.Sequential(
             leaky(),

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pnpsr import checks
+from pnpsr.nets.weights import copying, shrink
 
 DEPTH = 4  # scales of the U: three halvings, so sides are padded to multiples of 8
 
@@ -57,16 +58,14 @@ class ResUNet(nn.Module):
         self.tail = nn.Conv2d(widths[0], self.channels, 3, padding=1, bias=bias)
         self.reset()
 
-    @torch.no_grad()
     def reset(self) -> None:
         """Start near the identity: head and tail copy the channels through the outermost skip, and what is added to them is small.
 
         With fewer features than channels (``widths[0] < channels``) only the first channels can be copied.
         """
-        for layer in (self.head, self.tail, *(m for m in self.up[-1].modules() if isinstance(m, nn.ConvTranspose2d))):
-            layer.weight.mul_(0.1)
-        for layer in (self.head, self.tail):
-            layer.weight.add_(nn.init.dirac_(torch.empty_like(layer.weight)))
+        copying(self.head)
+        copying(self.tail)
+        shrink(next(self.up[-1].parameters()))
 
     def forward(self, v: Tensor, strength: Tensor | float | None = None) -> Tensor:
         """The likely picture (b c h w) near ``v`` (b c h w) of any size; ``strength`` is a number, (b,) or (b 1 1 1), not negative.

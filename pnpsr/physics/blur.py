@@ -59,8 +59,8 @@ class Blur(LinearOperator):
 
     Args:
         k: kernels (b 1 p q) of any size and parity; a batch of 1 serves any batch of images.
-        boundary: how x goes on beyond its border: ``circular``, ``reflect`` (edge not repeated), ``replicate``, ``zero``; or ``valid``,
-            which keeps only the (h - p + 1) x (w - q + 1) outputs that need no border.
+        boundary: how x goes on beyond its border: ``circular``, ``reflect`` (edge not repeated), ``replicate``, ``zero``; or
+            ``valid``, which keeps only the (h - p + 1) x (w - q + 1) outputs that need no border.
 
     Raises:
         ValueError: unknown boundary, kernel of more than one channel, or (on a call) larger than the image.

@@ -37,8 +37,9 @@ def quantise(x: Tensor, bits: int = 8) -> Tensor:
 def estimate_noise(y: Tensor) -> Tensor:
     """sigma ≈ median |y * N| / (6 · 0.6745), N = [1 -2 1]ᵀ[1 -2 1]: the noise level of an image, per sample (b 1 1 1).
 
-    N answers to noise (with gain 6) and hardly to smooth content (Immerkær 1996; the median in place of his mean ignores edges). Fine
-    texture is taken for noise, so that the value is an upper estimate on noise-free images; images under 3 x 3 give zero.
+    N answers to noise (with gain 6) and hardly to smooth content (Immerkær 1996; the median in place of his mean ignores
+    edges). Fine texture is taken for noise, so that the value is an upper estimate on noise-free images; images under 3 x 3
+    give zero.
     """
     y = checks.image(y, "y")
     for axis in (-2, -1):

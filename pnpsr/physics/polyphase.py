@@ -1,11 +1,12 @@
 """The one place that knows how ⊗ and ↓ meet in the Fourier domain.
 
-Write x as its s² polyphase components x_r(n) = x(s n + r). On the low-resolution grid y = (x ⊗ k)↓s is then a 1 x s² row per frequency,
+Write x as its s² polyphase components x_r(n) = x(s n + r). On the low-resolution grid y = (x ⊗ k)↓s is then a 1 x s² row per
+frequency,
 
     Y(f) = Σ_r A_r(f) X_r(f),        A_r = conj(rfft2(g_r)),        g(u) = k(offset + centre - u),
 
-because y(n) = Σ_m k(m) x(s n + offset + centre - m) = Σ_u g(u) x(s n + u). For a fixed x the same holds with k in the unknown's place.
-Nothing is folded or tiled, and no full-size complex spectrum is ever made.
+because y(n) = Σ_m k(m) x(s n + offset + centre - m) = Σ_u g(u) x(s n + u). For a fixed x the same holds with k in the unknown's
+place. Nothing is folded or tiled, and no full-size complex spectrum is ever made.
 """
 
 import torch

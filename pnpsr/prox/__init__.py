@@ -4,9 +4,10 @@ from pnpsr.prox.image import prox_image as prox_image
 from pnpsr.prox.kernel import differences as differences
 from pnpsr.prox.kernel import gram_scale as gram_scale
 from pnpsr.prox.kernel import prox_kernel as prox_kernel
+from pnpsr.prox.kernel_priors import Centred as Centred
+from pnpsr.prox.kernel_priors import simplex as simplex
+from pnpsr.prox.kernel_priors import sparse_simplex as sparse_simplex
 from pnpsr.prox.priors import box as box
 from pnpsr.prox.priors import identity as identity
 from pnpsr.prox.priors import l0_gradient as l0_gradient
-from pnpsr.prox.priors import simplex as simplex
-from pnpsr.prox.priors import sparse_simplex as sparse_simplex
 from pnpsr.prox.priors import tv as tv

@@ -11,8 +11,9 @@ from pnpsr.physics import polyphase
 def prox_image(y: Tensor, k: Tensor, x0: Tensor, alpha: float | Tensor, scale: Scale, *, offset: Scale = 0) -> Tensor:
     """argmin_x |y - (x ⊗ k)↓s|² + alpha |x - x0|², exactly (IKR-Net Eq. 8-9; USRNet Eq. 7), circular boundary.
 
-    Computed as x0 + A*(A A* + alpha)⁻¹ (y - A x0), one scalar division per low-resolution frequency; nothing is divided by alpha, so
-    small alpha is safe. Differentiable in y, k, x0 and alpha; float64 inside where float32 would not do (alpha below 1e-4).
+    Computed as x0 + A*(A A* + alpha)⁻¹ (y - A x0), one scalar division per low-resolution frequency; nothing is divided by
+    alpha, so small alpha is safe. Differentiable in y, k, x0 and alpha; float64 inside where float32 would not do (alpha below
+    1e-4).
 
     Args:
         y: observed image (b c h w).

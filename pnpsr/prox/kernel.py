@@ -28,9 +28,9 @@ def prox_kernel(
 ) -> Tensor:
     """argmin_k Σ_c |y_c - (x_c ⊗ k)↓s|² + gamma |k - k0|² (IKR-Net Eq. 10-11), one kernel for all channels.
 
-    ``domain="grid"`` solves for a kernel as large as the image and crops it to the size of k0, as the paper does: fast, but the crop
-    is a projection, not the minimiser. ``domain="support"`` solves for the p x q coefficients themselves (normal equations, Cholesky).
-    gamma has the units of Σ|x|² / s², orders of magnitude above those of alpha: see :func:`gram_scale`.
+    ``domain="grid"`` solves for a kernel as large as the image and crops it to the size of k0, as the paper does: fast, but the
+    crop is a projection, not the minimiser. ``domain="support"`` solves for the p x q coefficients themselves (normal
+    equations, Cholesky). gamma has the units of Σ|x|² / s², orders of magnitude above those of alpha: see :func:`gram_scale`.
     Differentiable in y, x, k0 and gamma; always float64 inside, because normal matrices of images lose half the digits.
 
     Args:
@@ -40,9 +40,11 @@ def prox_kernel(
         gamma: weight of the proximity term, positive; a number, (b,) or (b 1 1 1), always per sample.
         scale: integer factor, or one per axis.
         domain: ``grid`` or ``support``.
-        boundary: ``circular``; or ``valid`` (on the support only): use the pixels of y whose kernel window lies inside x, assume nothing.
-        constraint: ``sum`` for Σk = 1, ``simplex`` for also k >= 0. On the support these are the constrained minimisers; on the grid,
-            where the crop forbids that, the nearest such kernel to the cropped one (``sum`` then adds a constant, IKR-Net's released rule).
+        boundary: ``circular``; or ``valid`` (on the support only): use the pixels of y whose kernel window lies inside x,
+            assume nothing.
+        constraint: ``sum`` for Σk = 1, ``simplex`` for also k >= 0. On the support these are the constrained minimisers; on the
+            grid, where the crop forbids that, the nearest such kernel to the cropped one (``sum`` then adds a constant,
+            IKR-Net's released rule).
         offset: which pixel of every s x s patch ↓s keeps.
 
     Returns:
@@ -108,7 +110,7 @@ def _on_grid(y: Tensor, x: Tensor, k0: Tensor, gamma: Tensor, scale: Pair, offse
 
 
 def _solve_channels(gram: Tensor, residual: Tensor, gamma: Tensor) -> Tensor:
-    """(gram + gamma I)⁻¹ residual at every frequency: gram (b c c h w) Hermitian, residual (b c h w); elimination, no pivots needed."""
+    """(gram + gamma I)⁻¹ residual per frequency: gram (b c c h w) Hermitian, residual (b c h w); elimination needs no pivots."""
     channels = residual.shape[1]
     rows = [[gram[:, i, j] + (gamma[:, 0] if i == j else 0) for j in range(channels)] for i in range(channels)]
     right = list(residual.unbind(1))

@@ -1,10 +1,9 @@
-"""Priors without training: (v, strength) -> v. Each is a projection or the minimiser of a stated objective."""
+"""Image priors without training: (v, strength) -> v, each a projection or the minimiser of a stated objective."""
 
 import torch
 from torch import Tensor
 
 from pnpsr import checks, precision
-from pnpsr.prox.simplex_qp import project_simplex
 
 Strength = Tensor | float | None
 
@@ -21,24 +20,6 @@ def box(v: Tensor, strength: Strength = None) -> Tensor:
     return checks.tensor(v, "v").clamp(0, 1)
 
 
-def simplex(v: Tensor, strength: Strength = None) -> Tensor:
-    """argmin_u |u - v|² over u >= 0, Σu = 1, for every (h w) map of v (b c h w): real kernels. The strength is not used."""
-    del strength
-    rows = checks.tensor(v, "v").flatten(-2)
-    return project_simplex(rows - rows.amax(-1, keepdim=True)).reshape(v.shape)  # adding a constant changes nothing but digits
-
-
-def sparse_simplex(v: Tensor, strength: Strength = None) -> Tensor:
-    """v with entries below ``strength`` times its largest set to zero, scaled to sum 1; the usual cleaning of motion kernels.
-
-    Not a projection: thresholding is not convex. The default strength is 0.05.
-    """
-    v = checks.kernel(v, "v").clamp_min(0)
-    level = 0.05 if strength is None else checks.per_sample(strength, v, "strength")
-    kept = torch.where(v >= level * v.amax((-2, -1), keepdim=True), v, 0)
-    return simplex(kept / kept.sum((-2, -1), keepdim=True).clamp_min(torch.finfo(v.dtype).tiny))
-
-
 def tv(v: Tensor, strength: Strength = 0.05, *, iterations: int = 100) -> Tensor:
     """argmin_u ½ |u - v|² + strength Σ_n |∇u(n)|, isotropic total variation with the gradients of all channels in one norm.
 
@@ -53,12 +34,12 @@ def tv(v: Tensor, strength: Strength = 0.05, *, iterations: int = 100) -> Tensor
     if strength is None:
         return v
     weight = checks.per_sample(strength, v, "strength")
-    step = torch.where(weight > 0, 1 / (8 * weight), 0)
+    step = torch.where(weight > 0, 1 / (8 * torch.where(weight > 0, weight, 1)), 0)  # no division by zero to differentiate
     dual = extrapolated = v.new_zeros(2, *v.shape)
     momentum = 1.0
     for _ in range(iterations):
         ascent = extrapolated + _gradient(v - weight * _gradient_adjoint(extrapolated)) * step
-        new = ascent / (ascent * ascent).sum((0, 2), keepdim=True).sqrt().clamp_min(1)
+        new = ascent / (ascent * ascent).sum((0, 2), keepdim=True).clamp_min(1).sqrt()
         following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
         extrapolated = new + (momentum - 1) / following * (new - dual)
         dual, momentum = new, following

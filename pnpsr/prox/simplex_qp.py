@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def sum_constrained(factor: Tensor, k: Tensor, ones: Tensor) -> Tensor:
-    """k + H⁻¹1 (1 - 1ᵀk) / (1ᵀH⁻¹1): moves the unconstrained minimiser k (b n 1) onto Σk = 1, given the Cholesky factor of H (b n n)."""
+    """k + H⁻¹1 (1 - 1ᵀk) / (1ᵀH⁻¹1): the minimiser with Σk = 1, from the unconstrained k (b n 1) and the Cholesky factor of H."""
     direction = torch.cholesky_solve(ones, factor)
     return k + direction * (1 - k.sum(1, keepdim=True)) / (ones * direction).sum(1, keepdim=True)
 
@@ -41,7 +41,8 @@ def _free_set(H: Tensor, b: Tensor, start: Tensor) -> Tensor:
     """Which coordinates (n 1) of the minimiser are positive.
 
     Every accepted move lowers the objective and ends at the minimiser over a face, of which there are finitely many: it terminates.
-    Whole blocks are freed or fixed at a time as long as that lowers the objective; single exchanges, which always do, are the way out.
+    Whole blocks are freed or fixed at a time as long as that lowers the objective; single exchanges, which always do, are the
+    way out.
     """
     n, scale = H.shape[0], H.diagonal().mean()
     H, b = H / scale, b / scale
@@ -59,10 +60,16 @@ def _free_set(H: Tensor, b: Tensor, start: Tensor) -> Tensor:
         if not bool(wrong.any()):
             break
         single = single or gain <= 0  # a block that did not help: from here on one at a time
-        free = free | (
-            torch.arange(n, device=H.device) == slack.where(~free, slack.new_tensor(torch.inf)).argmin() if single else wrong
-        )
+        free = free | (_worst(slack, free) if single else wrong)
+    else:
+        raise ArithmeticError(f"the active set of a simplex problem in {n} variables did not settle; raise gamma")
     return free.unsqueeze(1)
+
+
+def _worst(slack: Tensor, free: Tensor) -> Tensor:
+    """The fixed coordinate with the most negative slack, as a mask."""
+    index = slack.where(~free, slack.new_tensor(torch.inf)).argmin()
+    return torch.arange(len(slack), device=slack.device) == index
 
 
 def _face_minimiser(H: Tensor, b: Tensor, free: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,7 +84,7 @@ def _face_minimiser(H: Tensor, b: Tensor, free: Tensor) -> tuple[Tensor, Tensor]
 
 
 def _advance(H: Tensor, b: Tensor, k: Tensor, target: Tensor, free: Tensor) -> tuple[Tensor, bool]:
-    """From k towards the minimiser of its face: all the way if that stays non-negative, else the best of a clipped and a cut step."""
+    """From k towards the minimiser of its face: all the way if that stays non-negative, else a clipped or a cut step."""
     if bool((target >= 0).all()):
         return target, True
     clipped = target.clamp_min(0)

@@ -48,6 +48,7 @@ class HQSEstimator(nn.Module):
         learn: make gamma a parameter (as its logarithm: positive); one per iteration: ``PerIteration`` of estimators.
         around: stay near the ``previous`` kernel (the paper), or near ``zero`` (the released code; also the classical ridge).
         edges: fit differences of y and x instead of their values.
+        gray: fit the mean of the channels instead of each; colours carry little on the blur and most of the noise.
         domain, boundary, constraint: see :func:`pnpsr.prox.prox_kernel`.
 
     Raises:
@@ -63,6 +64,7 @@ class HQSEstimator(nn.Module):
         learn: bool = False,
         around: str = "previous",
         edges: bool = False,
+        gray: bool = False,
         domain: str = "grid",
         boundary: str = "circular",
         constraint: str | None = None,
@@ -74,7 +76,7 @@ class HQSEstimator(nn.Module):
         checks.choice(boundary, ("circular", "valid") if domain == "support" else ("circular",), f"boundary on the {domain}")
         if not (isinstance(gamma, int | float) and math.isfinite(gamma) and gamma > 0):
             raise ValueError(f"gamma must be a positive number, got {gamma!r}")
-        self.prior, self.relative, self.around, self.edges = prior, relative, around, edges
+        self.prior, self.relative, self.around, self.edges, self.gray = prior, relative, around, edges, gray
         self.domain, self.boundary, self.constraint = domain, boundary, constraint
         self.log_gamma: Tensor
         if learn:
@@ -91,6 +93,8 @@ class HQSEstimator(nn.Module):
         """The new kernel (b 1 p q)."""
         s = state
         k, x, y = s.known("k"), s.known("x"), s.y
+        if self.gray:
+            y, x = y.mean(1, keepdim=True), x.mean(1, keepdim=True)
         if self.edges:
             y, x = differences(y, 1), differences(x, s.scale)
         start = k if self.around == "previous" else torch.zeros_like(k)
@@ -100,5 +104,5 @@ class HQSEstimator(nn.Module):
 
     def extra_repr(self) -> str:
         """The options, for printing."""
-        gamma = f"gamma={float(self.log_gamma.exp()):.3g}{' x gram' if self.relative else ''}"
+        gamma = f"gamma={float(self.log_gamma.detach().exp()):.3g}{' x gram' if self.relative else ''}"
         return f"{gamma}, around={self.around}, {self.domain}, {self.boundary}, constraint={self.constraint}"

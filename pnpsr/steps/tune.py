@@ -34,7 +34,7 @@ class Schedule:
         return f"Schedule({len(self.alpha)} alphas from {self.alpha[0]:g} to {self.alpha[-1]:g})"
 
 
-class Continuation:
+class Continuation(nn.Module):
     """α grows geometrically and β = λ / 2α: tends to argmin |y - (x ⊗ k)↓s|² + λ Φ(x) for a prior of ½|u - v|² + βΦ(u).
 
     λ = floor + gain σ²: the floor answers for the errors of the kernel, the second term for the noise. σ is the caller's, or else
@@ -52,21 +52,22 @@ class Continuation:
     """
 
     def __init__(self, alpha: tuple[float, float], steps: int, *, begin: int = 0, floor: float = 1e-3, gain: float = 20.0) -> None:
+        super().__init__()
         self.alpha, self.steps = checks.span(alpha, "alpha"), checks.whole(steps, "steps")
         if not self.alpha[0] > 0 or not floor > 0 or not gain >= 0:
             raise ValueError(f"alpha and floor must be positive, gain zero or more, got {alpha}, {floor}, {gain}")
         self.begin, self.floor, self.gain = checks.whole(begin, "begin", least=0), floor, gain
 
-    def __call__(self, state: State) -> Hyper:
+    def forward(self, state: State) -> Hyper:
         """σ, α and β of this iteration."""
         sigma = estimate_noise(state.y) if state.sigma is None else state.sigma
         share = min(max(state.t - self.begin, 0) / max(self.steps - 1, 1), 1.0)
         alpha = torch.full_like(sigma, self.alpha[0] * (self.alpha[1] / self.alpha[0]) ** share)
         return Hyper(sigma, alpha, (self.floor + self.gain * sigma.square()) / (2 * alpha))
 
-    def __repr__(self) -> str:
-        weight = f"lambda = {self.floor:g} + {self.gain:g} sigma²"
-        return f"Continuation(alpha {self.alpha[0]:g} to {self.alpha[1]:g} in {self.steps}, {weight})"
+    def extra_repr(self) -> str:
+        """The course of α and the weight, for printing."""
+        return f"alpha {self.alpha[0]:g} to {self.alpha[1]:g} in {self.steps}, lambda = {self.floor:g} + {self.gain:g} sigma²"
 
 
 class HyperNet(nn.Module):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from strategies import uniform
 
-from pnpsr.physics import gaussian_noise, quantise
+from pnpsr.physics import estimate_noise, gaussian_noise, quantise
 
 
 def test_level_is_per_sample_also_where_the_batch_is_as_wide_as_the_image() -> None:
@@ -45,3 +45,17 @@ def test_quantising_clips_and_refuses_impossible_depths() -> None:
     for bits in (0, 17, 8.0):
         with pytest.raises(ValueError, match=r"1 \.\. 16"):
             quantise(torch.zeros(1, 1, 1, 1), bits)  # type: ignore[arg-type]
+
+
+def test_the_level_of_a_noisy_picture_is_found_per_sample() -> None:
+    rows, columns = torch.meshgrid(torch.linspace(0, 1, 96), torch.linspace(0, 1, 80), indexing="ij")
+    picture = (0.5 + 0.3 * torch.sin(7 * rows + 5 * columns**2) + 0.2 * (rows > columns)).expand(
+        4, 3, -1, -1
+    )  # smooth, with an edge
+    sigma = torch.tensor([0.01, 0.03, 0.1, 0.3])
+    found = estimate_noise(gaussian_noise(picture, sigma, generator=torch.Generator().manual_seed(0)))
+    assert found.shape == (4, 1, 1, 1)
+    assert torch.allclose(found.flatten(), sigma, rtol=0.05)
+    assert estimate_noise(picture).max() < 1e-3
+    assert torch.equal(estimate_noise(picture[1:2]), estimate_noise(picture)[1:2])
+    assert estimate_noise(uniform(2, 1, 2, 9, seed=0)).flatten().tolist() == [0, 0]

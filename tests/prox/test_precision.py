@@ -6,7 +6,7 @@ from strategies import uniform
 from torch import Tensor
 
 from pnpsr.physics import Degradation
-from pnpsr.precision import SAFE_IN_FLOAT32, double, dtype_for
+from pnpsr.precision import SAFE_IN_FLOAT32, double, dtype_for, exact
 from pnpsr.prox import prox_image, prox_kernel
 
 
@@ -56,3 +56,11 @@ def test_the_wide_type_is_taken_where_any_sample_needs_it() -> None:
     assert dtype_for(torch.tensor([1.0, SAFE_IN_FLOAT32 / 2]), like) == torch.float64
     assert dtype_for(torch.tensor([1.0]), like.double()) == torch.float64
     assert double(like) == torch.float64
+
+
+def test_autocast_is_off_where_it_matters() -> None:
+    a = uniform(8, 8, seed=0).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (a @ a).dtype == torch.bfloat16
+        with exact(a):
+            assert (a @ a).dtype == torch.float32

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from strategies import examples, noise, seeds, uniform
 from torch import Tensor
 
-from pnpsr.prox import box, identity, l0_gradient, priors, simplex, sparse_simplex, tv
+from pnpsr.kernels import centroid
+from pnpsr.prox import Centred, box, identity, kernel_priors, l0_gradient, priors, simplex, sparse_simplex, tv
 
 PRIORS = {f.__name__: f for f in (box, identity, l0_gradient, simplex, sparse_simplex, tv)}
 each = pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS.keys())
@@ -33,7 +34,10 @@ def edges(u: Tensor) -> Tensor:
 
 def test_every_prior_of_the_library_is_here() -> None:
     public = {
-        name for name, f in vars(priors).items() if inspect.isfunction(f) and f.__module__ == priors.__name__ and name[0] != "_"
+        name
+        for room in (priors, kernel_priors)
+        for name, f in vars(room).items()
+        if inspect.isfunction(f) and f.__module__ == room.__name__ and name[0] != "_"
     }
     assert public == PRIORS.keys()
 
@@ -148,6 +152,8 @@ def test_no_strength_means_the_default_or_nothing_and_nonsense_is_refused(prior:
             prior(v, strength)
     with pytest.raises(ValueError, match="NaN"):
         prior(v * float("nan"))
+    with pytest.raises(ValueError, match="growth must be larger than 1"):
+        l0_gradient(v, growth=1.0)
 
 
 @each
@@ -163,3 +169,14 @@ def test_gradients_are_finite_also_where_the_picture_is_flat(prior: Callable[...
 def test_gradients_of_tv_are_right() -> None:
     v, strength = noise(2, 2, 3, 4, seed=0).requires_grad_(), torch.tensor([0.2, 0.5], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda v, s: tv(v, s, iterations=8), (v, strength))
+
+
+@few
+@given(seed=seeds, p=st.integers(5, 9), q=st.integers(5, 9))
+def test_centred_kernels_have_their_mass_in_the_middle(seed: int, p: int, q: int) -> None:
+    """A lump anywhere inside ends with its centre of mass at p // 2, on the simplex."""
+    v = torch.zeros(2, 1, p, q, dtype=torch.float64)
+    v[0, 0, 1:3, 1:4], v[1, 0, 2:4, 2:3] = uniform(2, 3, seed=seed) + 0.1, 1.0
+    k = Centred(sparse_simplex)(v)
+    assert (centroid(k).abs() < 1e-9).all()
+    assert (k >= 0).all() and torch.allclose(k.sum((1, 2, 3)), torch.ones(2, dtype=torch.float64))

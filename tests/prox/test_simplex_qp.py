@@ -53,7 +53,7 @@ def test_minimiser_equals_a_generic_solver(seed: int, n: int, power: float) -> N
     k = simplex_minimiser(H, b, noise(2, n, 1, seed=seed + 2))
     for i in range(2):
         value = [0.5 * v @ H[i] @ v - b[i, :, 0] @ v for v in (k[i, :, 0], generic(H[i], b[i, :, 0]))]
-        assert value[0] <= value[1] + 1e-12
+        assert value[0] <= value[1] + 1e-10 / min(1, 10**power)  # the sum is 1 to the digits that H leaves
         assert (k[i, :, 0] - generic(H[i], b[i, :, 0])).abs().max() < 1e-6 / min(1, 10**power) ** 0.5
 
 

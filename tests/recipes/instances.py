@@ -63,7 +63,9 @@ INSTANCES = {
         "bisrnet", of("bisrnet", scale=True, **USR, channels=1), needs=("sigma",), bound=True, limit=2, channels=1, idle=CUT
     ),
     "usrnet": Instance("usrnet", of("usrnet", size=False, **USR), needs=("k", "sigma"), limit=2, learns=("x",)),
-    "usrnet gray": Instance("usrnet", of("usrnet", size=False, **USR, channels=1), needs=("k", "sigma"), channels=1, limit=2, learns=("x",)),
+    "usrnet gray": Instance(
+        "usrnet", of("usrnet", size=False, **USR, channels=1), needs=("k", "sigma"), channels=1, limit=2, learns=("x",)
+    ),
     "two_step": Instance("two_step", of("two_step", widths=TINY), needs=("sigma",), limit=8),
     "two_step gray": Instance("two_step", of("two_step", widths=TINY, channels=1), needs=("sigma",), limit=8, channels=1),
     "two_step of a solver": Instance(

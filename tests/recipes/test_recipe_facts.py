@@ -6,7 +6,7 @@ import pytest
 import torch
 from instances import INSTANCES, TINY, case, fresh, run, solver
 from synthetic import kernels, observed, pictures, psnr
-from torch import nn
+from torch import Tensor, nn
 
 from pnpsr import State, UnrolledSolver, blind_hqs, dan, ikrnet, two_step, usrnet
 from pnpsr.nets import KernelEncoder
@@ -14,8 +14,14 @@ from pnpsr.recipes import Record, bisrnet, ikrnet_released, recipe, tv_hqs
 from pnpsr.starts import upsample
 
 COUNTS = {
-    **{f"dan version 1 x{s}": (lambda s=s: dan(s, version=1), n) for s, n in zip((1, 2, 3, 4), (4071015, 4181799, 4366439, 4329511), strict=True)},
-    **{f"dan version 2 x{s}": (lambda s=s: dan(s), n) for s, n in zip((1, 2, 3, 4), (4386940, 4540028, 4733116, 4707708), strict=True)},
+    **{
+        f"dan version 1 x{s}": (lambda s=s: dan(s, version=1), n)
+        for s, n in zip((1, 2, 3, 4), (4071015, 4181799, 4366439, 4329511), strict=True)
+    },
+    **{
+        f"dan version 2 x{s}": (lambda s=s: dan(s), n)
+        for s, n in zip((1, 2, 3, 4), (4386940, 4540028, 4733116, 4707708), strict=True)
+    },
     "usrnet": (usrnet, 17016016),  # "17.02 M"
     "usrnet tiny": (lambda: usrnet(T=6, widths=(16, 32, 64, 64), hidden=32), 590332),
 }
@@ -75,7 +81,10 @@ def test_dans_kernels_are_kernels_and_its_codes_are_codes() -> None:
 
 
 def test_ikrnets_image_loss_does_not_reach_the_kernel_prior_but_its_kernel_loss_reaches_the_image_prior() -> None:
-    for name, parts in (("x", {"estimator": False, "restorer": True, "tuner": True, "k0": False}), ("k", {"estimator": True, "restorer": True, "tuner": True})):
+    for name, parts in (
+        ("x", {"estimator": False, "restorer": True, "tuner": True, "k0": False}),
+        ("k", {"estimator": True, "restorer": True, "tuner": True}),
+    ):
         net, c = fresh("ikrnet"), case(INSTANCES["ikrnet"])
         out = run(net, INSTANCES["ikrnet"], c)
         (getattr(out, name) - getattr(c, name)).abs().mean().backward()
@@ -89,7 +98,7 @@ def test_ikrnet_estimates_the_noise_only_if_it_is_unknown() -> None:
     assert estimated.shape == c.sigma.shape and not torch.allclose(estimated, c.sigma)
     net = fresh("ikrnet")
     (net(c.y, 2).hyper.sigma - c.sigma).square().sum().backward()
-    assert reached(net, "tuner.noise") and not reached(net, "tuner.mlp.mlp.0") or net.T > 1
+    assert reached(net, "tuner.noise")
 
 
 def test_the_released_ikrnet_is_eight_steps_one_kernel_and_eight_afresh() -> None:
@@ -139,23 +148,20 @@ def test_total_variation_with_the_true_kernel_beats_interpolation(scale: int) ->
     assert torch.equal(out.k, k)
 
 
-def test_the_untrained_blind_solver_finds_a_kernel_and_then_keeps_it() -> None:
-    x = pictures(1, 1, 64, 64, seed=1)
-    k = torch.zeros(1, 1, 9, 9, dtype=torch.float64)
-    k[..., 4, 2:7] = 1 / 5  # a horizontal motion, far from the round start
-    y = observed(x, k, 1)
-    net = blind_hqs(9)
+MOTION = torch.nn.functional.pad(torch.full((1, 1, 1, 5), 0.2, dtype=torch.float64), (2, 2, 4, 4))
+
+
+@pytest.mark.parametrize(("k", "gain"), [(kernels(1, 9, seed=1), 8.0), (MOTION, 2.0)], ids=["Gaussian", "motion"])
+def test_the_untrained_blind_solver_finds_a_kernel_and_then_keeps_it(k: Tensor, gain: float) -> None:
+    x = pictures(1, 1, 64, 64, seed=int(k is not MOTION))
+    y, net = observed(x, k, 1), blind_hqs(9)
     states = list(net.iterate(net.start(y, 1)))
     assert len(states) == net.T == 48
     assert all(torch.equal(s.k, states[39].k) for s in states[39:]) and not torch.equal(states[38].k, states[39].k)
     for s in states:
         assert s.k.min() >= 0 and torch.allclose(s.k.sum(), torch.ones(()).double())
-
-    def error(k_hat: torch.Tensor) -> float:
-        return float((k_hat - k).square().sum())
-
-    assert error(states[-1].k) < 0.5 * error(net.start(y, 1).k)
-    assert psnr(states[-1].x, x) > psnr(y, x) + 1
+    assert (states[-1].k - k).square().sum() < 0.25 * (net.start(y, 1).k - k).square().sum()
+    assert psnr(states[-1].x, x) > psnr(y, x) + gain
 
 
 # --- arguments ---

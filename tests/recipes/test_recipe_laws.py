@@ -134,7 +134,9 @@ def test_more_iterations_than_weights_are_refused(key: str) -> None:
         run(solver(key), instance, case(instance), T=instance.limit + 1)
 
 
-@pytest.mark.parametrize(("key", "missing"), [(key, name) for key, i in INSTANCES.items() for name in i.needs if i.name != "ikrnet"])
+@pytest.mark.parametrize(
+    ("key", "missing"), [(key, name) for key, i in INSTANCES.items() for name in i.needs if i.name != "ikrnet"]
+)
 def test_what_a_call_needs_is_asked_for(key: str, missing: str) -> None:
     instance, net = INSTANCES[key], solver(key)
     c = case(instance)

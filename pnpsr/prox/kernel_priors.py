@@ -1,0 +1,45 @@
+"""Kernel priors without training: (v, strength) -> v on kernels (b 1 p q)."""
+
+import torch
+from torch import Tensor
+
+from pnpsr import checks
+from pnpsr.kernels import centre_kernel
+from pnpsr.prox.simplex_qp import project_simplex
+from pnpsr.state import Prior
+
+Strength = Tensor | float | None
+
+
+def simplex(v: Tensor, strength: Strength = None) -> Tensor:
+    """argmin_u |u - v|² over u >= 0, Σu = 1, for every (h w) map of v (b c h w): real kernels. The strength is not used."""
+    del strength
+    return project_simplex(checks.tensor(v, "v").flatten(-2)).reshape(v.shape)
+
+
+def sparse_simplex(v: Tensor, strength: Strength = None) -> Tensor:
+    """v with entries below ``strength`` times its largest set to zero, scaled to sum 1; the usual cleaning of motion kernels.
+
+    Not a projection: thresholding is not convex. The default strength is 0.05. A v without positive entries becomes uniform.
+    """
+    v = checks.kernel(v, "v").clamp_min(0)
+    level = 0.05 if strength is None else checks.per_sample(strength, v, "strength")
+    kept = torch.where(v >= level * v.amax((-2, -1), keepdim=True), v, 0)
+    return simplex(kept / kept.sum((-2, -1), keepdim=True).clamp_min(torch.finfo(v.dtype).tiny))
+
+
+class Centred:
+    """A kernel prior, then a shift that puts the centre of mass at p // 2.
+
+    y does not tell a shifted kernel from a shifted image; without training nothing else stops the two from drifting apart.
+
+    Args:
+        prior: ``(v, strength) -> v`` whose results are non-negative with a positive sum, as :func:`simplex`.
+    """
+
+    def __init__(self, prior: Prior) -> None:
+        self.prior = prior
+
+    def __call__(self, v: Tensor, strength: Strength = None) -> Tensor:
+        """The regularised and centred kernel (b 1 p q); mass that leaves the support is dropped and the sum restored."""
+        return centre_kernel(self.prior(v, strength), tolerance=1.0)

@@ -1,0 +1,203 @@
+"""Saving and loading: the same solver comes back, nothing half-written stays, and bad files are named as what they are."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from synthetic import kernels, observed, pictures
+from torch import nn
+
+from pnpsr import UnrolledSolver, blind_hqs, dan, load, save, two_step, usrnet
+from pnpsr.nets import KernelEncoder
+from pnpsr.recipes import RECIPES, Record, recipe, tv_hqs
+from pnpsr.steps import HQSRestorer
+
+TINY = (4, 6, 8, 8)
+
+
+def small() -> UnrolledSolver:
+    return usrnet(T=2, widths=TINY, hidden=4)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A good checkpoint."""
+    save(small(), tmp_path / "good.safetensors")
+    return tmp_path / "good.safetensors"
+
+
+def noted(path: Path, note: object, **tensors: torch.Tensor) -> Path:
+    """A safetensors file which says ``note`` of itself."""
+    save_file(tensors or {"a": torch.zeros(1)}, path, metadata={"pnpsr": note if isinstance(note, str) else json.dumps(note)})
+    return path
+
+
+# --- good files ---
+
+
+def test_a_basis_of_ones_own_travels_with_the_weights(tmp_path: Path) -> None:
+    net = dan(2, size=5, code=4, width=8, groups=1, blocks=1)
+    with torch.no_grad():
+        net.restorer.basis.matrix.copy_(torch.linalg.qr(torch.randn(25, 4, generator=torch.Generator().manual_seed(0))).Q)
+    save(net, tmp_path / "a")
+    assert torch.equal(load(tmp_path / "a").restorer.basis.matrix, net.restorer.basis.matrix)
+
+
+def test_a_solver_of_solvers_is_rebuilt_from_the_inside(tmp_path: Path) -> None:
+    inner = small()
+    net = two_step(nonblind=inner, size=5)
+    save(net, str(tmp_path / "a"))
+    again = load(str(tmp_path / "a"))
+    assert again.record == net.record == Record("two_step", {**net.record.arguments, "nonblind": inner.record})
+    y = pictures(1, 3, 8, 8, seed=0, dtype=torch.float32)
+    with torch.no_grad():
+        assert torch.equal(again(y, 2, sigma=0.01).x, net(y, 2, sigma=0.01).x)
+
+
+def test_a_recipe_of_ones_own_is_saved_once_it_is_registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @recipe
+    def mine(widths: tuple[int, ...] = TINY, *, kernel_size: int = 5) -> UnrolledSolver:
+        return two_step(KernelEncoder(kernel_size), usrnet(T=2, widths=widths))
+
+    net = mine([4, 4, 4, 4])
+    with pytest.raises(ValueError, match="'mine' is not in RECIPES"):
+        save(net, tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setitem(RECIPES, "mine", mine)
+    save(net, tmp_path / "a")
+    again = load(tmp_path / "a")
+    assert again.record == net.record == Record("mine", {"widths": (4, 4, 4, 4), "kernel_size": 5})
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in net.state_dict().items())
+
+
+def test_the_untrained_preset_has_a_name() -> None:
+    net = load("blind_hqs")
+    assert net.record == blind_hqs().record and not net.training
+
+
+def test_what_is_overwritten_is_new_and_whole(file: Path) -> None:
+    before = file.read_bytes()
+    other = small()
+    save(other, file)
+    assert file.read_bytes() != before
+    assert all(torch.equal(value, load(file).state_dict()[name]) for name, value in other.state_dict().items())
+    assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("broken", ["replace", "fsync"])
+def test_when_the_disk_says_no_the_old_file_is_still_there(broken: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError("no space left on device")
+
+    before = file.read_bytes()
+    monkeypatch.setattr(os, broken, refuse)
+    with pytest.raises(OSError, match="no space left"):
+        save(small(), file)
+    with pytest.raises(OSError, match="no space left"):
+        save(small(), file.with_name("new"))
+    monkeypatch.undo()
+    assert file.read_bytes() == before and list(file.parent.iterdir()) == [file]
+
+
+# --- what cannot be saved ---
+
+
+def without_recipe() -> nn.Module:
+    return UnrolledSolver(None, HQSRestorer(lambda v, strength: v), k0=None)
+
+
+UNSAVABLE = {
+    "no recipe": (without_recipe, "was not built by a recipe"),
+    "a bare network": (lambda: nn.Linear(1, 1), "was not built by a recipe"),
+    "a kernel network of one's own": (lambda: two_step(KernelEncoder(5), small()), "argument kernel_net is a KernelEncoder"),
+    "a solver without recipe inside": (
+        lambda: two_step(nonblind=without_recipe(), size=5),
+        "argument nonblind is a UnrolledSolver",
+    ),
+}
+
+
+@pytest.mark.parametrize(("build", "message"), UNSAVABLE.values(), ids=UNSAVABLE.keys())
+def test_what_cannot_be_built_again_is_not_saved(build: Callable[[], nn.Module], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        save(build(), tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_needs_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        save(small(), tmp_path / "missing" / "a")
+    with pytest.raises(ValueError, match="is a folder"):
+        save(small(), tmp_path)
+
+
+# --- what cannot be loaded ---
+
+
+@pytest.mark.parametrize("share", [0, 1, 7, 8, 30, 50, 90, 99])
+def test_a_truncated_file_is_refused(share: int, file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: share * file.stat().st_size // 100])
+    with pytest.raises(ValueError, match="good.safetensors is truncated or no safetensors file"):
+        load(file)
+
+
+def test_other_files_are_refused_and_named(file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    for content in (b"hello, this is a text and no checkpoint\n" * 9, b"\x89PNG\r\n\x1a\n" + bytes(99), b"\xff" * 64):
+        other.write_bytes(content)
+        with pytest.raises(ValueError, match="other is truncated or no safetensors file"):
+            load(other)
+    torch.save({"a": torch.zeros(1)}, other)
+    with pytest.raises(ValueError, match="no safetensors file"):
+        load(other)
+    save_file({"weight": torch.zeros(2), "bias": torch.zeros(2)}, other)
+    with pytest.raises(ValueError, match=r"was not written by pnpsr.save: it holds 2 tensors \((bias, weight|weight, bias), ...\)"):
+        load(other)
+
+
+def test_a_folder_and_a_missing_file_are_not_found(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing", "missing", "usrnet"):
+        with pytest.raises(FileNotFoundError, match="no checkpoint at .*; presets: blind_hqs"):
+            load(path)
+
+
+NOTES = {
+    "no JSON": ("{", "names its recipe in a form"),
+    "a number": ("7", "names its recipe in a form"),
+    "a list": ([], "asks for recipe None"),
+    "nothing": ({}, "asks for recipe None"),
+    "no such recipe": ({"recipe": "stargan", "arguments": {}}, "asks for recipe 'stargan'; known are bisrnet, blind_hqs, dan"),
+    "a recipe that is no name": ({"recipe": ["dan"], "arguments": {}}, "asks for recipe"),
+    "arguments that are none": ({"recipe": "tv_hqs", "arguments": [1]}, "asks for recipe 'tv_hqs'"),
+    "an unknown argument": ({"recipe": "tv_hqs", "arguments": {"steps": 3}}, "'tv_hqs' refuses the arguments .*steps"),
+    "a bad argument": ({"recipe": "dan", "arguments": {"scale": 9}}, "'dan' refuses the arguments .*scale must be one of"),
+    "an inner recipe": ({"recipe": "two_step", "arguments": {"nonblind": {"recipe": "x"}}}, "asks for recipe 'x'"),
+    "weights that do not fit": ({"recipe": "tv_hqs", "arguments": {}}, "does not fit recipe 'tv_hqs' .*Unexpected key"),
+}
+
+
+@pytest.mark.parametrize(("note", "message"), NOTES.values(), ids=NOTES.keys())
+def test_a_file_that_names_no_solver_is_refused(note: object, message: str, tmp_path: Path) -> None:
+    path = noted(tmp_path / "a.safetensors", note)
+    with pytest.raises(ValueError, match=f"(?s)a.safetensors.*{message}"):
+        load(path)
+
+
+def test_weights_of_another_shape_or_number_are_refused(tmp_path: Path) -> None:
+    net = small()
+    note = {"recipe": "usrnet", "arguments": {**net.record.arguments, "widths": (4, 6, 8, 10)}}
+    with pytest.raises(ValueError, match="(?s)does not fit recipe 'usrnet'.*size mismatch"):
+        load(noted(tmp_path / "a", note, **net.state_dict()))
+    fewer = dict(list(net.state_dict().items())[1:])
+    with pytest.raises(ValueError, match="(?s)does not fit recipe 'usrnet'.*Missing key"):
+        load(noted(tmp_path / "a", {"recipe": "usrnet", "arguments": net.record.arguments}, **fewer))
+
+
+def test_a_solver_without_weights_is_saved_too(tmp_path: Path) -> None:
+    save(tv_hqs(T=3), tmp_path / "a")
+    x, k = pictures(1, 1, 8, 8, seed=0), kernels(1, 3, seed=0)
+    assert torch.equal(load(tmp_path / "a")(observed(x, k, 1), 1, k=k).x, tv_hqs(T=3)(observed(x, k, 1), 1, k=k).x)

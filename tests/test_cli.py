@@ -1,0 +1,121 @@
+"""The command line as a user meets it: results on disk, numbers on the screen, one line per mistake."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pnpsr.cli import main
+from pnpsr.images import read_image, sample_picture, write_image
+from pnpsr.kernels import load_kernels
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "cat.png"
+    write_image(path, sample_picture("chelsea")[..., 100:148, 150:206])
+    return path
+
+
+def run(*arguments: object) -> int:
+    return main([str(a) for a in arguments])
+
+
+def test_degrade_then_restore_with_scores(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("degrade", picture, "--scale", 2, "--family", "isotropic", "--size", 7, "--out", tmp_path / "low") == 0
+    low, truth, kernel = (tmp_path / "low" / f"cat{end}" for end in ("_x2.png", "_truth.png", "_kernel.npz"))
+    assert read_image(low).image.shape == (1, 3, 24, 28)
+    options = ("--size", 7, "--iterations", 3, "--truth", truth, "--true-kernel", kernel, "--out", tmp_path / "out")
+    capsys.readouterr()
+    assert run("restore", low, "--scale", 2, *options) == 0
+    printed = capsys.readouterr().out
+    assert "bicubic" in printed and "restored" in printed and "dB" in printed and "estimated" in printed
+    assert read_image(tmp_path / "out" / "cat_x2_restored.png").image.shape == (1, 3, 48, 56)
+    k = load_kernels(tmp_path / "out" / "cat_x2_kernel.npz")
+    assert k.shape == (1, 1, 7, 7) and abs(float(k.sum()) - 1) < 1e-5
+    assert (tmp_path / "out" / "cat_x2_figure.png").stat().st_size > 10_000
+
+
+def test_gray_sixteen_bit_and_alpha_come_back_as_they_went(tmp_path: Path) -> None:
+    x = sample_picture("camera")[..., 100:120, 200:231]
+    write_image(tmp_path / "gray.png", x, bits=16)
+    write_image(tmp_path / "clear.png", x.expand(-1, 3, -1, -1) * torch.tensor([1.0, 0.5, 0.2]).reshape(1, 3, 1, 1), alpha=x)
+    for name in ("gray", "clear"):
+        assert run("restore", tmp_path / f"{name}.png", "--size", 5, "--iterations", 1, "--out", tmp_path) == 0
+    gray, clear = (read_image(tmp_path / f"{name}_restored.png") for name in ("gray", "clear"))
+    assert gray.image.shape == (1, 1, 40, 62) and gray.bits == 16 and gray.alpha is None
+    assert clear.image.shape == (1, 3, 40, 62) and clear.bits == 8 and clear.alpha is not None
+
+
+def test_a_checkpoint_is_a_preset(picture: Path, tmp_path: Path) -> None:
+    from pnpsr import ikrnet, save
+
+    torch.manual_seed(0)
+    save(ikrnet(7, T=2, widths=(4, 4, 4, 4)), tmp_path / "mine.safetensors")
+    assert run("restore", picture, "--preset", tmp_path / "mine.safetensors", "--out", tmp_path / "out") == 0
+    assert read_image(tmp_path / "out" / "cat_restored.png").image.shape == (1, 3, 96, 112)
+
+
+@pytest.mark.parametrize("family", ["isotropic", "anisotropic", "motion", "disk", "dirac"])
+def test_kernels_of_every_family(family: str, tmp_path: Path) -> None:
+    assert run("kernels", "--family", family, "--count", 3, "--size", 9, "--out", tmp_path) == 0
+    assert load_kernels(tmp_path / f"{family}.npz").shape == (3, 1, 9, 9)
+    assert run("kernels", "--kernel", tmp_path / f"{family}.npz", "--out", tmp_path / "again") == 0
+
+
+def test_demo_writes_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    room = sys.modules["pnpsr.cli.demo"]  # the package exports the function under the same name
+    monkeypatch.setattr(room, "sample_picture", lambda name: sample_picture(name)[..., 40:104, 200:264])
+    assert run("demo", "--out", tmp_path / "demo", "--scale", 1) == 0
+    names = {path.name for path in (tmp_path / "demo").iterdir()}
+    expected = {
+        f"astronaut_{end}" for end in ("input.png", "true_kernel.npz", "restored.png", "kernel.npz", "kernel.png", "figure.png")
+    }
+    assert names == expected
+    assert capsys.readouterr().out.count("dB") == 2
+
+
+BAD = {
+    "no such picture": (["restore", "missing.png"], "missing.png"),
+    "scale zero": (["restore", "{cat}", "--scale", "0"], "scale must be at least 1"),
+    "unknown preset": (["restore", "{cat}", "--preset", "magic"], "blind_hqs"),
+    "negative noise": (["restore", "{cat}", "--sigma", "-1"], "sigma must be zero or positive"),
+    "no iterations": (["restore", "{cat}", "--iterations", "0"], "T must be at least 1"),
+    "truth of another size": (["restore", "{cat}", "--truth", "{cat}"], "truth of (48, 56) is not 2 times"),
+    "kernel larger than the picture": (["degrade", "{cat}", "--size", "99"], "larger than the image"),
+    "text for a picture": (["restore", "{text}"], "is not a whole picture"),
+    "unknown sample": (["demo", "--picture", "mona"], "astronaut"),
+    "no kernel file": (["kernels", "--kernel", "missing.npz"], "missing.npz"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_mistakes_are_one_line_and_leave_nothing(
+    case: str, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.png").write_text("not a picture")
+    before = sorted(tmp_path.rglob("*"))
+    arguments, message = BAD[case]
+    assert run(*(a.format(cat=picture, text=tmp_path / "notes.png") for a in arguments)) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("pnpsr: error:") and message in error
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("arguments", ["restore", "restore x.png --scale 2.5", "restore x.png --frobnicate", "paint"])
+def test_unknown_or_missing_arguments_are_refused(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments.split())
+    assert stop.value.code == 2
+
+
+def test_the_module_runs(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pnpsr", "kernels", "--family", "disk", "--count", "1"], cwd=tmp_path, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert np.load(tmp_path / "kernels" / "disk.npz")["kernels"].shape[0] == 1

@@ -1,0 +1,78 @@
+"""The documentation is true: its Python blocks run, page by page, and its links lead somewhere."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from pnpsr.recipes import RECIPES
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("README.md")])
+each = pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ANY_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"!?\[[^\]\[]*\]\(([^)\s]+)\)")
+
+
+def blocks(text: str) -> Iterator[tuple[int, str]]:
+    """(number of the line before it, code) of every Python block."""
+    for found in BLOCK.finditer(text):
+        yield text.count("\n", 0, found.start(1)), found[1]
+
+
+def anchors(text: str) -> set[str]:
+    """What links into a page may point to: its headings as GitHub names them."""
+    headings = re.findall(r"^#+ (.+)$", ANY_BLOCK.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken(page: Path, text: str) -> list[str]:
+    """Relative links of a page that lead nowhere."""
+    wrong = []
+    for link in LINK.findall(ANY_BLOCK.sub("", text)):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target.read_text(encoding="utf-8"))):
+            wrong.append(link)
+    return wrong
+
+
+@each
+def test_the_code_on_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All blocks of a page in order, in one namespace and an empty folder; a failure names the line of the page."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pnpsr.recipes.RECIPES", RECIPES)
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    registered = dict(RECIPES)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            for line, code in blocks(page.read_text(encoding="utf-8")):
+                exec(compile("\n" * line + code, str(page), "exec"), namespace)
+    finally:
+        RECIPES.clear()
+        RECIPES.update(registered)
+
+
+@each
+def test_links_lead_somewhere(page: Path) -> None:
+    assert not broken(page, page.read_text(encoding="utf-8"))
+
+
+@each
+def test_the_index_knows_the_page(page: Path) -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    assert page.name in ("index.md", "README.md") or f"({page.name})" in index
+
+
+def test_a_false_page_is_noticed(tmp_path: Path) -> None:
+    text = "# A page\n\n[a](gone.md) [b](#a-page) [c](#no-such) [d](https://example.org)\n```python\nx = 1\n```\n```\n[e](f)\n```\n"
+    assert broken(tmp_path / "page.md", text) == ["gone.md", "#no-such"] or not (tmp_path / "page.md").exists()
+    (tmp_path / "page.md").write_text(text)
+    assert broken(tmp_path / "page.md", text) == ["gone.md", "#no-such"]
+    assert list(blocks(text)) == [(4, "x = 1\n")]
