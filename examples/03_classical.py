@@ -86,9 +86,9 @@ print(f"\nk moved by less than 1 % of its mass at iteration {state.t}; from ther
 # %% [markdown]
 # ## Change a part
 #
-# A prior is any callable `(v, strength) -> v`, a step any callable that reads a state. Total variation in place of the
-# few-edges prior, with the same schedule: its images keep the blur as it is, and the kernel is found less well. And a
-# solver from parts, with a function of our own as the estimator.
+# A prior is any callable `(v, strength) -> v`, a step any callable that reads a state. First, total variation in place of
+# the few-edges prior, with the same schedule. Then a solver from parts, with a function of our own as the estimator: it
+# keeps the kernel it was given, and the rows say what that kernel costs.
 
 
 # %%

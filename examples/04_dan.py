@@ -90,8 +90,9 @@ print(f"on a batch it has not seen: {before:.4f} before, {after:.4f} after")
 # %% [markdown]
 # ## T at test is free
 #
-# One set of weights serves every iteration, so any number can be asked for. This net has seen 4, and has seen little of
-# anything: do not expect it to beat bicubic, nor much from more iterations.
+# One set of weights serves every iteration, so any number can be asked for. This one was trained with 4, and hardly: do
+# not expect it to beat bicubic. A net that barely listens to its second input settles at the first iteration (section
+# 3.4.1 of the paper); that, too, takes longer to learn.
 
 # %%
 truth, true_kernel = sample_picture("astronaut")[..., 0:128, 130:258], gaussian(size, 1.5)

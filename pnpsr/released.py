@@ -24,8 +24,6 @@ def load_released(path: str | Path) -> UnrolledSolver:
         raise FileNotFoundError(f"no checkpoint at {path}")
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
     except Exception as error:  # a damaged pickle raises almost anything
         raise ValueError(f"{path} is truncated or no checkpoint of tensors ({type(error).__name__})") from error
     if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):

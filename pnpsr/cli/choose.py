@@ -24,9 +24,9 @@ class KernelChoice:
     """What to draw."""
     size: int = 21
     """Side of the square kernel in pixels."""
-    width: float = 1.6
+    width: float = 2.4
     """Standard deviation of a Gaussian (along its longer axis), or radius of a disk, in pixels."""
-    width2: float = 0.8
+    width2: float = 1.0
     """Standard deviation along the shorter axis, for anisotropic Gaussians."""
     angle: float = 30.0
     """Direction of the longer axis in degrees, for anisotropic Gaussians."""

@@ -8,7 +8,7 @@ from pnpsr.physics.noise import estimate_noise as estimate_noise
 from pnpsr.physics.noise import gaussian_noise as gaussian_noise
 from pnpsr.physics.noise import quantise as quantise
 from pnpsr.physics.operator import LinearOperator as LinearOperator
-from pnpsr.physics.operator import adjoint_error as adjoint_error
-from pnpsr.physics.operator import as_matrix as as_matrix
-from pnpsr.physics.operator import operator_norm as operator_norm
+from pnpsr.physics.oracles import adjoint_error as adjoint_error
+from pnpsr.physics.oracles import as_matrix as as_matrix
+from pnpsr.physics.oracles import operator_norm as operator_norm
 from pnpsr.physics.sampling import Downsample as Downsample

@@ -2,16 +2,17 @@
 
 import functools
 
-from pnpsr.prox import l0_gradient, sparse_simplex, tv
+from pnpsr.prox import Centred, l0_gradient, sparse_simplex, tv
 from pnpsr.recipes.record import recipe
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Gaussian, Upsample
 from pnpsr.steps import Continuation, HQSEstimator, HQSRestorer, Schedule, Until, keep_kernel
 
-# Found by random search on two sample pictures x two scales x four kernels x two noise levels.
-GAMMA = 1e-3  # in units of the normal matrix' mean diagonal
-ALPHA = (0.01, 0.1)  # first and last
+# Found by random search on crops of two sample pictures, at two scales, with Gaussian and motion kernels.
+GAMMA = 2e-3  # in units of the normal matrix' mean diagonal
+ALPHA = (0.03, 0.3)  # first and last
 BETA = (0.1, 0.7, 0.01)  # first, factor per iteration, last
+FLOOR = 3e-3  # total variation without noise: it also answers for the errors of the kernel
 
 
 @recipe
@@ -32,8 +33,8 @@ def blind_hqs(size: int = 21, *, T: int = 40, finish: int = 8, width: float = 1.
     alpha = [ALPHA[0] * (ALPHA[1] / ALPHA[0]) ** s for s in share]
     beta = [max(BETA[2], BETA[0] * BETA[1] ** t) for t in range(T)]
     return UnrolledSolver(
-        estimator=Until(T, HQSEstimator(sparse_simplex, GAMMA, relative=True, around="zero"), keep_kernel),
-        tuner=Until(T, Schedule(alpha, beta), Continuation((1e-3, 1.0), finish, begin=T)),
+        estimator=Until(T, HQSEstimator(Centred(sparse_simplex), GAMMA, relative=True, around="zero", gray=True), keep_kernel),
+        tuner=Until(T, Schedule(alpha, beta), Continuation((1e-3, 1.0), finish, begin=T, floor=FLOOR)),
         restorer=Until(
             T, HQSRestorer(functools.partial(l0_gradient, growth=4.0)), HQSRestorer(functools.partial(tv, iterations=8))
         ),

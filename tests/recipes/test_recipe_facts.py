@@ -91,6 +91,12 @@ def test_ikrnets_image_loss_does_not_reach_the_kernel_prior_but_its_kernel_loss_
         assert {part: reached(net, part) for part in parts} == parts
 
 
+def test_first_images_are_those_of_the_papers() -> None:
+    for key, mode in (("ikrnet", "bilinear"), ("bisrnet", "bilinear"), ("usrnet", "nearest"), ("tv_hqs", "bicubic")):
+        c = case(INSTANCES[key])
+        assert torch.equal(solver(key).start(c.y, 2, **c.given(INSTANCES[key])).x, upsample(c.y, 2, mode))
+
+
 def test_ikrnet_estimates_the_noise_only_if_it_is_unknown() -> None:
     net, c = solver("ikrnet"), case(INSTANCES["ikrnet"])
     assert torch.equal(net(c.y, 2, sigma=c.sigma).hyper.sigma, c.sigma)
