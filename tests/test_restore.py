@@ -89,18 +89,21 @@ def test_noise_is_estimated_on_the_photograph_and_not_on_its_continuation() -> N
     assert float(estimate_noise(y)) == pytest.approx(0.03, rel=0.1)
 
 
-def test_what_was_observed_is_not_clipped() -> None:
+@pytest.mark.parametrize("size", [3, 12])
+def test_the_solver_sees_the_photograph_untouched_and_far_from_the_seam(size: int) -> None:
     """Noise around black and white has a mean of zero only as long as nobody cuts half of it off."""
-    seen = []
+    seen: list[Tensor] = []
 
     def look(s: State) -> Tensor:
         seen.append(s.y)
-        return s.x
+        return s.known("x")
 
-    y = gaussian_noise(torch.zeros(1, 1, 20, 20).double(), 0.1, generator=torch.Generator().manual_seed(0))
-    restore(UnrolledSolver(None, look, 1, k0=Dirac(3)), y, 1)
-    margin = (seen[0].shape[-1] - 20) // 2
-    assert margin >= 3 and torch.equal(seen[0][..., margin:-margin, margin:-margin], y)
+    y = gaussian_noise(torch.zeros(1, 1, 20, 26).double(), 0.1, generator=torch.Generator().manual_seed(0))
+    restore(UnrolledSolver(None, look, 1, k0=Dirac(size)), y, 1)
+    restore(UnrolledSolver(None, look, 1, k0=None), y, 1, k=kernels(1, size, seed=0))
+    for wide in seen:
+        rows, columns = (wide.shape[-2] - 20) // 2, (wide.shape[-1] - 26) // 2
+        assert min(rows, columns) >= size and torch.equal(wide[..., rows:-rows, columns:-columns], y)
 
 
 # --- gray ---

@@ -61,8 +61,13 @@ class ResUNet(nn.Module):
     def reset(self) -> None:
         """Start near the identity: head and tail copy the channels through the outermost skip, and what is added to them is small.
 
-        With fewer features than channels (``widths[0] < channels``) only the first channels can be copied.
+        With fewer features than channels (``widths[0] < channels``) only the first channels can be copied. Biases start at zero: a
+        kernel's coefficients are a few hundredths, and random biases would drown them.
         """
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                if name.endswith("bias"):
+                    parameter.zero_()
         copying(self.head)
         copying(self.tail)
         shrink(next(self.up[-1].parameters()))

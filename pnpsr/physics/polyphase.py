@@ -43,9 +43,11 @@ def _row(g: Tensor, scale: Pair) -> Tensor:
     return torch.fft.rfft2(split(g, scale)).conj()
 
 
-def apply_row(row: Tensor, parts: Tensor) -> Tensor:
-    """Σ_r A_r X_r: spectra (b c r h w) of the unknown -> spectra (b c h w) of the data."""
-    return (row * parts).sum(2)
+def subtract_row(data: Tensor, row: Tensor, parts: Tensor) -> Tensor:
+    """Y_c - Σ_r A_cr X_cr (b c h w), for data (b c h w), row and unknown (b c r h w); where one of them has one channel, it serves all."""
+    if parts.shape[2] == 1:  # no decimation: one pass over the memory instead of three
+        return torch.addcmul(data, row[:, :, 0], parts[:, :, 0], value=-1)
+    return data - (row * parts).sum(2)
 
 
 def embed(k: Tensor, grid: Pair) -> Tensor:

@@ -47,8 +47,9 @@ def _solve(
 ) -> Tensor:
     grid, low = (x0.shape[-2], x0.shape[-1]), (y.shape[-2], y.shape[-1])
     row = polyphase.kernel_row(k.to(dtype), grid, scale, offset)
-    residual = torch.fft.rfft2(y.to(dtype)) - polyphase.apply_row(row, torch.fft.rfft2(polyphase.split(x0.to(dtype), scale)))
+    parts = torch.fft.rfft2(polyphase.split(x0.to(dtype), scale))
+    residual = polyphase.subtract_row(torch.fft.rfft2(y.to(dtype)), row, parts)
     power = (row.real.square() + row.imag.square()).sum(2)
-    weighted = residual / (power + alpha.to(dtype))
-    step = torch.fft.irfft2(row.conj() * weighted.unsqueeze(2), s=low)
-    return x0 + polyphase.join(step, scale).to(x0.dtype)
+    gain = row.conj() * (1 / (power + alpha.to(dtype))).unsqueeze(2)
+    spectra = torch.addcmul(parts, gain, residual.unsqueeze(2))
+    return polyphase.join(torch.fft.irfft2(spectra, s=low), scale).to(x0.dtype)

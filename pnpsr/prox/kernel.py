@@ -102,7 +102,7 @@ def _on_grid(y: Tensor, x: Tensor, k0: Tensor, gamma: Tensor, scale: Pair, offse
     grid, low, size = (x.shape[-2], x.shape[-1]), (y.shape[-2], y.shape[-1]), (k0.shape[-2], k0.shape[-1])
     row = polyphase.image_row(x, scale, offset)
     start = polyphase.embed(k0, grid)
-    residual = torch.fft.rfft2(y) - polyphase.apply_row(row, torch.fft.rfft2(polyphase.split(start, scale)))
+    residual = polyphase.subtract_row(torch.fft.rfft2(y), row, torch.fft.rfft2(polyphase.split(start, scale)))
     gram = torch.einsum("bcrhw,bdrhw->bcdhw", row, row.conj())
     weights = _solve_channels(gram, residual, gamma)
     step = torch.fft.irfft2((row.conj() * weights.unsqueeze(2)).sum(1, keepdim=True), s=low)

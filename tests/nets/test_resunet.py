@@ -98,3 +98,10 @@ def test_released_weights_make_a_denoiser(data: Path) -> None:
     assert (net(noisy, 0.03) - clean).square().mean() < 0.2 * (noisy - clean).square().mean()
     betas = tuner(0.0, 4)[0, 6:, 0, 0]
     assert (betas.diff() < 0).all()  # the strength falls from one iteration to the next
+
+
+def test_a_kernel_prior_starts_near_the_identity_too() -> None:
+    """Biases as large as torch draws them would drown a kernel, whose coefficients are a few hundredths."""
+    torch.manual_seed(0)
+    k = torch.softmax(torch.randn(1, 441), 1).reshape(1, 1, 21, 21)
+    assert float((ResUNet(1, widths=(2, 4, 8, 16), bias=True)(k) - k).detach().abs().max()) < 0.05  # 0.4 with random biases

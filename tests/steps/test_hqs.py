@@ -55,6 +55,8 @@ def test_the_estimator_is_a_data_step_and_a_prior(
     assert same(HQSEstimator(identity, 0.7, **options), s.y, s.x, s.k, gamma)
     assert same(HQSEstimator(identity, 0.7, around="zero", **options), s.y, s.x, nothing, gamma)
     assert same(HQSEstimator(identity, 0.7, edges=True, **options), *edges, s.k, gamma)
+    mean = [t.mean(1, keepdim=True) for t in (s.y, s.x)]
+    assert same(HQSEstimator(identity, 0.7, gray=True, **options), *mean, s.k, gamma)
     assert same(HQSEstimator(identity, 0.7, relative=True, **options), s.y, s.x, s.k, gamma * gram_scale(s.x, scale))
     assert same(HQSEstimator(identity, 0.7, relative=True, edges=True, **options), *edges, s.k, gamma * gram_scale(edges[1], scale))
     assert torch.allclose(
