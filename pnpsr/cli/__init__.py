@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
         )
     except (ValueError, TypeError, OSError) as error:
-        print(f"pnpsr: error: {error}", file=sys.stderr)
+        print("pnpsr: error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("pnpsr: interrupted", file=sys.stderr)

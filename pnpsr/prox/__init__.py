@@ -8,6 +8,7 @@ from pnpsr.prox.kernel_priors import Centred as Centred
 from pnpsr.prox.kernel_priors import simplex as simplex
 from pnpsr.prox.kernel_priors import sparse_simplex as sparse_simplex
 from pnpsr.prox.priors import box as box
+from pnpsr.prox.priors import edge_scale as edge_scale
 from pnpsr.prox.priors import identity as identity
 from pnpsr.prox.priors import l0_gradient as l0_gradient
 from pnpsr.prox.priors import tv as tv

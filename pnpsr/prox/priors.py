@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from pnpsr import checks, precision
+from pnpsr.checks import Scale
 
 Strength = Tensor | float | None
 
@@ -82,6 +83,17 @@ def l0_gradient(v: Tensor, strength: Strength = 0.02, *, growth: float = 2.0, ce
             active = penalty < ceiling
             u, penalty = torch.where(active, smooth, u), torch.where(active, penalty * growth, penalty)
     return torch.where(weight > 0, u, v)
+
+
+def edge_scale(y: Tensor, scale: Scale = 1) -> Tensor:
+    """The squared gradient of strong edges, (b 1 1 1): the natural unit of the strength of :func:`l0_gradient`.
+
+    The 99.9th percentile of |∇y|², averaged over channels, per high-resolution pixel (differences divided by the scale).
+    """
+    s1, s2 = checks.factors(scale)
+    down, right = _gradient(checks.image(y, "y"))
+    energy = ((down / s1).square() + (right / s2).square()).mean(1).flatten(1)
+    return energy.kthvalue(max(1, int(0.999 * energy.shape[1])), dim=1).values.reshape(-1, 1, 1, 1)
 
 
 def _gradient(u: Tensor) -> Tensor:

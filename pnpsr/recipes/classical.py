@@ -11,12 +11,12 @@ from pnpsr.steps import Continuation, HQSEstimator, HQSRestorer, Schedule, Until
 # Found by random search on crops of two sample pictures, at two scales, with Gaussian and motion kernels.
 GAMMA = 2e-3  # in units of the normal matrix' mean diagonal
 ALPHA = (0.03, 0.3)  # first and last
-BETA = (0.1, 0.7, 0.01)  # first, factor per iteration, last
+BETA = (2.4, 0.7, 0.24)  # first, factor per iteration, last; in units of y's strong edges
 FLOOR = 3e-3  # total variation without noise: it also answers for the errors of the kernel
 
 
 @recipe
-def blind_hqs(size: int = 21, *, T: int = 40, finish: int = 8, width: float = 1.0) -> UnrolledSolver:
+def blind_hqs(size: int = 21, *, T: int = 12, finish: int = 8, width: float = 1.0) -> UnrolledSolver:
     """k and x from y alone: an image of few edges finds the kernel, then total variation finds the image.
 
     T iterations alternate x ← L0(D(y, x, k; α); β), with a price β per edge that falls, and k ← the ridge
@@ -34,7 +34,7 @@ def blind_hqs(size: int = 21, *, T: int = 40, finish: int = 8, width: float = 1.
     beta = [max(BETA[2], BETA[0] * BETA[1] ** t) for t in range(T)]
     return UnrolledSolver(
         estimator=Until(T, HQSEstimator(Centred(sparse_simplex), GAMMA, relative=True, around="zero", gray=True), keep_kernel),
-        tuner=Until(T, Schedule(alpha, beta), Continuation((1e-3, 1.0), finish, begin=T, floor=FLOOR)),
+        tuner=Until(T, Schedule(alpha, beta, relative=True), Continuation((1e-3, 1.0), finish, begin=T, floor=FLOOR)),
         restorer=Until(
             T, HQSRestorer(functools.partial(l0_gradient, growth=4.0)), HQSRestorer(functools.partial(tv, iterations=8))
         ),

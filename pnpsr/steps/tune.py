@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from pnpsr import checks
 from pnpsr.nets import HyperMLP
 from pnpsr.physics import Degradation, estimate_noise
+from pnpsr.prox import edge_scale
 from pnpsr.state import Hyper, State
 
 
@@ -17,17 +18,28 @@ class Schedule:
     Args:
         alpha: weights of the image data step, a number or one per iteration; all positive.
         beta: strengths of the image prior, a number or one per iteration; None leaves the prior without a strength.
+        relative: multiply β by the squared gradient of y's strong edges (:func:`pnpsr.prox.edge_scale`), which makes prices of edges
+            free of the picture's contrast.
 
     Raises:
         ValueError: an empty list, α not positive, β negative.
     """
 
-    def __init__(self, alpha: float | Sequence[float] | Tensor, beta: float | Sequence[float] | Tensor | None = None) -> None:
+    def __init__(
+        self,
+        alpha: float | Sequence[float] | Tensor,
+        beta: float | Sequence[float] | Tensor | None = None,
+        *,
+        relative: bool = False,
+    ) -> None:
         self.alpha, self.beta = _row(alpha, "alpha", positive=True), None if beta is None else _row(beta, "beta")
+        self.relative = relative
 
     def __call__(self, state: State) -> Hyper:
         """σ as the caller gave it, and the scheduled (α, β)."""
         alpha, beta = (None if row is None else _value(row, state) for row in (self.alpha, self.beta))
+        if beta is not None and self.relative:
+            beta = beta * edge_scale(state.y, state.scale)
         return Hyper(state.sigma, alpha, beta)
 
     def __repr__(self) -> str:

@@ -1,4 +1,3 @@
-# ruff: noqa: TID253
 """deepinv's optimisers, samplers, metrics and trainer on pnpsr's operator: the same results as on their own operator."""
 
 from collections.abc import Callable

@@ -1,4 +1,3 @@
-# ruff: noqa: TID253
 """Denoisers, physics and solvers across the border between pnpsr and deepinv."""
 
 import deepinv

@@ -1,4 +1,3 @@
-# ruff: noqa: TID253
 """pnpsr's operator as a deepinv LinearPhysics: their own test, dense matrices as the referee, and the traps of their operators."""
 
 import subprocess

@@ -164,6 +164,7 @@ def test_the_untrained_blind_solver_finds_a_kernel_and_then_keeps_it(k: Tensor) 
     states = list(net.iterate(net.start(y, 1)))
     assert len(states) == net.T == 48
     assert all(torch.equal(s.k, states[39].k) for s in states[39:]) and not torch.equal(states[38].k, states[39].k)
+    assert [float(s.hyper.alpha) for s in (states[40], states[47])] == pytest.approx([1e-3, 1.0])  # the second phase begins afresh
     for s in states:
         assert s.k.min() >= 0 and torch.allclose(s.k.sum(), torch.ones(()).double())
     assert (states[-1].k - k).square().sum() < 0.35 * (net.start(y, 1).k - k).square().sum()
