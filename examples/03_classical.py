@@ -34,7 +34,7 @@ OUT.mkdir(parents=True, exist_ok=True)
 # else.
 
 # %%
-scale, size, side, T = 2, 15, *((128, 20) if FAST else (256, 40))
+scale, size, side, T = 2, 15, 128 if FAST else 256, 12
 truth = sample_picture("camera")[..., 60 : 60 + side, 140 : 140 + side]
 true_kernel = gaussian(size, 3.0, width2=1.2, angle=0.7)
 y = Degradation(scale)(truth, true_kernel, 0.01, generator=Generator().manual_seed(0))

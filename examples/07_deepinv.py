@@ -69,7 +69,7 @@ with torch.no_grad():
 
 # %%
 known = AsReconstructor(solver, blind=False)
-blind = AsReconstructor(blind_hqs(15, T=20))
+blind = AsReconstructor(blind_hqs(15))
 blur = to_deepinv(Degradation(1), k, sigma=0.01, generator=torch.Generator().manual_seed(0))
 blurred = blur(picture)
 with torch.no_grad():
