@@ -18,8 +18,8 @@ class Schedule:
     Args:
         alpha: weights of the image data step, a number or one per iteration; all positive.
         beta: strengths of the image prior, a number or one per iteration; None leaves the prior without a strength.
-        relative: multiply β by the squared gradient of y's strong edges (:func:`pnpsr.prox.edge_scale`): the price of an edge is then
-            free of the picture's contrast.
+        relative: multiply β by the squared gradient of y's strong edges (:func:`pnpsr.prox.edge_scale`), so that the price of
+            an edge does not depend on the picture's contrast.
 
     Raises:
         ValueError: an empty list, α not positive, β negative.
