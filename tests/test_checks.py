@@ -166,7 +166,7 @@ def test_paths_that_can_be_written(tmp_path: Path) -> None:
 
 def test_values_are_not_read_while_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading them would break the graph; shapes and types are still checked."""
-    monkeypatch.setattr(checks, "tracing", lambda: True)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     assert checks.tensor(X / 0, "x").isinf().any()
     assert float(checks.per_sample(-1.0, X, "v")) == -1
     with pytest.raises(ValueError, match=r"\(b c h w\)"):

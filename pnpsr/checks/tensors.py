@@ -1,0 +1,82 @@
+"""Tensors of four axes: dtype, channels, finite values."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def tracing() -> bool:
+    """True while ``torch.compile`` traces: values cannot be read then, only shapes and types."""
+    return torch.compiler.is_compiling()
+
+
+def wide(t: Tensor) -> bool:
+    """Whether the tensor's device computes in float64 (Apple's GPUs do not)."""
+    return t.device.type != "mps"
+
+
+def finite(t: Tensor) -> bool:
+    """Whether there is no NaN or infinity in t: by one sum, which is fast, and by a second look if the sum overflows."""
+    return math.isfinite(t.sum()) or bool(torch.isfinite(t).all())
+
+
+def layout(t: object, name: str, shape: str = "(b c h w)") -> Tensor:
+    """``t`` if it is a four-axis floating-point tensor without empty axes; its values are not read (for hot paths).
+
+    Raises:
+        TypeError: no tensor, or integers (8-bit pictures must be divided by 255 first).
+        ValueError: wrong number of axes, or an empty axis.
+    """
+    if not isinstance(t, Tensor):
+        raise TypeError(f"{name} must be a torch tensor of shape {shape}, got {type(t).__name__}")
+    if not t.dtype.is_floating_point:
+        raise TypeError(f"{name} must hold floats in [0, 1], got {t.dtype}; convert with {name}.float() / 255 for 8-bit pictures")
+    if t.ndim != 4:
+        raise ValueError(f"{name} must have shape {shape}, got {tuple(t.shape)}; add or drop axes")
+    if 0 in t.shape:
+        raise ValueError(f"{name} has an empty axis: {tuple(t.shape)}")
+    return t
+
+
+def tensor(t: object, name: str, shape: str = "(b c h w)") -> Tensor:
+    """``t`` if it is a four-axis floating-point tensor without empty axes, NaN or infinity.
+
+    Raises:
+        TypeError: no tensor, or integers (8-bit pictures must be divided by 255 first), or half precision.
+        ValueError: wrong number of axes, an empty axis, NaN or infinity.
+    """
+    t = layout(t, name, shape)
+    if t.dtype not in (torch.float32, torch.float64):
+        raise TypeError(
+            f"{name} must be float32 or float64, got {t.dtype}; keep states in float32 and use torch.autocast for networks"
+        )
+    if not tracing() and not t.is_meta and not finite(t.detach()):
+        raise ValueError(f"{name} holds NaN or infinity; clean it first, for example with torch.nan_to_num")
+    return t
+
+
+def image(t: object, name: str, channels: int | None = None) -> Tensor:
+    """A checked image batch (b c h w), see :func:`tensor`; with ``channels``, c must be that.
+
+    Raises:
+        ValueError: another number of channels.
+    """
+    t = tensor(t, name)
+    if channels is not None and t.shape[1] != channels:
+        raise ValueError(f"{name} must have {channels} channel(s), got {t.shape[1]} in shape {tuple(t.shape)}")
+    return t
+
+
+def kernel(k: object, name: str, within: tuple[int, int] | None = None) -> Tensor:
+    """A checked kernel batch (b 1 p q): one kernel per sample, the same for all channels.
+
+    Raises:
+        ValueError: more than one channel, or larger than the image ``within`` which it must fit.
+    """
+    k = tensor(k, name, "(b 1 p p)")
+    if k.shape[1] != 1:
+        raise ValueError(f"{name} must have shape (b 1 p p), one kernel for all colours, got {tuple(k.shape)}")
+    if within is not None and (k.shape[-2] > within[0] or k.shape[-1] > within[1]):
+        raise ValueError(f"{name} of {k.shape[-2]} x {k.shape[-1]} is larger than the image of {within[0]} x {within[1]}; crop it")
+    return k
