@@ -16,7 +16,7 @@ from tqdm import tqdm
 from pnpsr import blind_hqs
 from pnpsr.evaluate import kernel_mse, psnr
 from pnpsr.images import crop_to_multiple, sample_picture
-from pnpsr.kernels import disk, gaussian, random_motion
+from pnpsr.kernels import disk, gaussian, line, random_motion
 from pnpsr.physics import Degradation, quantise
 from pnpsr.restore import restore
 from pnpsr.starts import Gaussian, upsample
@@ -38,6 +38,8 @@ KERNELS = {
     "motion, 12 px, crookedness 0.5": motion(1, 12, 0.5),
     "motion, 20 px, crookedness 0.8": motion(2, 20, 0.8),
     "disk, radius 3": disk(21, 3.0),
+    "straight line, 7 px": line(21, 7.0),
+    "hardly any: width 0.6": gaussian(21, 0.6),
 }
 
 

@@ -11,7 +11,7 @@ from pnpsr.steps import Continuation, HQSEstimator, HQSRestorer, Schedule, Until
 # Found by random search on crops of two sample pictures, at two scales, with Gaussian and motion kernels.
 GAMMA = 2e-3  # in units of the normal matrix' mean diagonal
 ALPHA = (0.03, 0.3)  # first and last
-BETA = (2.4, 0.7, 0.24)  # first, factor per iteration, last; in units of y's strong edges
+BETA = (2.4, 0.7, 0.06)  # first, factor per iteration, last; in units of strong edges of y
 FLOOR = 3e-3  # total variation without noise: it also answers for the errors of the kernel
 
 

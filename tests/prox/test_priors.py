@@ -11,7 +11,7 @@ from strategies import examples, noise, seeds, uniform
 from torch import Tensor
 
 from pnpsr.kernels import centroid
-from pnpsr.prox import Centred, box, identity, kernel_priors, l0_gradient, priors, simplex, sparse_simplex, tv
+from pnpsr.prox import Centred, box, edge_scale, identity, kernel_priors, l0_gradient, priors, simplex, sparse_simplex, tv
 
 PRIORS = {f.__name__: f for f in (box, identity, l0_gradient, simplex, sparse_simplex, tv)}
 each = pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS.keys())
@@ -39,7 +39,7 @@ def test_every_prior_of_the_library_is_here() -> None:
         for name, f in vars(room).items()
         if inspect.isfunction(f) and f.__module__ == room.__name__ and name[0] != "_"
     }
-    assert public == PRIORS.keys()
+    assert public - {"edge_scale"} == PRIORS.keys()  # a unit, no prior
 
 
 @each
@@ -180,3 +180,13 @@ def test_centred_kernels_have_their_mass_in_the_middle(seed: int, p: int, q: int
     k = Centred(sparse_simplex)(v)
     assert (centroid(k).abs() < 1e-9).all()
     assert (k >= 0).all() and torch.allclose(k.sum((1, 2, 3)), torch.ones(2, dtype=torch.float64))
+
+
+def test_the_unit_of_edge_prices_follows_contrast_and_not_the_scale() -> None:
+    """A step of height a has the squared gradient a²; contrast enters squared, per sample; ↓2 sees the same ramp twice as steep."""
+    step = torch.zeros(1, 1, 40, 40)
+    step[..., 20:] = 0.3
+    assert float(edge_scale(step)) == pytest.approx(0.09)
+    assert torch.allclose(edge_scale(torch.cat([step, 2 * step])), torch.tensor([0.09, 0.36]).reshape(2, 1, 1, 1))
+    ramp = torch.linspace(0, 1, 64).reshape(1, 1, 1, 64).expand(1, 3, 64, 64)
+    assert torch.allclose(edge_scale(ramp), edge_scale(ramp[..., ::2, ::2], 2), rtol=1e-4)

@@ -9,6 +9,8 @@ from synthetic import kernels, observed, pictures, psnr
 from torch import Tensor, nn
 
 from pnpsr import State, UnrolledSolver, blind_hqs, dan, ikrnet, two_step, usrnet
+from pnpsr.images import sample_picture
+from pnpsr.kernels import gaussian, random_motion
 from pnpsr.nets import KernelEncoder
 from pnpsr.recipes import Record, bisrnet, ikrnet_released, recipe, tv_hqs
 from pnpsr.starts import upsample
@@ -154,21 +156,25 @@ def test_total_variation_with_the_true_kernel_beats_interpolation(scale: int) ->
     assert torch.equal(out.k, k)
 
 
-MOTION = torch.nn.functional.pad(torch.full((1, 1, 1, 5), 0.2, dtype=torch.float64), (2, 2, 4, 4))
+BLURS = {
+    "Gaussian": gaussian(9, 1.5),
+    "slanted": gaussian(9, 1.8, width2=0.8, angle=0.5),
+    "motion": random_motion(1, 9, generator=torch.Generator().manual_seed(0)),
+}
 
 
-@pytest.mark.parametrize("k", [kernels(1, 9, seed=1), MOTION], ids=["Gaussian", "motion"])
+@pytest.mark.parametrize("k", BLURS.values(), ids=BLURS.keys())
 def test_the_untrained_blind_solver_finds_a_kernel_and_then_keeps_it(k: Tensor) -> None:
-    x = pictures(1, 1, 64, 64, seed=1)
+    x = sample_picture("astronaut")[..., :128, 160:288].mean(1, keepdim=True)
     y, net = observed(x, k, 1), blind_hqs(9)
     states = list(net.iterate(net.start(y, 1)))
-    assert len(states) == net.T == 48
-    assert all(torch.equal(s.k, states[39].k) for s in states[39:]) and not torch.equal(states[38].k, states[39].k)
-    assert [float(s.hyper.alpha) for s in (states[40], states[47])] == pytest.approx([1e-3, 1.0])  # the second phase begins afresh
+    assert len(states) == net.T == 20
+    assert all(torch.equal(s.k, states[11].k) for s in states[11:]) and not torch.equal(states[10].k, states[11].k)
+    assert [float(s.hyper.alpha) for s in (states[12], states[19])] == pytest.approx([1e-3, 1.0])  # the second phase begins afresh
     for s in states:
-        assert s.k.min() >= 0 and torch.allclose(s.k.sum(), torch.ones(()).double())
-    assert (states[-1].k - k).square().sum() < 0.35 * (net.start(y, 1).k - k).square().sum()
-    assert psnr(states[-1].x, x) > psnr(y, x) + 5
+        assert s.k.min() >= 0 and torch.allclose(s.k.sum(), torch.ones(()))
+    assert (states[-1].k - k).square().sum() < 0.6 * (net.start(y, 1).k - k).square().sum()
+    assert psnr(states[-1].x, x) > psnr(y, x) + 1.5
 
 
 # --- arguments ---

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pnpsr import State, UnrolledSolver
 from pnpsr.nets import NoiseNet
 from pnpsr.physics import Degradation, estimate_noise
-from pnpsr.prox import prox_image
+from pnpsr.prox import edge_scale, prox_image
 from pnpsr.starts import Dirac
 from pnpsr.steps import Continuation, HQSRestorer, HyperNet, Schedule, Until, keep_kernel
 
@@ -40,6 +40,13 @@ def test_a_schedule_is_two_lists_whose_last_values_stay(alphas: list[float], bet
         hyper = Schedule(given_alphas, given_betas)(state(t))
         assert hyper.alpha.shape == hyper.beta.shape == (2, 1, 1, 1) and hyper.sigma is SIGMA
         assert [hyper.alpha.unique().item(), hyper.beta.unique().item()] == pytest.approx(due, rel=1e-12)
+
+
+def test_a_relative_schedule_follows_the_contrast_of_y() -> None:
+    y = uniform(2, 3, 12, 12, seed=0)
+    s = State(torch.cat([y, y / 2]), 1)
+    beta = Schedule(0.1, [2.0], relative=True)(s).beta
+    assert torch.allclose(beta, 2 * edge_scale(s.y)) and torch.allclose(beta[2:], beta[:2] / 4)
 
 
 def test_a_schedule_of_numbers() -> None:
