@@ -8,7 +8,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import pad
 
-from pnpsr import checks
+from pnpsr import checks, precision
 from pnpsr.checks import Scale
 from pnpsr.state import State
 
@@ -49,7 +49,8 @@ def upsample(y: Tensor, scale: Scale, mode: str = "bicubic", offset: Scale = 0) 
         if s > 1:
             weights = y.new_tensor(interpolation_weights(s, o, mode))
             windows = pad(y, (2, 2, 0, 0), mode="replicate").unfold(-1, 5, 1)
-            y = rearrange(torch.einsum("...wt,rt->...wr", windows, weights), "... w r -> ... (w r)")
+            with precision.exact(y):
+                y = rearrange(torch.einsum("...wt,rt->...wr", windows, weights), "... w r -> ... (w r)")
     return y
 
 

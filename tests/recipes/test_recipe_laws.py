@@ -164,3 +164,13 @@ def test_the_wrong_number_of_channels_is_refused_by_the_networks(key: str) -> No
         return
     with pytest.raises(ValueError, match="channel"):
         solver(key)(y, 2, **c.given(instance))
+
+
+@each
+def test_under_autocast_the_state_keeps_its_precision(key: str) -> None:
+    """Networks may compute in half precision; what a solver holds and returns stays in the dtype of y, and finite."""
+    instance = INSTANCES[key]
+    net, c = fresh(key).float(), case(instance).to(torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = run(net, instance, c)
+    assert all(value.dtype == torch.float32 and value.isfinite().all() for value in outputs(out).values())
