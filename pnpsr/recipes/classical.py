@@ -8,7 +8,7 @@ from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Gaussian, Upsample
 from pnpsr.steps import Continuation, HQSEstimator, HQSRestorer, Schedule, Until, keep_kernel
 
-# Found by random search on crops of two sample pictures, at two scales, with Gaussian and motion kernels.
+# Found by search on sample pictures, at two scales, with Gaussian and motion kernels; how well they do: docs/classical.md.
 GAMMA = 2e-3  # in units of the normal matrix' mean diagonal
 ALPHA = (0.03, 0.3)  # first and last
 BETA = (2.4, 0.7, 0.06)  # first, factor per iteration, last; in units of strong edges of y

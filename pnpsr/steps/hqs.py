@@ -97,6 +97,9 @@ class HQSEstimator(nn.Module):
             y, x = y.mean(1, keepdim=True), x.mean(1, keepdim=True)
         if self.edges:
             y, x = differences(y, 1), differences(x, s.scale)
+            if self.boundary == "valid":  # the last differences wrap around, and nothing periodic may enter
+                s1, s2 = checks.factors(s.scale)
+                y, x = y[..., :-1, :-1], x[..., :-s1, :-s2]
         start = k if self.around == "previous" else torch.zeros_like(k)
         gamma = self.gamma(x, s.scale)
         options = {"domain": self.domain, "boundary": self.boundary, "constraint": self.constraint}

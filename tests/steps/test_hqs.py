@@ -126,3 +126,13 @@ REFUSED = {
 def test_bad_options_and_empty_states_are_refused(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_edges_without_a_boundary_see_nothing_periodic(scale: int) -> None:
+    """The true x of a picture whose border is reflected gives the true kernel: no difference that wraps around may take part."""
+    x, k = torch.rand(1, 2, 24, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64), kernels(1, 5, seed=0)
+    y = observed(x, k, scale, boundary="reflect")
+    step = HQSEstimator(identity, 1e-9, around="zero", edges=True, domain="support", boundary="valid")
+    found = step(State(y, scale, None, x, torch.zeros_like(k)))
+    assert torch.allclose(found, k, atol=1e-6)
