@@ -67,16 +67,16 @@ def iterates(
     if not isinstance(solver, UnrolledSolver) and (k is not None or T is not None):
         raise ValueError(f"{type(solver).__name__} is no UnrolledSolver: it takes neither k= nor T=; leave them out")
     y, (h, w) = checks.image(y, "y"), (y.shape[-2], y.shape[-1])
-    repeated = y.shape[1] == 1 and _channels(solver) == 3
+    coloured = in_colour(solver, y)
     margin = _margins(h, w, _reach(solver, k)) if boundary == "extend" else (0, 0)
     if sigma is None and any(isinstance(part, Continuation) for part in solver.modules()):
         sigma = estimate_noise(y)  # here, because the smooth continuation has none
-    wide = _extend(y.expand(-1, 3, -1, -1) if repeated else y, margin)
+    wide = _extend(coloured, margin)
 
     def shown(s: State) -> State:
         s1, s2 = checks.factors(s.scale)
         x = s.known("x")[..., s1 * margin[0] : s1 * (margin[0] + h), s2 * margin[1] : s2 * (margin[1] + w)]
-        return replace(s, y=y, x=(x.mean(1, keepdim=True) if repeated else x).clamp(0, 1))
+        return replace(s, y=y, x=(x if coloured is y else x.mean(1, keepdim=True)).clamp(0, 1))
 
     with torch.no_grad():
         s = solver.start(wide, scale, sigma=sigma, k=k) if isinstance(solver, UnrolledSolver) else solver(wide, scale, sigma=sigma)
@@ -87,6 +87,12 @@ def iterates(
         with torch.no_grad():  # never around a yield: the context would leak to the caller
             s = solver.step(s)
         yield shown(s)
+
+
+def in_colour(solver: nn.Module, y: Tensor) -> Tensor:
+    """What the solver reads for a picture y (b c h w): y, or a gray y three times where the solver's networks want colours."""
+    wanted = {part.channels for part in solver.modules() if isinstance(getattr(part, "channels", None), int)}
+    return y.expand(-1, 3, -1, -1) if y.shape[1] == 1 and 3 in wanted else y
 
 
 def _extend(y: Tensor, margin: tuple[int, int]) -> Tensor:
@@ -120,9 +126,3 @@ def _reach(solver: nn.Module, k: Tensor | None) -> int:
         return max(k.shape[-2:])
     sizes = [getattr(part, "size", None) for part in (getattr(solver, "k0", None), *solver.modules())]
     return max((max(checks.size(size, "size")) for size in sizes if isinstance(size, int | tuple)), default=21)
-
-
-def _channels(solver: nn.Module) -> int | None:
-    """How many channels the solver's networks want; None where any will do."""
-    wanted = {part.channels for part in solver.modules() if isinstance(getattr(part, "channels", None), int)}
-    return 3 if 3 in wanted else None

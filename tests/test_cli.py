@@ -59,6 +59,19 @@ def test_a_checkpoint_is_a_preset(picture: Path, tmp_path: Path) -> None:
     assert read_image(tmp_path / "out" / "cat_restored.png").image.shape == (1, 3, 96, 112)
 
 
+def test_a_gray_picture_goes_through_a_colour_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from pnpsr import ikrnet, save
+
+    torch.manual_seed(0)
+    save(ikrnet(7, T=1, widths=(4, 4, 4, 4)), tmp_path / "mine.safetensors")
+    write_image(tmp_path / "gray.png", sample_picture("camera")[..., 100:120, 200:231])
+    assert run("kernels", "--family", "disk", "--count", 1, "--size", 7, "--width", 2, "--out", tmp_path) == 0
+    options = ("--preset", tmp_path / "mine.safetensors", "--true-kernel", tmp_path / "disk.npz", "--out", tmp_path)
+    assert run("restore", tmp_path / "gray.png", *options) == 0, capsys.readouterr().err
+    assert read_image(tmp_path / "gray_restored.png").image.shape == (1, 1, 40, 62)
+    assert "at the start" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("family", ["isotropic", "anisotropic", "motion", "disk", "dirac"])
 def test_kernels_of_every_family(family: str, tmp_path: Path) -> None:
     assert run("kernels", "--family", family, "--count", 3, "--size", 9, "--out", tmp_path) == 0

@@ -62,14 +62,14 @@ def write_figure(path: Path, s: State, truth: Truth, curves: Curves, notes: dict
     return path
 
 
-def scores(s: State, truth: Truth, start: Tensor, border: int) -> dict[str, str]:
+def scores(s: State, truth: Truth, start: Tensor | None, border: int) -> dict[str, str]:
     """Lines on the bicubic and the restored image (PSNR, SSIM over RGB, borders cropped) and on the kernel; empty without truth."""
     lines = {}
     if truth.x is not None:
         for name, x in (("bicubic", upsample(s.y, s.scale).clamp(0, 1)), ("restored", s.known("x"))):
             quality = [float(measure(x, truth.x, border=border)) for measure in (psnr, ssim)]
             lines[name] = f"{quality[0]:.2f} dB, SSIM {quality[1]:.4f}"
-    if truth.k is not None:
+    if truth.k is not None and start is not None:
         errors = [1e5 * float(kernel_mse(k, truth.k)) for k in (start, s.known("k"))]
         lines["kernel"] = f"mean squared error × 1e5: {errors[0]:.2f} at the start, {errors[1]:.2f} estimated"
     return lines

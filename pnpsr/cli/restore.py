@@ -14,7 +14,7 @@ from pnpsr.cli.choose import choose_solver
 from pnpsr.cli.report import Curves, Truth, scores, write_figure, write_result
 from pnpsr.images import Picture, read_image
 from pnpsr.kernels import load_kernels
-from pnpsr.restore import iterates
+from pnpsr.restore import in_colour, iterates
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Dirac
 from pnpsr.state import State
@@ -99,7 +99,7 @@ def run(
             bar.update()
     if s is None:
         raise ValueError(f"iterations must be at least 1, got {iterations}")
-    begin = kernel if kernel is not None else _first_kernel(solver, s)
+    begin = kernel if kernel is not None or truth.k is None else _first_kernel(solver, State(in_colour(solver, y), scale), s)
     lines = scores(s, truth, begin, border=scale)
     for name, line in lines.items():
         print(f"{name:9} {line}")
@@ -110,12 +110,12 @@ def run(
     return s
 
 
-def _first_kernel(solver: torch.nn.Module, s: State) -> Tensor:
-    """The kernel that the solver started from; a Dirac where that is not told."""
+def _first_kernel(solver: torch.nn.Module, given: State, last: State) -> Tensor:
+    """The kernel that the solver starts from, given what it reads; a Dirac of the last kernel's size where it has no start."""
     k0 = getattr(solver, "k0", None)
-    p, q = s.known("k").shape[-2:]
+    p, q = last.known("k").shape[-2:]
     with torch.no_grad():
-        return k0(s) if k0 is not None else Dirac((p, q))(s)
+        return (k0(given) if k0 is not None else Dirac((p, q))(given)).cpu()
 
 
 def _on_cpu(s: State) -> State:

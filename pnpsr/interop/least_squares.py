@@ -87,7 +87,7 @@ def _power(degradation: Degradation, k: Tensor, y: Tensor, dtype: torch.dtype | 
     grid = (degradation.scale[0] * y.shape[-2], degradation.scale[1] * y.shape[-1])
     k = checks.kernel(k, "kernel", within=grid).to(dtype or y.dtype)
     row = polyphase.kernel_row(k, grid, degradation.scale, degradation.sampling.offset)
-    return (row.real.square() + row.imag.square()).sum(2)
+    return polyphase.power(row)
 
 
 def _norm(t: Tensor) -> Tensor:

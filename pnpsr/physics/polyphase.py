@@ -50,6 +50,11 @@ def subtract_row(data: Tensor, row: Tensor, parts: Tensor) -> Tensor:
     return data - (row * parts).sum(2)
 
 
+def power(row: Tensor) -> Tensor:
+    """A A* = Σ_r |A_r|² per frequency, for a row of one channel: (b 1 r h w/2+1) -> (b 1 h w/2+1), real."""
+    return (row.real.square() + row.imag.square()).sum(2)
+
+
 def embed(k: Tensor, grid: Pair) -> Tensor:
     """k (b 1 p q) on an image-sized grid with its centre p // 2 at (0, 0), wrapped around."""
     p, q = k.shape[-2:]

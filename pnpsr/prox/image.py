@@ -49,7 +49,6 @@ def _solve(
     row = polyphase.kernel_row(k.to(dtype), grid, scale, offset)
     parts = torch.fft.rfft2(polyphase.split(x0.to(dtype), scale))
     residual = polyphase.subtract_row(torch.fft.rfft2(y.to(dtype)), row, parts)
-    power = (row.real.square() + row.imag.square()).sum(2)
-    gain = row.conj() * (1 / (power + alpha.to(dtype))).unsqueeze(2)
+    gain = row.conj() * (1 / (polyphase.power(row) + alpha.to(dtype))).unsqueeze(2)
     spectra = torch.addcmul(parts, gain, residual.unsqueeze(2))
     return polyphase.join(torch.fft.irfft2(spectra, s=low), scale).to(x0.dtype)
