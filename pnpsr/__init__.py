@@ -14,6 +14,7 @@ from pnpsr.recipes import dan as dan
 from pnpsr.recipes import ikrnet as ikrnet
 from pnpsr.recipes import two_step as two_step
 from pnpsr.recipes import usrnet as usrnet
+from pnpsr.released import load_released as load_released
 from pnpsr.solver import PerIteration as PerIteration
 from pnpsr.solver import UnrolledSolver as UnrolledSolver
 from pnpsr.state import Hyper as Hyper

@@ -7,10 +7,10 @@ from torch import nn
 from pnpsr.recipes.classical import blind_hqs as blind_hqs
 from pnpsr.recipes.classical import tv_hqs as tv_hqs
 from pnpsr.recipes.dan import dan as dan
-from pnpsr.recipes.ikrnet import IKRNetReleased as IKRNetReleased
 from pnpsr.recipes.ikrnet import bisrnet as bisrnet
 from pnpsr.recipes.ikrnet import ikrnet as ikrnet
-from pnpsr.recipes.ikrnet import ikrnet_released as ikrnet_released
+from pnpsr.recipes.ikrnet_released import IKRNetReleased as IKRNetReleased
+from pnpsr.recipes.ikrnet_released import ikrnet_released as ikrnet_released
 from pnpsr.recipes.record import Record as Record
 from pnpsr.recipes.record import recipe as recipe
 from pnpsr.recipes.twostep import two_step as two_step

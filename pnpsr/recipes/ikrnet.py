@@ -2,14 +2,10 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
-
 from pnpsr.nets import KernelCorrector, KernelEncoder, NoiseNet, ResUNet
 from pnpsr.recipes.record import recipe
-from pnpsr.recipes.usrnet import usrnet
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Upsample
-from pnpsr.state import State
 from pnpsr.steps import HQSEstimator, HQSRestorer, HyperNet, LearnedCorrector, LearnedKernelStart
 
 WIDTHS = (64, 128, 256, 512)
@@ -53,36 +49,6 @@ def ikrnet(
         x0=Upsample("bilinear"),
         detach=("k",),
     )
-
-
-class IKRNetReleased(nn.Module):
-    """What the released code runs: 8 image steps with the first kernel, one kernel step around zero, 8 image steps afresh.
-
-    The paper alternates instead (:func:`ikrnet`). The two halves have weights of their own, σ is given, the kernel is cut from the
-    graph before every image step. Where the released code takes γ = 5 for the first sample of a batch and a network's value for the
-    others, so that a result depends on the position in the batch, every sample has γ = 5 here.
-    """
-
-    def __init__(self, size: int = 21, *, widths: Sequence[int] = WIDTHS, kernel_widths: Sequence[int] = (2, 4, 8, 16)) -> None:
-        super().__init__()
-        self.first, self.second = (usrnet(T=8, widths=widths) for _ in range(2))
-        for half in (self.first, self.second):
-            half.detached = ("k",)
-        self.first.k0 = LearnedKernelStart(KernelEncoder(size))
-        self.kernel = HQSEstimator(ResUNet(1, widths=tuple(kernel_widths), bias=True), 5.0, around="zero", constraint="sum")
-
-    def forward(self, y: Tensor, scale: int, *, sigma: float | Tensor) -> State:
-        """The last state; σ is the true noise level, as in the released test (a number or one per sample)."""
-        half = self.first(y, scale, sigma=sigma)
-        return self.second(y, scale, sigma=sigma, k=self.kernel(half))
-
-
-@recipe
-def ikrnet_released(
-    size: int = 21, *, widths: Sequence[int] = WIDTHS, kernel_widths: Sequence[int] = (2, 4, 8, 16)
-) -> IKRNetReleased:
-    """IKR-Net as its released test code runs it: see :class:`IKRNetReleased`; call as ``solver(y, scale, sigma=sigma)``."""
-    return IKRNetReleased(size, widths=widths, kernel_widths=kernel_widths)
 
 
 @recipe

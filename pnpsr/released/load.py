@@ -1,0 +1,70 @@
+"""From a file to a solver: open it, recognise it, fill our networks with it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pnpsr.released.dan import DAN_1, DAN_2
+from pnpsr.released.ikrnet import IKRNET
+from pnpsr.released.layout import Layout, Weights
+from pnpsr.released.usrnet import USRNET
+
+LAYOUTS = (DAN_2, DAN_1, IKRNET, USRNET)  # IKR-Net's files hold all that USRNet's do, so it is asked first
+WRAPPERS = ("params_ema", "params", "state_dict", "model")
+
+
+def load_released(path: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
+    """The solver in an official checkpoint of DANv1, DANv2, USRNet or IKR-Net, computing what their code does; in evaluation mode.
+
+    Recognised by the names of the tensors; scale, kernel size, widths and the like are read off the shapes. The solver has a
+    ``record``, so that :func:`pnpsr.save` writes it. Only tensors are unpickled; the prefixes of ``DataParallel`` are
+    removed, and ``{"state_dict": ...}``, ``{"params": ...}`` and their kind are opened. Where paper and released code differ,
+    the result follows the code (docs/fidelity.md).
+
+    Args:
+        path: of the ``.pth`` file.
+        device: where the weights go.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no checkpoint of tensors, or none of a network that is known; the message says what was expected and found.
+    """
+    path = Path(path)
+    weights = _read(path)
+    layout = _recognised(weights, path)
+    try:
+        solver = layout.build(weights)
+        if all(v.dtype == torch.float64 for v in weights.values()):
+            solver.double()
+        solver.load_state_dict(layout.translate(weights))
+    except (RuntimeError, ValueError, TypeError, LookupError) as error:
+        raise ValueError(f"{path} is a variant of {layout.network} that is not known: {error}") from error
+    return solver.to(device).eval()
+
+
+def _read(path: Path) -> Weights:
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}")
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle raises almost anything
+        raise ValueError(f"{path} is truncated or no checkpoint of tensors ({type(error).__name__})") from error
+    while isinstance(content, dict) and (inner := [content[w] for w in WRAPPERS if isinstance(content.get(w), dict)]):
+        content = inner[0]
+    if not isinstance(content, dict) or not all(isinstance(n, str) and isinstance(v, Tensor) for n, v in content.items()):
+        raise ValueError(
+            f"{path} must hold a dictionary of tensors, bare or under {', '.join(WRAPPERS)}; got {type(content).__name__}"
+        )
+    return {re.sub(r"(^|\.)module\.", r"\1", name): value for name, value in content.items()}
+
+
+def _recognised(weights: Weights, path: Path) -> Layout:
+    for layout in LAYOUTS:
+        if layout.fits(weights):
+            return layout
+    known = "; ".join(f"{layout.network} ({', '.join(layout.needs)})" for layout in LAYOUTS)
+    found = ", ".join(sorted(weights)[:6])
+    raise ValueError(f"{path} holds no network that is known. Expected {known}; found {len(weights)} tensors: {found}, ...")
