@@ -27,8 +27,8 @@ LAYER = {
     "recipes": 5,
     "checkpoint": 6,
     "released": 6,
-    "train": 6,
-    "evaluate": 6,
+    "train": 6.5,
+    "evaluate": 6.5,  # compares what the rooms below it restore
     "interop": 6,
     "plot": 6,
     "restore": 6,
@@ -37,7 +37,7 @@ LAYER = {
     "__init__": 9,
 }
 ONLY = {"solver": {"checks", "state", "starts"}, "nets": {"checks"}}  # so it could alternate anything; so they are portable
-HEAVY = {"deepinv", "matplotlib", "skimage", "cv2", "scipy", "lightning"}
+HEAVY = {"deepinv", "matplotlib", "skimage", "cv2", "scipy", "lightning", "tensorboard"}
 FILES = sorted(ROOT.rglob("*.py"))
 each = pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT)) for path in FILES])
 

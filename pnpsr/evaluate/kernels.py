@@ -3,11 +3,14 @@
 (x ⊗ k)↓s does not change when the image moves one way and the kernel the other, so k is only ever known up to a shift.
 """
 
+import functools
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from pnpsr import checks
+from pnpsr.kernels.basis import KernelBasis
 from pnpsr.kernels.shift import fourier_shift, resize_support
 from pnpsr.precision import double, exact
 
@@ -41,6 +44,28 @@ def kernel_mse(k: Tensor, truth: Tensor, *, align: bool = False) -> Tensor:
 def kernel_psnr(k: Tensor, truth: Tensor, *, align: bool = False) -> Tensor:
     """-10 log10 :func:`kernel_mse` in dB, (b,); the peak is 1, as in IKR-Net's tables (Ates et al. 2023). Equal ones give inf."""
     return -10 * kernel_mse(k, truth, align=align).log10()
+
+
+def kernel_l1(k: Tensor, truth: Tensor, basis: KernelBasis | None = None) -> Tensor:
+    """mean |Bᵀ k - Bᵀ truth| over the codes of a basis B, (b,): the kernel error that DAN reports (Luo et al. 2021, Fig. 8).
+
+    Kernels of another size than the basis are padded, or cropped, around their centres.
+
+    Args:
+        k: estimated kernels (b 1 p p).
+        truth: what they should be.
+        basis: the principal components; by default ten of the larger size, fitted to random Gaussians.
+    """
+    checks.matching(checks.kernel(k, "k"), checks.kernel(truth, "truth"), "k and truth")
+    size = tuple(max(sides) for sides in zip(k.shape[-2:], truth.shape[-2:], strict=True))
+    basis = _basis(size) if basis is None else basis
+    codes = [resize_support(t, basis.size).flatten(1).to(basis.matrix) @ basis.matrix for t in (k, truth)]
+    return (codes[0] - codes[1]).abs().mean(1).to(k)
+
+
+@functools.cache
+def _basis(size: tuple[int, int]) -> KernelBasis:
+    return KernelBasis(size, min(10, size[0] * size[1]))
 
 
 def best_shift(k: Tensor, truth: Tensor) -> Tensor:

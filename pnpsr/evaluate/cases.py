@@ -1,0 +1,111 @@
+"""From a protocol and pictures to rows of truth: (x, k, y), each with noise of its own."""
+
+import hashlib
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from typing import Protocol as Interface
+
+import torch
+from torch import Tensor
+
+from pnpsr.conventions import degrade
+from pnpsr.data import Pictures
+from pnpsr.evaluate.protocol import Protocol
+from pnpsr.images import crop_to_multiple
+from pnpsr.physics import gaussian_noise, quantise
+
+
+class Key(NamedTuple):
+    """Which row: picture, kernel (counted from 1), factor, noise level."""
+
+    image: str
+    kernel: int
+    scale: int
+    sigma: float
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One y with its truth."""
+
+    key: Key
+    x: Tensor  # (1 c sh sw) in [0, 1]
+    k: Tensor  # (1 1 p q), as the protocol's convention reads it
+    y: Tensor  # (1 c h w)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A row that could not be made or solved, and why."""
+
+    key: Key
+    reason: str
+
+
+class Source(Interface):
+    """Where rows come from, in a fixed order."""
+
+    def keys(self) -> Sequence[Key]:
+        """All rows."""
+
+    def cases(self, wanted: Collection[Key]) -> Iterator["Case | Failure"]:
+        """Those rows, in order; what cannot be made is handed out as a :class:`Failure`."""
+
+
+class Synthetic:
+    """y = degrade(x, k) + n for every picture, kernel and condition of a protocol.
+
+    Raises:
+        ValueError: a protocol whose kernels come with its pictures, or a picture's name that would break a line of a table.
+    """
+
+    def __init__(self, protocol: Protocol, pictures: Pictures) -> None:
+        self.protocol, self.pictures = protocol, pictures
+        self.kernels = {scale: protocol.kernels_at(scale) for scale in protocol.scales}
+        for name in pictures.names:
+            if "\n" in name or "\r" in name:
+                raise ValueError(f"the picture {name!r} has a line break in its name; rename it")
+
+    def keys(self) -> Sequence[Key]:
+        """Pictures, within them kernels, within them conditions."""
+        return [key for name in self.pictures.names for key in self._of(name)]
+
+    def cases(self, wanted: Collection[Key]) -> Iterator[Case | Failure]:
+        """Each picture is read once, and only if a row of it is wanted."""
+        for index, name in enumerate(self.pictures.names):
+            keys = [key for key in self._of(name) if key in wanted]
+            if not keys:
+                continue
+            try:
+                picture = self.pictures.read(index)
+            except (ValueError, OSError) as error:
+                yield from (Failure(key, str(error)) for key in keys)
+                continue
+            for key in keys:
+                try:
+                    yield self._case(key, picture)
+                except ValueError as error:
+                    yield Failure(key, str(error))
+
+    def _of(self, name: str) -> Iterator[Key]:
+        for number in range(1, max(len(k) for k in self.kernels.values()) + 1):
+            for scale, sigma in self.protocol.conditions:
+                if number <= len(self.kernels[scale]):
+                    yield Key(name, number, scale, sigma)
+
+    def _case(self, key: Key, picture: Tensor) -> Case:
+        protocol = self.protocol
+        x = crop_to_multiple(picture, math.lcm(key.scale, protocol.multiple))
+        k = self.kernels[key.scale][key.kernel - 1 : key.kernel]
+        y = degrade(x, k, key.scale, protocol.convention)
+        if key.sigma > 0:
+            y = gaussian_noise(y, key.sigma, generator=generator(protocol.seed, key))
+        return Case(key, x, k, quantise(y) if protocol.round_y else y)
+
+
+def generator(seed: int, key: Key) -> torch.Generator:
+    """The noise's own source: seeded by the row, so that no other row, and no order of rows, can change it."""
+    text = f"{seed}|{key.image}|{key.kernel}|{key.scale}|{key.sigma!r}"
+    return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1)

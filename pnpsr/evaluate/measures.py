@@ -1,0 +1,103 @@
+"""Every metric of a protocol as a function of what is known about one row; None where it has no meaning."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from pnpsr import checks
+from pnpsr.conventions import convert_kernel, degrade
+from pnpsr.evaluate.cases import Case
+from pnpsr.evaluate.kernels import kernel_l1, kernel_mse, kernel_psnr
+from pnpsr.evaluate.method import Method, Result
+from pnpsr.evaluate.metrics import psnr, ssim
+from pnpsr.evaluate.perceptual import lpips
+from pnpsr.evaluate.protocol import Protocol
+from pnpsr.physics import quantise
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """One solved row: what was found, what is true, under which protocol. ``x`` is clamped and, if it says so, rounded."""
+
+    protocol: Protocol
+    case: Case
+    x: Tensor
+    k: Tensor | None  # the kernel that the method used, given or estimated
+    estimated: bool  # the kernel is the method's own
+    truth: Tensor | None  # the true kernel in the method's convention; None: it has none there
+    method: Method
+
+    @property
+    def border(self) -> int:
+        """Pixels of x left out on each side."""
+        return self.protocol.border_at(self.case.key.scale)
+
+
+def true_kernel(case: Case, protocol: Protocol, method: Method) -> Tensor | None:
+    """The kernel that means to the method what the case's means to the protocol; None if no kernel does."""
+    try:
+        return convert_kernel(case.k, protocol.convention, method.convention, case.key.scale, interior=True, interpolate=True)
+    except ValueError:
+        return None
+
+
+def measure(result: Result, case: Case, protocol: Protocol, method: Method, truth: Tensor | None) -> dict[str, float | None]:
+    """The protocol's metrics of one result, by name.
+
+    Raises:
+        ValueError: the result holds NaN, or the border leaves too little.
+    """
+    x = result.x.detach().to("cpu", case.x.dtype).clamp(0, 1)
+    given = "k" in method.needs
+    k = result.k if result.k is not None else truth if given else None
+    k = None if k is None else k.detach().to("cpu", case.k.dtype)
+    if not checks.finite(x):
+        raise ValueError("x holds NaN")
+    seen = Seen(protocol, case, quantise(x) if protocol.round_x else x, k, not given and k is not None, truth, method)
+    values = {name: MEASURES[name](seen) for name in protocol.metrics}
+    return {name: None if value is None else float(value) for name, value in values.items()}
+
+
+def _image(metric: Callable[..., Tensor], colour: str | None = None) -> Callable[[Seen], Tensor]:
+    def measured(s: Seen) -> Tensor:
+        wanted = s.protocol.colour if colour is None else colour
+        x, truth = (t.expand(-1, 3, -1, -1) if wanted == "y" and t.shape[1] == 1 else t for t in (s.x, s.case.x))
+        return metric(x, truth, border=s.border, colour=wanted)
+
+    return measured
+
+
+def _kernel(metric: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Seen], Tensor | None]:
+    """Only of kernels that the method found itself: one that it was told would score what was told."""
+    return lambda s: metric(s.k, s.truth) if s.estimated and s.k is not None and s.truth is not None else None
+
+
+def _data(s: Seen) -> Tensor | None:
+    """PSNR of degrade(x, k) against y, in the method's own terms; where its boundary is not that of y, within it."""
+    if s.k is None:
+        return None
+    again = degrade(s.x, s.k, s.case.key.scale, s.method.convention)
+    size = (s.k.shape[-2], s.k.shape[-1])
+    same = s.method.convention.boundary == s.protocol.convention.boundary
+    border = (0, 0) if same else s.method.convention.border(size, s.case.key.scale)
+    if any(2 * b >= n for b, n in zip(border, again.shape[-2:], strict=True)):
+        return None
+    return psnr(again, s.case.y, border=border)
+
+
+MEASURES: Mapping[str, Callable[[Seen], Tensor | None]] = {
+    "psnr": _image(psnr),
+    "ssim": _image(ssim),
+    "psnr_rgb": _image(psnr, "rgb"),
+    "psnr_y": _image(psnr, "y"),
+    "ssim_rgb": _image(ssim, "rgb"),
+    "ssim_y": _image(ssim, "y"),
+    "lpips": lambda s: lpips(s.x, s.case.x, border=s.border),
+    "kernel_mse": _kernel(kernel_mse),
+    "kernel_mse_aligned": _kernel(lambda k, truth: kernel_mse(k, truth, align=True)),
+    "kernel_psnr": _kernel(kernel_psnr),
+    "kernel_psnr_aligned": _kernel(lambda k, truth: kernel_psnr(k, truth, align=True)),
+    "kernel_l1": _kernel(kernel_l1),
+    "data_psnr": _data,
+}
