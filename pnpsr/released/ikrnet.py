@@ -1,4 +1,4 @@
-"""IKR-Net (hfates/IKR-Net): ``netP`` and ``dec`` for the first kernel, ``p_init`` and ``h_init``, ``pk``, then ``p`` and ``h``."""
+"""IKR-Net (hfates/IKR-Net): ``netP``, ``dec`` for the first kernel, ``p_init`` and ``h_init``, ``pk``, then ``p`` and ``h``."""
 
 import math
 
@@ -9,8 +9,8 @@ from pnpsr.nets import KernelEncoder
 from pnpsr.recipes.ikrnet_released import ikrnet_released
 from pnpsr.released.layout import Layout, Rules, Weights, renamed, resunet, resunet_widths
 
-_APART = ("netP.", "dec.", "enc.", "netC.")  # the first kernel; and an encoder and a corrector that the test code never calls
 _LAST = "dec.decoder_output.weight"
+_FIRST, _UNUSED = ("netP.", "dec.", "enc."), "netC."  # netC is a corrector that the test code never calls
 _RULES: Rules = [
     *resunet("p_init", "first.restorer.prior"),
     *resunet("p", "second.restorer.prior"),
@@ -18,24 +18,31 @@ _RULES: Rules = [
     (r"^h_init\.", "first.tuner.mlp."),
     (r"^h\.", "second.tuner.mlp."),
 ]
-_DECODER: Rules = [
-    *((rf"^dec\.decoder_hidden{i}\.", f"first.k0.net.decoder.layers.{2 * i - 2}.") for i in (1, 2, 3, 4)),
-    (r"^dec\.decoder_output\.", "first.k0.net.decoder.layers.8."),
+_AUTOENCODER: Rules = [
+    *((rf"\.(en|de)coder_hidden{i}\.", f".layers.{2 * i - 2}.") for i in (1, 2, 3, 4)),
+    (r"\.(en|de)coder_output\.", ".layers.8."),
+    (r"^enc\.", "autoencoder."),
+    (r"^dec\.", "autoencoder.decoder."),
 ]
 
 
 def _initialiser(weights: Weights) -> Weights:
     """The network of the first kernel under our names, or nothing if its tensors are others than ours.
 
-    Its decoder is known; of ``netP`` only what the paper says: six 5 x 5 convolutions, then ten numbers. So it is taken in the
-    order of its layers if all shapes agree. Where its stride and the slopes of its rectifiers sit, no tensor tells.
+    Its auto-encoder is known (theirs reads k, ours √(p q) k); of ``netP`` only what the paper says: six 5 x 5 convolutions, then
+    ten numbers. So it is taken in the order of its layers if all shapes agree. Which convolution has the stride, and the slope
+    of the rectifiers, no tensor tells.
     """
-    ours = {name: value for name, value in KernelEncoder().state_dict().items() if not name.startswith("decoder.")}
-    theirs = [value for name, value in weights.items() if name.startswith("netP.")]
-    if _LAST not in weights or [v.shape for v in theirs] != [v.shape for v in ours.values()]:
+    parts = {name: value for name, value in weights.items() if name.startswith(_FIRST)}
+    ours = {name: value for name, value in KernelEncoder().state_dict().items() if not name.startswith("autoencoder.")}
+    theirs = {name: value for name, value in parts.items() if name.startswith("netP.")}
+    coder = renamed({name: parts[name] for name in parts.keys() - theirs.keys()}, _AUTOENCODER)
+    reads = "autoencoder.layers.0.weight"
+    if [v.shape for v in theirs.values()] != [v.shape for v in ours.values()] or reads not in coder or _LAST not in weights:
         return {}
-    decoder = renamed({name: value for name, value in weights.items() if name.startswith("dec.")}, _DECODER)
-    return decoder | {f"first.k0.net.{name}": value for name, value in zip(ours, theirs, strict=True)}
+    coder[reads] = coder[reads] / coder[reads].shape[1] ** 0.5
+    net = coder | dict(zip(ours, theirs.values(), strict=True))
+    return {f"first.k0.net.{name}": value for name, value in net.items()}
 
 
 def _build(weights: Weights) -> nn.Module:
@@ -54,7 +61,9 @@ def _translate(weights: Weights) -> Weights:
         "kernel.prior.head.bias": torch.zeros(len(head), dtype=head.dtype),
         "kernel.log_gamma": torch.tensor(5.0, dtype=torch.float64).log(),
     }
-    return made | renamed({n: v for n, v in weights.items() if not n.startswith(_APART)}, _RULES) | _initialiser(weights)
+    return (
+        made | renamed({n: v for n, v in weights.items() if not n.startswith((*_FIRST, _UNUSED))}, _RULES) | _initialiser(weights)
+    )
 
 
 _NEEDS = ("p_init.m_head.weight", "h_init.mlp.4.bias", "p.m_head.weight", "h.mlp.4.bias", "pk.m_head.weight")
