@@ -61,9 +61,8 @@ def _translate(weights: Weights) -> Weights:
         "kernel.prior.head.bias": torch.zeros(len(head), dtype=head.dtype),
         "kernel.log_gamma": torch.tensor(5.0, dtype=torch.float64).log(),
     }
-    return (
-        made | renamed({n: v for n, v in weights.items() if not n.startswith((*_FIRST, _UNUSED))}, _RULES) | _initialiser(weights)
-    )
+    steps = {name: value for name, value in weights.items() if not name.startswith((*_FIRST, _UNUSED))}
+    return made | renamed(steps, _RULES) | _initialiser(weights)
 
 
 _NEEDS = ("p_init.m_head.weight", "h_init.mlp.4.bias", "p.m_head.weight", "h.mlp.4.bias", "pk.m_head.weight")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from by_formula import dan, dan_buffers, dan_shapes, invented
+from by_formula import invented
+from dan_by_formula import dan, dan_buffers, dan_shapes
 from synthetic import pictures
 from torch import Tensor
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from by_formula import dan_buffers, dan_shapes, ikrnet_shapes, invented, usrnet_shapes
+from by_formula import invented
+from dan_by_formula import dan_buffers, dan_shapes
 from torch import Tensor
+from usrnet_by_formula import ikrnet_shapes, usrnet_shapes
 
 from pnpsr import load_released, usrnet
 from pnpsr.released.load import LAYOUTS

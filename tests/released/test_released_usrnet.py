@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from by_formula import image_steps, invented, usrnet_shapes
+from by_formula import invented
 from synthetic import kernels, observed, pictures
 from torch import Tensor
+from usrnet_by_formula import image_steps, usrnet_shapes
 
 from pnpsr import Degradation, load, load_released, save
 from pnpsr.evaluate import psnr
