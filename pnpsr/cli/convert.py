@@ -1,0 +1,25 @@
+"""``pnpsr convert``: released weights into a file of this library."""
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from pnpsr.checkpoint import save
+from pnpsr.recipes import Record
+from pnpsr.released import load_released
+
+
+def convert(released: Annotated[Path, tyro.conf.Positional], out: Annotated[Path, tyro.conf.Positional]) -> None:
+    """Read an official checkpoint of DAN, USRNet or IKR-Net and write it as safetensors, which every command takes as a preset.
+
+    Args:
+        released: the .pth file.
+        out: where to write; an existing file is replaced.
+    """
+    solver = load_released(released)
+    save(solver, out)
+    if isinstance(solver.record, Record):
+        arguments = ", ".join(f"{name}={value!r}" for name, value in solver.record.arguments.items())
+        print(f"recognised {solver.record.recipe}({arguments}), {sum(p.numel() for p in solver.parameters()):,} weights")
+    print("wrote    ", out)
