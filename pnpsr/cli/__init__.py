@@ -4,12 +4,22 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pnpsr.cli.convert import convert
 from pnpsr.cli.degrade import degrade
 from pnpsr.cli.demo import demo
+from pnpsr.cli.evaluate import evaluate
 from pnpsr.cli.kernels import kernels
 from pnpsr.cli.restore import restore
+from pnpsr.cli.train import train
 
-COMMANDS: dict[str, Callable[..., Any]] = {"restore": restore, "degrade": degrade, "kernels": kernels, "demo": demo}
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "restore": restore,
+    "degrade": degrade,
+    "kernels": kernels,
+    "demo": demo,
+    "convert": convert,
+    "evaluate": evaluate,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args=arguments,
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
         )
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, ArithmeticError) as error:
         print("pnpsr: error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from torch.nn.functional import interpolate
 
 from pnpsr import checks
 from pnpsr.conventions import PNPSR, Convention
-from pnpsr.evaluate.method import Method
+from pnpsr.evaluate.method import Method, Result
 from pnpsr.evaluate.protocol import fingerprint
 from pnpsr.kernels import dirac, gaussian
 from pnpsr.restore import BOUNDARIES, restore
@@ -77,9 +77,10 @@ def from_solver(
             raise ValueError(f"{name} finds the kernel itself: kernel={kernel!r} is for solvers that must be given one")
     by_scale = dict(zip(scales, solvers, strict=True))
 
-    def run(y: Tensor, scale: int, *, k: Tensor | None = None, sigma: float | None = None) -> State:
+    def run(y: Tensor, scale: int, *, k: Tensor | None = None, sigma: float | None = None) -> State | Result:
         k = ASSUMED[kernel](y, scale) if kernel is not None else k
-        return restore(by_scale.get(scale, solvers[0]), y, scale, k=k, sigma=sigma, boundary=boundary)
+        out = restore(by_scale.get(scale, solvers[0]), y, scale, k=k, sigma=sigma, boundary=boundary)
+        return out if kernel is None else Result(out.known("x"))  # what is assumed is not found
 
     needs = ("k",) * (any(nonblind) and kernel is None) + ("sigma",) * (sigma or any(nonblind))
     able = None if None in scales else tuple(scales)

@@ -109,3 +109,18 @@ def generator(seed: int, key: Key) -> torch.Generator:
     """The noise's own source: seeded by the row, so that no other row, and no order of rows, can change it."""
     text = f"{seed}|{key.image}|{key.kernel}|{key.scale}|{key.sigma!r}"
     return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1)
+
+
+def remarks(pictures: Pictures) -> dict[str, str]:
+    """What is unusual about pictures that can be read, by name: gray, or finer than 8 bits. Both are evaluated as they are."""
+    found = {}
+    for index, name in enumerate(pictures.names):
+        try:
+            x = pictures.read(index)
+        except (ValueError, OSError):
+            continue  # evaluating it says why
+        gray = "gray" if torch.equal(x[:, :1].expand_as(x), x) else ""
+        fine = "finer than 8 bits" if bool((x * 255 - (x * 255).round()).abs().amax() > 1e-2) else ""
+        if gray or fine:
+            found[name] = ", ".join(part for part in (gray, fine) if part)
+    return found

@@ -1,0 +1,149 @@
+"""``pnpsr evaluate``: methods under a protocol, as tables and figures."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pnpsr.cli.methods import method_from
+from pnpsr.conventions import NAMED
+from pnpsr.data import Folder, FromDataset, Pictures
+from pnpsr.data.pictures import Subset
+from pnpsr.evaluate import Failure, Protocol, Row, Triples, named_protocol, read_rows, table
+from pnpsr.evaluate import evaluate as apply
+from pnpsr.evaluate.cases import remarks
+from pnpsr.evaluate.figures import compare
+from pnpsr.evaluate.protocol import GIVEN
+from pnpsr.files import replace_file
+from pnpsr.kernels import load_kernels
+from pnpsr.plot import save_figure
+
+
+def evaluate(
+    *,
+    images: str,
+    methods: tuple[str, ...] = ("bicubic", "blind_hqs"),
+    protocol: str = "dan-setting1",
+    kernels: Path | None = None,
+    scales: tuple[int, ...] | None = None,
+    sigmas: tuple[float, ...] | None = None,
+    metrics: tuple[str, ...] | None = None,
+    convention: str | None = None,
+    seed: int = 0,
+    limit: int | None = None,
+    out: Path = Path("evaluation"),
+    device: str = "cpu",
+    threads: int = 1,
+) -> None:
+    """Measure methods on pictures × kernels × scales × noise: a CSV per method, a table, figures; goes on where it stopped.
+
+    Exit status 1 says that something was left out; it is named on standard error and in the table.
+
+    Args:
+        images: folder of sharp pictures; for div2krk its folder; or deepinv:NAME:FOLDER for a data set class of deepinv's.
+        methods: bicubic, bicubic_centre, blind_hqs, tv_hqs, two_step, deepinv_dpir, a checkpoint, NAME=FILE, NAME=FILE,FILE; with
+            +sigma (knows the noise level), +gaussian or +dirac (assumes that kernel), +DAN (its convention).
+        protocol: dan-setting1, dan-setting2 or div2krk, ikrnet, usrnet-table1.
+        kernels: file with the kernels of ikrnet and usrnet-table1 (.npz, .npy, .mat, .pth).
+        scales: only these of the protocol's.
+        sigmas: only these of the protocol's, as fractions of white.
+        metrics: in place of the protocol's: psnr, ssim, psnr_rgb, psnr_y, ssim_rgb, ssim_y, lpips, kernel_mse, kernel_mse_aligned,
+            kernel_psnr, kernel_psnr_aligned, kernel_l1, data_psnr.
+        convention: in place of the protocol's, by name: PNPSR, DAN, DAN_PAPER, IKRNET, ...
+        seed: of the noise.
+        limit: only the first pictures.
+        out: folder for the results; made if it does not exist. One protocol per folder.
+        device: cpu, cuda, cuda:1, mps.
+        threads: rows solved at a time, on the CPU.
+    """
+    chosen = _protocol(protocol, kernels, scales, sigmas, metrics, convention, seed)
+    circular = chosen.convention.boundary == "circular"
+    some = [method_from(word, circular=circular, device=device) for word in methods]
+    pictures = _pictures(images, chosen, limit)
+    print(chosen)
+    failures: dict[str, Sequence[Failure]] = {}
+    for method in some:
+        done = apply(method, chosen, pictures, out, device=device, threads=threads, progress=True)
+        failures[method.name] = done.failures
+    notes = {} if isinstance(pictures, Triples) else remarks(pictures)
+    rows = _all_rows(out, chosen, [method.name for method in some])
+    lines = _left_out(failures, notes)
+    if not rows:
+        raise ValueError(f"nothing could be evaluated: {'; '.join(lines[:3])}")
+    shown = table(rows, chosen, detail=chosen.metrics[0])
+    needs = [f"{method.name} was told {' and '.join(method.needs)}." for method in some if method.needs]
+    text = "\n\n".join(part for part in (shown.rstrip(), *needs, "\n".join(f"* {line}" for line in lines)) if part) + "\n"
+    replace_file(out / "table.md", text.encode())
+    written = [out / "table.md", *_figures(rows, chosen, out)]
+    print(text, "\nwrote    ", *written, sep=" ")
+    for line in lines:
+        print("pnpsr:", line, file=sys.stderr)
+    if any(failures.values()):
+        sys.exit(1)
+
+
+def _protocol(
+    name: str,
+    kernels: Path | None,
+    scales: tuple[int, ...] | None,
+    sigmas: tuple[float, ...] | None,
+    metrics: tuple[str, ...] | None,
+    convention: str | None,
+    seed: int,
+) -> Protocol:
+    chosen = named_protocol(name, None if kernels is None else load_kernels(kernels))
+    if convention is not None and convention not in NAMED:
+        raise ValueError(f"convention must be one of {', '.join(NAMED)}, got {convention!r}")
+    pairs = [(s, v) for s, v in chosen.conditions if s in (scales or (s,)) and v in (sigmas or (v,))]
+    if not pairs:
+        raise ValueError(f"protocol {name} has no condition with scales {scales} and sigmas {sigmas}; it has {chosen.conditions}")
+    return replace(
+        chosen,
+        conditions=pairs,
+        metrics=metrics or chosen.metrics,
+        convention=chosen.convention if convention is None else NAMED[convention],
+        seed=seed,
+    )
+
+
+def _pictures(images: str, protocol: Protocol, limit: int | None) -> Pictures | Triples:
+    if protocol.kernels == GIVEN:
+        return Triples(images, limit)
+    pictures: Pictures
+    if images.startswith("deepinv:"):
+        _, name, root = (*images.split(":", 2), "", "")[:3]
+        from deepinv import datasets
+
+        if not root or not hasattr(datasets, name):
+            raise ValueError(f"a data set of deepinv's is named deepinv:CLASS:FOLDER, such as deepinv:Set14HR:data; got {images!r}")
+        pictures = FromDataset(getattr(datasets, name)(root=root, download=False))
+    else:
+        pictures = Folder(images)
+    return pictures if limit is None else Subset(pictures, range(min(limit, len(pictures.names))))
+
+
+def _all_rows(folder: Path, protocol: Protocol, first: Sequence[str]) -> list[Row]:
+    """Rows of all methods that were ever measured in this folder, those of this call first."""
+    others = sorted(path.stem for path in folder.glob("*.csv") if path.stem not in first)
+    label = f"{protocol.name}@{protocol.digest}"
+    return [row for name in (*first, *others) for row in read_rows(folder / f"{name}.csv") if row.protocol == label]
+
+
+def _left_out(failures: dict[str, Sequence[Failure]], notes: dict[str, str]) -> list[str]:
+    """One line per picture and reason."""
+    counts: dict[tuple[str, str], int] = {}
+    for some in failures.values():
+        for failure in some:
+            counts[failure.key.image, failure.reason] = counts.get((failure.key.image, failure.reason), 0) + 1
+    left_out = [f"left out {image}, {count} row(s): {reason}" for (image, reason), count in counts.items()]
+    return left_out + [f"note on {image}: {note}" for image, note in notes.items()]
+
+
+def _figures(rows: Sequence[Row], protocol: Protocol, out: Path) -> list[Path]:
+    """One figure per metric that has values."""
+    written = []
+    for metric in protocol.metrics:
+        if any(row.values.get(metric) is not None for row in rows):
+            save_figure(compare(rows, metric), out / f"{metric}.png")
+            written.append(out / f"{metric}.png")
+    return written

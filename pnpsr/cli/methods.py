@@ -1,0 +1,88 @@
+"""Methods as words of a command line: ``NAME``, ``FILE``, ``NAME=FILE,FILE``, each with options ``+WORD``."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import nn
+
+from pnpsr.checkpoint import UNTRAINED, load
+from pnpsr.conventions import NAMED, PNPSR
+from pnpsr.evaluate import Method, bicubic, bicubic_centre, deepinv_dpir, from_solver, two_step
+from pnpsr.evaluate.baselines import ASSUMED
+from pnpsr.recipes import RECIPES, tv_hqs
+from pnpsr.released import load_released
+
+BUILT_IN: dict[str, Callable[[str], Method]] = {
+    "bicubic": lambda _: bicubic(),
+    "bicubic_centre": lambda _: bicubic_centre(),
+    "deepinv_dpir": lambda boundary: deepinv_dpir(boundary=boundary),
+    "two_step": lambda boundary: two_step(
+        "two_step", from_solver("blind_hqs", load("blind_hqs"), boundary=boundary), tv_hqs().eval(), boundary=boundary
+    ),
+}
+WEIGHTLESS = ("tv_hqs", *UNTRAINED)
+OPTIONS = ("sigma", *ASSUMED, *NAMED)
+
+
+def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
+    """The method that a word means, for y whose border is periodic or not.
+
+    ``bicubic``, ``bicubic_centre``, ``deepinv_dpir``, ``two_step``; a solver without weights (``blind_hqs``, ``tv_hqs``); a
+    checkpoint of :func:`pnpsr.save` or an official ``.pth``, called after its file or ``NAME=FILE``; ``NAME=FILE,FILE`` for one
+    file per scale. After a solver: ``+sigma`` tells it the noise level, ``+gaussian`` or ``+dirac`` is the kernel that a non-blind
+    one assumes, and the name of a convention says how it reads kernels.
+
+    Raises:
+        ValueError: an unknown word or option; what :func:`from_solver` refuses.
+        FileNotFoundError: no such file or solver.
+    """
+    word, options = _options(word)
+    label, files = _files(word)
+    name = "+".join((label, *options))
+    if label in BUILT_IN and not files:
+        if options:
+            raise ValueError(f"{label} takes no options, got {', '.join(options)}")
+        return BUILT_IN[label]("circular" if circular else "reflect" if label == "deepinv_dpir" else "extend")
+    solvers = [RECIPES[label]().eval()] if label in WEIGHTLESS and not files else [_load(file) for file in files]
+    assumed = [option for option in options if option in ASSUMED]
+    conventions = [option for option in options if option in NAMED]
+    if len(assumed) > 1 or len(conventions) > 1:
+        raise ValueError(f"{name}: one kernel can be assumed and one convention named, got {', '.join((*assumed, *conventions))}")
+    return from_solver(
+        name,
+        *(solver.to(device) for solver in solvers),
+        boundary="circular" if circular else "extend",
+        sigma="sigma" in options,
+        kernel=assumed[0] if assumed else None,
+        convention=NAMED[conventions[0]] if conventions else PNPSR,
+    )
+
+
+def _options(word: str) -> tuple[str, tuple[str, ...]]:
+    """The word without its options, and these."""
+    found: list[str] = []
+    while "+" in word and (option := word.rpartition("+")[2]) in OPTIONS:
+        found.insert(0, option)
+        word = word.rpartition("+")[0]
+    last = word.rpartition("+")[2]
+    if "+" in word and not Path(word.partition("=")[2] or word).exists():
+        raise ValueError(f"{last!r} is no option of a method; options are {', '.join(OPTIONS)}")
+    return word, tuple(found)
+
+
+def _files(word: str) -> tuple[str, tuple[Path, ...]]:
+    """The name and the files of ``NAME=FILE,FILE``, ``FILE`` or ``NAME``."""
+    label, equals, files = word.partition("=")
+    if equals and not Path(word).exists():
+        return label, tuple(Path(file) for file in files.split(","))
+    if word in BUILT_IN or word in WEIGHTLESS:
+        return word, ()
+    if not Path(word).is_file():
+        known = ", ".join((*BUILT_IN, *WEIGHTLESS))
+        raise FileNotFoundError(f"there is no checkpoint at {word}, and no method of that name; without weights there are {known}")
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", Path(word).stem).lstrip("."), (Path(word),)
+
+
+def _load(file: Path) -> nn.Module:
+    return load_released(file) if file.suffix in (".pth", ".pt") else load(file)
