@@ -3,11 +3,11 @@
 This module and its neighbours are the only ones that import deepinv, and ``import pnpsr`` imports none of them.
 """
 
+from pnpsr.data import Sample as Sample
 from pnpsr.interop.denoisers import AsDenoiser as AsDenoiser
 from pnpsr.interop.denoisers import DenoiserPrior as DenoiserPrior
 from pnpsr.interop.denoisers import as_denoiser as as_denoiser
 from pnpsr.interop.denoisers import as_prior as as_prior
-from pnpsr.interop.measurements import Sample as Sample
 from pnpsr.interop.measurements import degradation_from as degradation_from
 from pnpsr.interop.measurements import sample_from as sample_from
 from pnpsr.interop.operators import DegradationPhysics as DegradationPhysics

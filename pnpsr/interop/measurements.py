@@ -2,7 +2,6 @@
 """deepinv's physics as a source of data with its truth, and as a pnpsr degradation."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from pnpsr import checks
 from pnpsr.checks import Scale
+from pnpsr.data import Sample
 from pnpsr.interop.operators import DegradationPhysics
 from pnpsr.physics import Degradation
 
@@ -22,17 +22,6 @@ BOUNDARY = {
     "constant": "zero",
     "zeros": "zero",
 }
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What was observed, and the truth behind it: y = (x ⊗ k)↓s + n."""
-
-    y: Tensor  # (b c h w)
-    x: Tensor  # (b c sh sw)
-    k: Tensor  # (b 1 p q)
-    sigma: Tensor | None  # (b 1 1 1); None: the noise is not Gaussian
-    scale: Scale
 
 
 def sample_from(

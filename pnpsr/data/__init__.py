@@ -1,0 +1,11 @@
+"""Pictures, and endless seeded batches of degraded crops with their truth."""
+
+from pnpsr.data.pictures import Folder as Folder
+from pnpsr.data.pictures import FromDataset as FromDataset
+from pnpsr.data.pictures import Pictures as Pictures
+from pnpsr.data.pictures import held_out as held_out
+from pnpsr.data.sample import Sample as Sample
+from pnpsr.data.settings import SETTINGS as SETTINGS
+from pnpsr.data.settings import Setting as Setting
+from pnpsr.data.settings import setting as setting
+from pnpsr.data.stream import Stream as Stream

@@ -1,0 +1,126 @@
+"""What degradations a network is trained on: scales, kernels, noise, storage. Named settings are those of the papers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from pnpsr import checks
+from pnpsr.conventions import PNPSR, Convention
+from pnpsr.kernels import dan_setting1, dan_setting2, random_gaussian, random_motion
+
+KernelSource = Callable[[int, int, torch.Generator], Tensor]  # (scale, size, generator) -> one kernel (1 1 p p)
+GAUSSIAN_WIDTHS = (0.2, 4.0)  # IKR-Net, section 4.1: both axes, any angle
+MOTION_LENGTHS = (1.0, 22.0)  # pixels travelled; IKR-Net does not state them
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How training data are made of sharp pictures: y = (x ⊗ k)↓s + n with k, sigma and s drawn anew.
+
+    Args:
+        name: for messages and records.
+        scales: one is drawn per batch.
+        sources: kernels are drawn from one of these, each as likely as the others, per sample.
+        size: side of the square kernels, or one per scale.
+        sigma: range of the noise level, in the units of the image; uniform, per sample.
+        clean: share of the samples that have no noise at all.
+        bits: y is stored in so many bits, as DAN's training data are; None keeps floats.
+        convention: centre, border and decimation, see :class:`pnpsr.conventions.Convention`.
+
+    Raises:
+        ValueError: no scales or sources, ranges in the wrong order, a share outside [0, 1], a convention that changes the size.
+    """
+
+    name: str
+    scales: tuple[int, ...]
+    sources: tuple[KernelSource, ...]
+    size: int | Mapping[int, int] = 21
+    sigma: tuple[float, float] = (0.0, 0.0)
+    clean: float = 0.0
+    bits: int | None = None
+    convention: Convention = PNPSR
+
+    def __post_init__(self) -> None:
+        if not self.scales or not self.sources:
+            raise ValueError(f"setting {self.name!r} needs at least one scale and one source of kernels")
+        for scale in self.scales:
+            checks.whole(scale, "scale")
+            self.kernel_size(scale)
+        checks.span(self.sigma, "sigma")
+        if not 0 <= self.clean <= 1:
+            raise ValueError(f"clean must be a share between 0 and 1, got {self.clean!r}")
+        if self.convention.boundary == "valid":
+            raise ValueError("a setting's convention must have a border: with 'valid' y and x would not cover the same area")
+
+    def kernel_size(self, scale: int) -> int:
+        """Side of the square kernels at ``scale``.
+
+        Raises:
+            ValueError: the setting has no kernels for it.
+        """
+        if isinstance(self.size, Mapping) and scale not in self.size:
+            raise ValueError(f"setting {self.name!r} has no kernel size for scale {scale}, only for {sorted(self.size)}")
+        return checks.whole(self.size[scale] if isinstance(self.size, Mapping) else self.size, "size")
+
+    def draw(self, scale: int, generator: torch.Generator) -> tuple[Tensor, float]:
+        """One kernel (1 1 p p) and one noise level."""
+        source = self.sources[int(torch.randint(len(self.sources), (), generator=generator))]
+        chance, level = torch.rand(2, generator=generator, dtype=torch.float64).tolist()
+        low, high = self.sigma
+        return source(scale, self.kernel_size(scale), generator), 0.0 if chance < self.clean else low + (high - low) * level
+
+
+def _isotropic(scale: int, size: int, generator: torch.Generator) -> Tensor:
+    return dan_setting1(1, scale, size, generator=generator)
+
+
+def _noisy_gaussian(_: int, size: int, generator: torch.Generator) -> Tensor:
+    return dan_setting2(1, size, generator=generator)
+
+
+def _gaussian(_: int, size: int, generator: torch.Generator) -> Tensor:
+    one_width = bool(torch.rand((), generator=generator) < 0.5)
+    return random_gaussian(1, size, widths=GAUSSIAN_WIDTHS, anisotropic=not one_width, generator=generator)
+
+
+def _motion(_: int, size: int, generator: torch.Generator) -> Tensor:
+    nonlinearity = float(torch.rand((), generator=generator))
+    low, high = (length * size / 21 for length in MOTION_LENGTHS)
+    return random_motion(1, size, nonlinearity=nonlinearity, length=(low, high), generator=generator)
+
+
+SETTINGS: Mapping[str, Setting] = MappingProxyType(
+    {
+        one.name: one
+        for one in (
+            Setting("dan-setting1", (2, 3, 4), (_isotropic,), bits=8),
+            Setting("dan-setting2", (2, 4), (_noisy_gaussian,), size={2: 11, 4: 31}, bits=8),
+            Setting("ikrnet", (2, 4), (_gaussian, _motion), sigma=(0.0, 0.03)),
+            # one network for all scales and noise levels; a quarter without noise, which a range alone would never contain
+            Setting("usrnet", (1, 2, 3, 4), (_gaussian, _motion), sigma=(0.0, 0.05), clean=0.25),
+        )
+    }
+)
+
+
+def setting(
+    name: str,
+    *,
+    scales: tuple[int, ...] | None = None,
+    sigma: tuple[float, float] | None = None,
+    clean: float | None = None,
+    size: int | None = None,
+    bits: int | None = None,
+    convention: Convention | None = None,
+) -> Setting:
+    """A named setting with some of its values replaced.
+
+    Raises:
+        ValueError: unknown name, or values the setting refuses.
+    """
+    checks.choice(name, tuple(SETTINGS), "setting")
+    given = {"scales": scales, "sigma": sigma, "clean": clean, "size": size, "bits": bits, "convention": convention}
+    return replace(SETTINGS[name], **{field: value for field, value in given.items() if value is not None})  # type: ignore[arg-type]

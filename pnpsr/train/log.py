@@ -1,0 +1,89 @@
+"""Records on disk: two CSV files, TensorBoard, and pictures of what the weights can do."""
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pnpsr.data import Sample
+from pnpsr.plot import demo_figure, save_figure
+from pnpsr.state import State
+from pnpsr.train.validation import Scores
+
+if TYPE_CHECKING:
+    from pnpsr.train.loop import Record
+
+
+class Log:
+    """Appends records to ``records.csv`` and ``validation.csv`` and to ``tensorboard/``; panels go to ``panels/``.
+
+    Args:
+        folder: the run's.
+        step: the last step that counts: rows behind it, which a killed run wrote after its last checkpoint, are dropped.
+        tensorboard: write event files too.
+    """
+
+    def __init__(self, folder: str | Path, step: int = 0, *, tensorboard: bool = True) -> None:
+        self.folder = Path(folder)
+        for name in ("records.csv", "validation.csv"):
+            self._truncate(self.folder / name, step)
+        self.events = None
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.events = SummaryWriter(self.folder / "tensorboard", purge_step=step + 1)
+
+    def write(self, record: "Record") -> None:
+        """One record, and its validation where it has one."""
+        row = {"step": record.step, "stage": record.stage, "rate": f"{record.rate:.4g}", "norm": f"{record.norm:.4g}"}
+        row |= {"images_per_second": f"{record.images_per_second:.3g}"}
+        self._append("records.csv", {**row, "losses": " ".join(f"{n}={v:.6g}" for n, v in record.losses.items())})
+        scalars = {f"loss/{name}": value for name, value in record.losses.items()} | {"rate": record.rate, "norm": record.norm}
+        if record.scores is not None:
+            scores = {
+                "psnr": record.scores.psnr,
+                "kernel_error": record.scores.kernel_error,
+                "sigma_error": record.scores.sigma_error,
+            }
+            named = {name: value for name, value in scores.items() if value is not None}
+            self._append("validation.csv", {"step": record.step, "stage": record.stage, **_rounded(scores)})
+            scalars |= {f"validation/{name}": value for name, value in named.items()}
+        if self.events is not None:
+            for name, value in scalars.items():
+                self.events.add_scalar(name, value, record.step)
+
+    def panel(self, step: int, sample: Sample, s: State, scores: Scores) -> Path:
+        """Input, restored, truth and kernels of one validation sample, as a picture."""
+        (self.folder / "panels").mkdir(exist_ok=True)
+        path = self.folder / "panels" / f"{step:08d}.png"
+        notes = {"restored": f"mean of all: {scores.psnr:.2f} dB"}
+        figure = demo_figure(s.y, s.known("x"), s.known("k"), scale=s.scale, truth=sample.x, true_kernel=sample.k, notes=notes)
+        save_figure(figure, path)
+        if self.events is not None:
+            self.events.add_image("restored", s.known("x")[0], step)
+        return path
+
+    def close(self) -> None:
+        """Flush what TensorBoard still holds."""
+        if self.events is not None:
+            self.events.close()
+
+    def _append(self, name: str, row: dict[str, object]) -> None:
+        path = self.folder / name
+        fresh = not path.exists() or path.stat().st_size == 0
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            if fresh:
+                writer.writeheader()
+            writer.writerow(row)
+
+    @staticmethod
+    def _truncate(path: Path, step: int) -> None:
+        if not path.exists():
+            return
+        head, *rows = path.read_text().splitlines(keepends=True) or [""]
+        whole = [row for row in rows if row.endswith("\n") and int(row.split(",", 1)[0]) <= step]
+        path.write_text(head + "".join(whole))
+
+
+def _rounded(values: dict[str, float | None]) -> dict[str, object]:
+    return {name: "" if value is None else f"{value:.4f}" for name, value in values.items()}

@@ -1,0 +1,105 @@
+"""What a training stage minimises: functions of the iterates and the truth, each a mean over the batch."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from pnpsr.data import Sample
+from pnpsr.nets import KernelEncoder
+from pnpsr.solver import UnrolledSolver
+from pnpsr.state import State
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one forward pass produced, and what it should have."""
+
+    solver: UnrolledSolver
+    states: Sequence[State]  # the start, then the last iterate or all of them
+    truth: Sample
+
+    @property
+    def last(self) -> State:
+        """The final state (the start, where no slot ran)."""
+        return self.states[-1]
+
+
+Loss = Callable[[Outcome], Tensor]
+
+
+def image_l1(o: Outcome) -> Tensor:
+    """mean |x_T - x| (DAN section 3.2; IKR-Net section 4.1)."""
+    return (o.last.known("x") - o.truth.x).abs().mean()
+
+
+def image_l2(o: Outcome) -> Tensor:
+    """mean (x_T - x)²."""
+    return (o.last.known("x") - o.truth.x).square().mean()
+
+
+def kernel_l1(o: Outcome) -> Tensor:
+    """Σ |k_T - k|, in [0, 2] on the simplex. The sum over the coefficients, not their mean, which would depend on the size."""
+    return (o.last.known("k") - o.truth.k).abs().sum((1, 2, 3)).mean()
+
+
+def kernel_l2(o: Outcome) -> Tensor:
+    """Σ (k_T - k)² (IKR-Net section 4.1)."""
+    return (o.last.known("k") - o.truth.k).square().sum((1, 2, 3)).mean()
+
+
+def code_l1(o: Outcome) -> Tensor:
+    """mean |encode(k_T) - encode(k)| in the basis that conditions the restorer (DANv1's loss on its estimator).
+
+    Raises:
+        ValueError: the solver's restorer has no basis.
+    """
+    basis = getattr(o.solver.restorer, "basis", None)
+    if basis is None:
+        raise ValueError("code_l1 needs a solver whose restorer encodes kernels (LearnedRestorer with a KernelBasis)")
+    return (basis.encode(o.last.known("k")) - basis.encode(o.truth.k)).abs().mean()
+
+
+def sigma_l2(o: Outcome) -> Tensor:
+    """mean (100 sigma_T - 100 sigma)², in percent of white, so that its gradients are not lost in rounding (IKR-Net section 4.1).
+
+    Raises:
+        ValueError: no tuner has run, or the noise of the data is not Gaussian.
+    """
+    believed = o.last.hyper.sigma
+    if believed is None or o.truth.sigma is None:
+        raise ValueError("sigma_l2 needs a tuner that writes sigma and data whose sigma is known")
+    return (100 * (believed - o.truth.sigma)).square().mean()
+
+
+def first_kernel_l2(o: Outcome) -> Tensor:
+    """Σ (k_0 - k)²: the kernel before the first iteration."""
+    return kernel_l2(replace(o, states=o.states[:1]))
+
+
+def kernel_autoencoder_l2(o: Outcome) -> Tensor:
+    """Σ (decode(encode(k)) - k)² for the auto-encoder inside the solver's learned first kernel (IKR-Net section 3.1)."""
+    return (_encoder(o).autoencoder(o.truth.k) - o.truth.k).square().sum((1, 2, 3)).mean()
+
+
+def kernel_code_l2(o: Outcome) -> Tensor:
+    """mean (code(y) - encode(k))²: the first kernel's network learns the trained auto-encoder's code (IKR-Net section 4.1)."""
+    net = _encoder(o)
+    return (net.code(o.truth.y) - net.autoencoder.encode(o.truth.k).detach()).square().mean()
+
+
+def every(loss: Loss) -> Loss:
+    """The mean of a loss over all iterates instead of the last one: deep supervision. The stage must keep them (``deep=True``)."""
+
+    def mean(o: Outcome) -> Tensor:
+        iterates = o.states[1:]
+        return sum((loss(replace(o, states=(s,))) for s in iterates), o.truth.x.new_zeros(())) / max(1, len(iterates))
+
+    return mean
+
+
+def _encoder(o: Outcome) -> KernelEncoder:
+    net = getattr(o.solver.k0, "net", None)
+    if not isinstance(net, KernelEncoder):
+        raise ValueError("this loss trains a KernelEncoder: the solver's k0 must be LearnedKernelStart(KernelEncoder(...))")
+    return net

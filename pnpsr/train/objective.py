@@ -1,0 +1,57 @@
+"""One stage as a module: batch in, weighted losses out. It is what Fabric wraps, so that DDP sees one forward pass per step."""
+
+import torch
+from torch import Tensor, nn
+
+from pnpsr.data import Sample
+from pnpsr.solver import UnrolledSolver, train_only
+from pnpsr.train.losses import Outcome
+from pnpsr.train.options import Options
+from pnpsr.train.stages import Stage
+
+
+class Sealed:
+    """A batch as one opaque object: Fabric would round the tensors of an open one to half precision, and y must keep its own."""
+
+    def __init__(self, sample: Sample) -> None:
+        self.sample = sample
+
+
+class Objective(nn.Module):
+    """L = Σ weight · loss(iterates, truth) of a stage; makes only the stage's parts trainable.
+
+    Args:
+        solver: whose modules are shared, not copied.
+        stage: what runs, and what is minimised.
+        options: checkpointing and compilation.
+    """
+
+    def __init__(self, solver: UnrolledSolver, stage: Stage, options: Options) -> None:
+        super().__init__()
+        self.stage, self.parameters_trained = stage, train_only(solver, *stage.train)
+        view = solver.only(*stage.run)  # a view of its own: what is set here stays out of the solver
+        view.detached = solver.detached if stage.detach is None else stage.detach
+        view.checkpoint = options.checkpointing
+        if options.compile:
+            view.step = torch.compile(view.step)  # type: ignore[method-assign]
+        self.view = view
+
+    def forward(self, sealed: Sealed) -> dict[str, Tensor]:
+        """The weighted losses by name, with the sum as ``total``."""
+        truth, stage = sealed.sample, self.stage
+        states = [self.view.start(truth.y, truth.scale, **truth.given(*stage.given))]
+        for s in self.view.iterate(states[0], stage.T if stage.run else 0):
+            states = [*states, s] if stage.deep else [states[0], s]
+        outcome = Outcome(self.view, states, truth)
+        terms = {name: weight * loss(outcome) for name, (weight, loss) in stage.losses.items()}
+        return {**terms, "total": torch.stack(list(terms.values())).sum()}
+
+    def groups(self, rate: float) -> list[dict[str, object]]:
+        """Parameter groups by learning rate; each carries its factor, which the schedule multiplies."""
+        factors = {id(p): 1.0 for p in self.parameters_trained}
+        for part, factor in self.stage.rates.items():
+            factors |= {id(p): factor for p in self.view.get_submodule(part).parameters() if id(p) in factors}
+        return [
+            {"params": [p for p in self.parameters_trained if factors[id(p)] == factor], "lr": rate * factor, "factor": factor}
+            for factor in sorted(set(factors.values()))
+        ]

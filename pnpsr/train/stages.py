@@ -1,0 +1,145 @@
+"""Stages as data: what is trained, what runs, what is given, what is minimised. The papers' schedules are lists of these."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from pnpsr import checks
+from pnpsr.train.losses import (
+    Loss,
+    every,
+    first_kernel_l2,
+    image_l1,
+    kernel_autoencoder_l2,
+    kernel_code_l2,
+    kernel_l1,
+    kernel_l2,
+    sigma_l2,
+)
+
+GIVEN = ("sigma", "k")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of a training.
+
+    Args:
+        name: for records and messages.
+        train: parts of the solver that learn (``"restorer"``, ``"tuner.noise"``); the rest is frozen.
+        run: slots that take their turns; none: only the start is computed.
+        losses: by name, (weight, loss); what is minimised is their weighted sum.
+        given: truths that the call is handed, among ``sigma`` and ``k``.
+        share: part of the run's steps, in proportion to the other stages' shares.
+        deep: keep all iterates for the losses (see :func:`pnpsr.train.losses.every`), not only the last.
+        detach: fields cut at every read, in place of the solver's own; None keeps those.
+        T: iterations, if not the solver's own.
+        rates: factors of the learning rate, by part; parts that are not named have 1.
+
+    Raises:
+        ValueError: nothing to train or to minimise, an unknown truth, a share that is not positive.
+    """
+
+    name: str
+    train: tuple[str, ...]
+    run: tuple[str, ...]
+    losses: Mapping[str, tuple[float, Loss]]
+    given: tuple[str, ...] = ()
+    share: float = 1.0
+    deep: bool = False
+    detach: tuple[str, ...] | None = None
+    T: int | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.train or not self.losses:
+            raise ValueError(f"stage {self.name!r} needs parts to train and losses to minimise")
+        for name in self.given:
+            checks.choice(name, GIVEN, "given")
+        if not self.share > 0:
+            raise ValueError(f"share of stage {self.name!r} must be positive, got {self.share!r}")
+
+
+# DAN: end to end, on the last iterate; the hand-overs are cut, so each network learns from its own loss. The estimator goes slower:
+# a softmax that has collapsed does not come back.
+DAN_STAGES = (
+    Stage(
+        "both networks",
+        train=("restorer", "estimator"),
+        run=("restorer", "estimator"),
+        losses={"image": (1.0, image_l1), "kernel": (1.0, kernel_l1)},
+        rates={"estimator": 0.5},
+    ),
+)
+
+# IKR-Net, section 4.1, in its order. Its first stage has two parts of its own, after the auto-encoder that defines the code.
+IKRNET_STAGES = (
+    Stage("kernel code", train=("k0.net.autoencoder",), run=(), losses={"code": (1.0, kernel_autoencoder_l2)}, share=0.5),
+    Stage(
+        "kernel start",
+        train=("k0.net.features", "k0.net.last"),
+        run=(),
+        losses={"code": (1.0, kernel_code_l2), "kernel": (1.0, first_kernel_l2)},
+        share=1.5,
+    ),
+    Stage(
+        "image prior",
+        train=("restorer", "tuner.mlp"),
+        run=("tuner", "restorer"),
+        losses={"image": (1.0, image_l1)},
+        given=("sigma",),
+        share=4.0,
+    ),
+    Stage(
+        "kernel prior",
+        train=("estimator",),
+        run=("estimator", "tuner", "restorer"),
+        losses={"kernel": (1.0, every(kernel_l2))},
+        given=("sigma",),
+        deep=True,
+        detach=("x", "k", "hyper"),
+        share=1.0,
+    ),
+    Stage(
+        "noise",
+        train=("tuner.noise",),
+        run=("estimator", "tuner", "restorer"),
+        losses={"sigma": (1.0, every(sigma_l2))},
+        deep=True,
+        detach=("x", "k", "hyper"),
+        share=0.5,
+    ),
+    Stage(
+        "joint",
+        train=("restorer", "tuner"),
+        run=("estimator", "tuner", "restorer"),
+        losses={"image": (1.0, image_l1)},
+        share=1.0,
+    ),
+)
+
+USRNET_STAGES = (
+    Stage(
+        "image prior",
+        train=("restorer", "tuner"),
+        run=("tuner", "restorer"),
+        losses={"image": (1.0, image_l1)},
+        given=("k", "sigma"),
+    ),
+)
+
+TWO_STEP_STAGES = (*IKRNET_STAGES[:2], IKRNET_STAGES[2])
+
+STAGES: Mapping[str, Sequence[Stage]] = MappingProxyType(
+    {"dan": DAN_STAGES, "ikrnet": IKRNET_STAGES, "usrnet": USRNET_STAGES, "two_step": TWO_STEP_STAGES}
+)
+
+
+def stages_for(recipe: str) -> Sequence[Stage]:
+    """The stages of a recipe's own paper.
+
+    Raises:
+        ValueError: none are known; the message lists the recipes that have some.
+    """
+    checks.choice(recipe, tuple(STAGES), "recipe with stages of its own; others: train(solver, ..., stages=[Stage(...)]);")
+    return STAGES[recipe]

@@ -1,0 +1,63 @@
+"""How good the weights are now: fixed crops of pictures that no step trains on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from pnpsr.data import Pictures, Sample, Setting
+from pnpsr.data.stream import Stream, realise
+from pnpsr.evaluate import kernel_mse, psnr
+from pnpsr.solver import UnrolledSolver
+from pnpsr.state import State
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Means over the validation samples."""
+
+    psnr: float  # RGB, in dB
+    kernel_error: float  # mean squared error of k, x 1e5
+    sigma_error: float | None  # mean |sigma_T - sigma| in percent of white, where a tuner believes something
+
+
+class Validation:
+    """``count`` fixed samples per scale, drawn as the training's are, from held-out pictures.
+
+    Args:
+        pictures: the held-out ones.
+        setting: as in training.
+        count: samples per scale.
+        patch: side of the sharp crops; larger than in training, since a blind method sees more on a larger picture.
+        given: truths that the solver needs (a non-blind one its kernel and noise level).
+    """
+
+    def __init__(
+        self, pictures: Pictures, setting: Setting, *, count: int = 8, patch: int = 192, given: Sequence[str] = (), seed: int = 1
+    ) -> None:
+        self.given, self.samples = tuple(given), list[Sample]()
+        for scale in setting.scales:
+            one = Stream(pictures, replace(setting, scales=(scale,)), batch=1, patch=patch - patch % scale, seed=seed)
+            self.samples += [realise(one[n], setting) for n in range(count)]
+
+    @torch.no_grad()
+    def run(self, solver: UnrolledSolver, given: Sequence[str] = ()) -> tuple[Scores, tuple[Sample, State]]:
+        """The scores, and the first sample with its restoration for a panel; ``given`` are truths that a stage adds."""
+        device, values = next(solver.parameters()).device, list[tuple[float, float, float | None]]()
+        names, shown = tuple(dict.fromkeys((*self.given, *given))), None
+        solver.eval()
+        for sample in self.samples:
+            named = {n: None if v is None else v.to(device) for n, v in sample.given(*names).items()}
+            out = solver(sample.y.to(device), sample.scale, **named)
+            x, k = out.known("x").cpu().clamp(0, 1), out.known("k").cpu()
+            believed = out.hyper.sigma if "sigma" not in names else None
+            off = None if believed is None or sample.sigma is None else 100 * float((believed.cpu() - sample.sigma).abs())
+            border = sample.scale if isinstance(sample.scale, int) else max(sample.scale)
+            values.append((float(psnr(x, sample.x, border=border)), 1e5 * float(kernel_mse(k, sample.k)), off))
+            shown = (sample, State(sample.y, sample.scale, None, x, k)) if shown is None else shown
+        solver.train()
+        if shown is None:
+            raise ValueError("there are no validation samples: the setting has no scales, or count is 0")
+        known = [off for *_, off in values if off is not None]
+        means = [sum(column) / len(values) for column in zip(*((a, b) for a, b, _ in values), strict=True)]
+        return Scores(means[0], means[1], sum(known) / len(known) if known else None), shown
