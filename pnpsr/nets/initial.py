@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from pnpsr import checks
-from pnpsr.nets.autoencoder import KernelAutoencoder, KernelDecoder, Output
+from pnpsr.nets.autoencoder import KernelAutoencoder, Output
 from pnpsr.nets.common import SLOPE, leaky, one_scale, pair
 from pnpsr.nets.weights import edges, keep_power
 
@@ -17,8 +17,8 @@ class KernelEncoder(nn.Module):
     the fourth convolution has the stride, leaky rectifiers of slope 0.2, 64 channels; and first weights that are blind to
     brightness and keep the signal's power.
 
-    Training: first :meth:`code` to the codes of a trained auto-encoder, then the kernel itself, starting from its decoder
-    (``net.decoder.load_state_dict(autoencoder.decoder.state_dict())``).
+    Training: first the ``autoencoder`` on kernels alone, then :meth:`code` to its codes, then the kernel itself. Its encoding half
+    serves only then, and stays so that the training can go on.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class KernelEncoder(nn.Module):
         steps = (step for layer in layers for step in (layer, leaky()))
         self.features = nn.Sequential(*steps, nn.AdaptiveAvgPool2d(2), nn.Flatten())
         self.last = nn.Linear(4 * width, checks.whole(code, "code"))
-        self.decoder = KernelDecoder(size, code, output=output)
-        self.size = self.decoder.size
+        self.autoencoder = KernelAutoencoder(size, code, output=output)
+        self.size = self.autoencoder.size
 
     def code(self, y: Tensor) -> Tensor:
         """The predicted code (b n), in (0, 1), of the kernel that blurred ``y`` (b c h w).
@@ -59,7 +59,7 @@ class KernelEncoder(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         """The kernel (b 1 p q) that blurred ``y`` (b c h w). Raises as :meth:`code`."""
-        return self.decoder(self.code(y))
+        return self.autoencoder.decode(self.code(y))
 
 
 class KernelCorrector(nn.Module):

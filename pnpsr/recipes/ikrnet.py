@@ -24,6 +24,11 @@ def ikrnet(
     constraint: str | None = None,
     relative: bool = False,
     learn_gamma: bool = False,
+    gray: bool = False,
+    code: int = 10,
+    per_iteration: bool = False,
+    hidden: int = 64,
+    start: str = "bilinear",
 ) -> UnrolledSolver:
     """k ← P_k(D_k(y, x, k; γ)), (σ, α, β) ← F(y, x, k), x ← P(D(y, x, k; α); β) (IKR-Net Eq. 5-7).
 
@@ -38,6 +43,11 @@ def ikrnet(
         constraint: on the kernel step, see :func:`pnpsr.prox.prox_kernel`.
         relative: measure gamma in units of the normal matrix' mean diagonal.
         learn_gamma: train it.
+        gray: let the kernel step fit the mean of the channels.
+        code: numbers of the auto-encoder's code, which the first kernel is predicted in; 10 in the paper.
+        per_iteration: values (α, β) of their own for each of the T iterations, as USRNet has; the paper shares one pair.
+        hidden: width of the hyper-network.
+        start: interpolation of the first image, ``bilinear`` in the paper.
     """
     kernel_prior = ResUNet(1, widths=tuple(kernel_widths), bias=True)
     return UnrolledSolver(
