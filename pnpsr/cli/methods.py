@@ -8,7 +8,7 @@ from torch import nn
 
 from pnpsr.checkpoint import UNTRAINED, load
 from pnpsr.conventions import NAMED, PNPSR
-from pnpsr.evaluate import Method, bicubic, bicubic_centre, deepinv_dpir, from_solver, two_step
+from pnpsr.evaluate import Method, bicubic, bicubic_centre, deepinv_hqs, from_solver, two_step
 from pnpsr.evaluate.baselines import ASSUMED
 from pnpsr.recipes import RECIPES, tv_hqs
 from pnpsr.released import load_released
@@ -16,7 +16,7 @@ from pnpsr.released import load_released
 BUILT_IN: dict[str, Callable[[str], Method]] = {
     "bicubic": lambda _: bicubic(),
     "bicubic_centre": lambda _: bicubic_centre(),
-    "deepinv_dpir": lambda boundary: deepinv_dpir(boundary=boundary),
+    "deepinv_hqs": lambda boundary: deepinv_hqs(boundary=boundary),
     "two_step": lambda boundary: two_step(
         "two_step", from_solver("blind_hqs", load("blind_hqs"), boundary=boundary), tv_hqs().eval(), boundary=boundary
     ),
@@ -28,7 +28,7 @@ OPTIONS = ("sigma", *ASSUMED, *NAMED)
 def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
     """The method that a word means, for y whose border is periodic or not.
 
-    ``bicubic``, ``bicubic_centre``, ``deepinv_dpir``, ``two_step``; a solver without weights (``blind_hqs``, ``tv_hqs``); a
+    ``bicubic``, ``bicubic_centre``, ``deepinv_hqs``, ``two_step``; a solver without weights (``blind_hqs``, ``tv_hqs``); a
     checkpoint of :func:`pnpsr.save` or an official ``.pth``, called after its file or ``NAME=FILE``; ``NAME=FILE,FILE`` for one
     file per scale. After a solver: ``+sigma`` tells it the noise level, ``+gaussian`` or ``+dirac`` is the kernel that a non-blind
     one assumes, and the name of a convention says how it reads kernels.
@@ -43,7 +43,7 @@ def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
     if label in BUILT_IN and not files:
         if options:
             raise ValueError(f"{label} takes no options, got {', '.join(options)}")
-        return BUILT_IN[label]("circular" if circular else "reflect" if label == "deepinv_dpir" else "extend")
+        return BUILT_IN[label]("circular" if circular else "reflect" if label == "deepinv_hqs" else "extend")
     solvers = [RECIPES[label]().eval()] if label in WEIGHTLESS and not files else [_load(file) for file in files]
     assumed = [option for option in options if option in ASSUMED]
     conventions = [option for option in options if option in NAMED]

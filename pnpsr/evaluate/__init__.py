@@ -2,7 +2,7 @@
 
 from pnpsr.evaluate.baselines import bicubic as bicubic
 from pnpsr.evaluate.baselines import bicubic_centre as bicubic_centre
-from pnpsr.evaluate.baselines import deepinv_dpir as deepinv_dpir
+from pnpsr.evaluate.baselines import deepinv_hqs as deepinv_hqs
 from pnpsr.evaluate.baselines import from_solver as from_solver
 from pnpsr.evaluate.baselines import two_step as two_step
 from pnpsr.evaluate.cases import Failure as Failure
