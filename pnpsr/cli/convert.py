@@ -11,7 +11,7 @@ from pnpsr.released import load_released
 
 
 def convert(released: Annotated[Path, tyro.conf.Positional], out: Annotated[Path, tyro.conf.Positional]) -> None:
-    """Read an official checkpoint of DAN, USRNet or IKR-Net and write it as safetensors, which every command takes as a preset.
+    """Read an official checkpoint of DAN, USRNet or IKR-Net and write it as ``pnpsr.save`` does: weights, recipe and arguments.
 
     Args:
         released: the .pth file.
