@@ -126,3 +126,34 @@ def test_bad_input_is_refused(metric, change: dict, error: type, reason: str) ->
 def test_ssim_needs_room_for_its_window() -> None:
     with pytest.raises(ValueError, match="at least 11 x 11"):
         ssim(torch.zeros(1, 1, 14, 14), torch.zeros(1, 1, 14, 14), border=2)
+
+
+@pytest.mark.parametrize("colour", ["rgb", "y"])
+def test_ssim_is_that_of_torchmetrics_where_its_windows_are_whole(colour: str) -> None:
+    """deepinv's SSIM is torchmetrics'; that one also averages windows which reach over the border, as the papers do not."""
+    from torchmetrics.functional.image import structural_similarity_index_measure as theirs
+
+    x, truth = pair(1, 3, 71, 64, 8, noise=0.05)
+    a, b = (luminance(t) if colour == "y" else t for t in (x, truth))
+    everywhere = theirs(a, b, sigma=1.5, kernel_size=11, data_range=1.0, return_full_image=True)[1]
+    assert abs(float(ssim(x, truth, colour=colour)) - float(everywhere[..., 5:-5, 5:-5].mean())) < 1e-4
+
+
+def test_ssim_is_that_of_the_papers_code_on_bytes() -> None:
+    """OpenCV's window and filter, levels 0 .. 255, five pixels cut, as the released evaluations of DAN and its kin do it."""
+    import cv2
+
+    x, truth = ((t * 255).round() for t in pair(1, 3, 40, 57, 9, noise=0.1))
+    profile = cv2.getGaussianKernel(11, 1.5)
+    window = profile @ profile.T
+
+    def blur(image: np.ndarray) -> np.ndarray:
+        return cv2.filter2D(image, -1, window)[5:-5, 5:-5]
+
+    values = []
+    for a, b in zip(x[0].numpy(), truth[0].numpy(), strict=True):
+        ma, mb = blur(a), blur(b)
+        va, vb, cab = blur(a * a) - ma**2, blur(b * b) - mb**2, blur(a * b) - ma * mb
+        c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+        values.append(((2 * ma * mb + c1) * (2 * cab + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))).mean())
+    assert abs(float(ssim(x / 255, truth / 255)) - np.mean(values)) < 1e-4
