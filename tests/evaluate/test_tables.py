@@ -1,0 +1,84 @@
+"""Tables and figures show the means of the rows, and nothing else."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small import GUESS, protocol, some
+
+from pnpsr.evaluate import Row, bicubic, evaluate, table
+from pnpsr.evaluate.cases import Key
+from pnpsr.evaluate.figures import compare
+from pnpsr.evaluate.tables import mean
+from pnpsr.plot import save_figure
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
+    folder = tmp_path_factory.mktemp("rows")
+    return [row for m in (bicubic(), GUESS) for row in evaluate(m, protocol(), some(), folder).rows]
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_table_holds_the_means(rows: list[Row]) -> None:
+    text = table(rows, protocol())
+    assert text.startswith(str(protocol()))
+    summary, detail = (re.findall(r"^\|.*\|$", part, re.MULTILINE) for part in text.split("psnr by kernel"))
+    assert cells(summary[0]) == ["method", "scale", "σ", "rows", "psnr", "ssim", "kernel_mse", "data_psnr"]
+    assert len(summary) == 2 + 8 and len(detail) == 2 + 8
+    for line in map(cells, summary[2:]):
+        some_rows = [r for r in rows if (r.method, f"×{r.key.scale}", f"{r.key.sigma:g}") == tuple(line[:3])]
+        assert line[3] == str(len(some_rows)) == "4"
+        assert line[4] == f"{np.mean([r.values['psnr'] for r in some_rows]):.2f}"
+        assert line[5] == f"{np.mean([r.values['ssim'] for r in some_rows]):.4f}"
+        assert (line[6] == line[7] == "") == (line[0] == "bicubic")
+    assert cells(detail[0]) == ["method", "scale", "σ", "k1", "k2", "mean"]
+    for line in map(cells, detail[2:]):
+        of = [r for r in rows if (r.method, f"×{r.key.scale}", f"{r.key.sigma:g}") == tuple(line[:3])]
+        means = [np.mean([r.values["psnr"] for r in of if r.key.kernel == number]) for number in (1, 2)]
+        assert line[3:] == [f"{value:.2f}" for value in (*means, np.mean(means))]
+
+
+def test_what_has_no_value_is_left_out_of_a_mean() -> None:
+    rows = [Row("m", "p@0", Key("a", 1, 2, 0.0), {"psnr": value}) for value in (20.0, None, 30.0)]
+    assert mean(rows, "psnr") == 25 and mean(rows, "ssim") is None
+    assert "| m | ×2 | 0 | 3 | 25.00 |" in table(rows)
+
+
+def test_protocols_are_not_mixed_in_a_table(rows: list[Row]) -> None:
+    other = Row("m", "other@12345678", rows[0].key, rows[0].values)
+    for bad in ([*rows, other], []):
+        with pytest.raises(ValueError, match="one protocol"):
+            table(bad)
+    with pytest.raises(ValueError, match="detail must be one of"):
+        table(rows, detail="beauty")
+    assert "by kernel" not in table(rows, detail=None)
+
+
+def test_figures_draw_the_means(rows: list[Row], tmp_path: Path) -> None:
+    figure = compare(rows)
+    panels = [panel for panel in figure.axes if panel.has_data()]
+    assert [panel.get_title() for panel in panels] == ["×2, σ = 0", "×2, σ = 0.02", "×3, σ = 0", "×3, σ = 0.02"]
+    for panel in panels:
+        assert [line.get_label() for line in panel.lines] == ["bicubic", "guess"]
+        scale, sigma = int(panel.get_title()[1]), float(panel.get_title().split("= ")[1])
+        for line in panel.lines:
+            for number, value in zip(*line.get_data(), strict=True):
+                wanted = [r.values["psnr"] for r in rows if (r.method, *r.key[1:]) == (line.get_label(), number, scale, sigma)]
+                assert len(wanted) == 2 and np.isclose(value, np.mean(wanted))
+    save_figure(figure, tmp_path / "psnr.png")
+    assert (tmp_path / "psnr.png").stat().st_size > 10_000
+    assert [line.get_label() for line in compare(rows, "kernel_mse").axes[0].lines] == ["guess"]
+    with pytest.raises(ValueError, match="no row has a value"):
+        compare(rows, "lpips")
+
+
+def test_many_kernels_are_sorted() -> None:
+    rows = [Row("m", "p@0", Key("a", n, 2, 0.0), {"psnr": float(n * 7 % 31)}) for n in range(1, 31)]
+    heights = compare(rows).axes[0].lines[0].get_ydata()
+    assert list(heights) == sorted(heights) and len(heights) == 30
+    assert "by kernel" not in table(rows)
