@@ -168,4 +168,5 @@ def _setting(
 
 
 def _channels(solver: nn.Module) -> int:
-    return next((n for part in solver.modules() if isinstance(n := getattr(part, "channels", None), int)), 3)
+    """3 if any network reads colours (kernel priors read one channel in either case)."""
+    return max((n for part in solver.modules() if isinstance(n := getattr(part, "channels", None), int)), default=3)

@@ -77,7 +77,7 @@ IKRNET_STAGES = (
     Stage("kernel code", train=("k0.net.autoencoder",), run=(), losses={"code": (1.0, kernel_autoencoder_l2)}, share=0.5),
     Stage(
         "kernel start",
-        train=("k0.net.features", "k0.net.last"),
+        train=("k0.net.features", "k0.net.last", "k0.net.autoencoder.decoder"),
         run=(),
         losses={"code": (1.0, kernel_code_l2), "kernel": (1.0, first_kernel_l2)},
         share=1.5,
