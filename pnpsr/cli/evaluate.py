@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pnpsr import checks
 from pnpsr.cli.methods import method_from
 from pnpsr.conventions import NAMED
 from pnpsr.data import Folder, FromDataset, Pictures
 from pnpsr.data.pictures import Subset
-from pnpsr.evaluate import Failure, Protocol, Row, Triples, named_protocol, read_rows, table
+from pnpsr.evaluate import Failure, Protocol, Row, Triples, named_protocol, prepare, read_rows, table
 from pnpsr.evaluate import evaluate as apply
 from pnpsr.evaluate.cases import remarks
 from pnpsr.evaluate.figures import compare
@@ -42,7 +43,7 @@ def evaluate(
     Args:
         images: folder of sharp pictures; for div2krk its folder; or deepinv:NAME:FOLDER for a data set class of deepinv's.
         methods: bicubic, bicubic_centre, blind_hqs, tv_hqs, two_step, deepinv_hqs, a checkpoint, NAME=FILE, NAME=FILE,FILE; with
-            +sigma (knows the noise level), +gaussian or +dirac (assumes that kernel), +DAN (its convention).
+            +sigma (knows the noise level), +gaussian or +dirac (assumes that kernel), +DAN (reads kernels that way), +direct.
         protocol: dan-setting1, dan-setting2 or div2krk, ikrnet, usrnet-table1.
         kernels: file with the kernels of ikrnet and usrnet-table1 (.npz, .npy, .mat, .pth).
         scales: only these of the protocol's.
@@ -60,6 +61,8 @@ def evaluate(
     circular = chosen.convention.boundary == "circular"
     some = [method_from(word, circular=circular, device=device) for word in methods]
     pictures = _pictures(images, chosen, limit)
+    for method in some:
+        prepare(method, chosen, pictures, out)
     print(chosen)
     failures: dict[str, Sequence[Failure]] = {}
     for method in some:
@@ -95,8 +98,8 @@ def _protocol(
     if convention is not None and convention not in NAMED:
         raise ValueError(f"convention must be one of {', '.join(NAMED)}, got {convention!r}")
     pairs = [(s, v) for s, v in chosen.conditions if s in (scales or (s,)) and v in (sigmas or (v,))]
-    if not pairs:
-        raise ValueError(f"protocol {name} has no condition with scales {scales} and sigmas {sigmas}; it has {chosen.conditions}")
+    if not pairs or not {s for s, _ in pairs} >= set(scales or ()) or not {v for _, v in pairs} >= set(sigmas or ()):
+        raise ValueError(f"protocol {name} has no such scales {scales} and sigmas {sigmas}; its pairs are {chosen.conditions}")
     return replace(
         chosen,
         conditions=pairs,
@@ -107,6 +110,8 @@ def _protocol(
 
 
 def _pictures(images: str, protocol: Protocol, limit: int | None) -> Pictures | Triples:
+    if limit is not None:
+        checks.whole(limit, "limit")
     if protocol.kernels == GIVEN:
         return Triples(images, limit)
     pictures: Pictures

@@ -22,7 +22,7 @@ BUILT_IN: dict[str, Callable[[str], Method]] = {
     ),
 }
 WEIGHTLESS = ("tv_hqs", *UNTRAINED)
-OPTIONS = ("sigma", *ASSUMED, *NAMED)
+OPTIONS = ("sigma", "direct", *ASSUMED, *NAMED)
 
 
 def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
@@ -31,7 +31,8 @@ def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
     ``bicubic``, ``bicubic_centre``, ``deepinv_hqs``, ``two_step``; a solver without weights (``blind_hqs``, ``tv_hqs``); a
     checkpoint of :func:`pnpsr.save` or an official ``.pth``, called after its file or ``NAME=FILE``; ``NAME=FILE,FILE`` for one
     file per scale. After a solver: ``+sigma`` tells it the noise level, ``+gaussian`` or ``+dirac`` is the kernel that a non-blind
-    one assumes, and the name of a convention says how it reads kernels.
+    one assumes, the name of a convention says how it reads kernels, and ``+direct`` spares y the extension of a border that is
+    not periodic, which a network without closed forms, such as DAN, does not need.
 
     Raises:
         ValueError: an unknown word or option; what :func:`from_solver` refuses.
@@ -52,7 +53,7 @@ def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
     return from_solver(
         name,
         *(solver.to(device) for solver in solvers),
-        boundary="circular" if circular else "extend",
+        boundary="circular" if circular or "direct" in options else "extend",
         sigma="sigma" in options,
         kernel=assumed[0] if assumed else None,
         convention=NAMED[conventions[0]] if conventions else PNPSR,

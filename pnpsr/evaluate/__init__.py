@@ -22,6 +22,7 @@ from pnpsr.evaluate.protocol import Protocol as Protocol
 from pnpsr.evaluate.protocol import grid as grid
 from pnpsr.evaluate.run import Evaluation as Evaluation
 from pnpsr.evaluate.run import evaluate as evaluate
+from pnpsr.evaluate.run import prepare as prepare
 from pnpsr.evaluate.store import Row as Row
 from pnpsr.evaluate.store import read_rows as read_rows
 from pnpsr.evaluate.tables import table as table

@@ -56,12 +56,8 @@ def evaluate(
         TypeError: no method, no protocol.
     """
     checks.whole(threads, "threads")
-    source = _source(method, protocol, pictures)
-    keys, folder = source.keys(), Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    agree(folder / "protocol.json", {**protocol.record(), "images": list(pictures.names)}, "protocol")
-    agree(folder / f"{method.name}.json", method.record(), "method")
-    failures: list[Failure] = []
+    source, folder = prepare(method, protocol, pictures, out), Path(out)
+    keys, failures = source.keys(), list[Failure]()
     label = f"{protocol.name}@{protocol.digest}"
     with (
         Table(folder / f"{method.name}.csv", method.name, label, protocol.metrics, keys) as table,
@@ -75,6 +71,18 @@ def evaluate(
                 table.add(*row)
             bar.update()
         return Evaluation(table.sort(), tuple(failures))
+
+
+def prepare(method: Method, protocol: Protocol, pictures: "Pictures | Triples", out: str | Path) -> Source:
+    """The rows to make, once everything but the computing is sure: :func:`evaluate` begins with this, and has the same errors.
+
+    For several methods call it for each before the first is evaluated: mistakes then show before hours of computing.
+    """
+    source, folder = _source(method, protocol, pictures), Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    agree(folder / "protocol.json", {**protocol.record(), "images": list(pictures.names)}, "protocol")
+    agree(folder / f"{method.name}.json", method.record(), "method")
+    return source
 
 
 Solved = tuple[Key, dict[str, float | None]] | Failure

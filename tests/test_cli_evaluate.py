@@ -1,0 +1,243 @@
+"""``pnpsr evaluate`` as a user meets it: results on disk, what was left out on the screen, and goes on where it stopped."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from synthetic import kernels, pictures
+
+from pnpsr import load, save
+from pnpsr.cli import main
+from pnpsr.cli.methods import method_from
+from pnpsr.evaluate import psnr
+from pnpsr.images import read_image, write_image
+from pnpsr.kernels import save_kernels
+from pnpsr.recipes import ikrnet, usrnet
+from pnpsr.starts import upsample
+
+
+def run(*arguments: object) -> int:
+    try:
+        return main([str(a) for a in arguments])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Two good pictures; a corrupt, a gray, a 16-bit and a small one beside them."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    x = pictures(4, 3, 48, 52, seed=1, dtype=torch.float32)
+    write_image(folder / "a.png", x[:1])
+    write_image(folder / "b.png", x[1:2])
+    return folder
+
+
+@pytest.fixture
+def mixed(images: Path) -> Path:
+    x = pictures(2, 3, 48, 52, seed=2, dtype=torch.float32)
+    (images / "corrupt.png").write_bytes((images / "a.png").read_bytes()[:200])
+    write_image(images / "gray.png", x[:1, :1])
+    write_image(images / "sixteen.png", x[1:], bits=16)
+    write_image(images / "small.png", x[:1, :, :10, :12])
+    return images
+
+
+@pytest.fixture
+def kernel_file(tmp_path: Path) -> Path:
+    save_kernels(tmp_path / "kernels.npz", kernels(3, 9, seed=0, dtype=torch.float32))
+    return tmp_path / "kernels.npz"
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+def test_methods_kernels_and_conditions_become_a_table(images: Path, kernel_file: Path, tmp_path: Path, capsys) -> None:
+    torch.manual_seed(0)
+    save(ikrnet(9, T=1, widths=(2, 2, 2, 2)), tmp_path / "mine.safetensors")
+    save(usrnet(T=1, widths=(2, 2, 2, 2), hidden=2), tmp_path / "oracle.safetensors")
+    out = tmp_path / "out"
+    methods = (
+        "bicubic",
+        tmp_path / "mine.safetensors",
+        f"told={tmp_path / 'oracle.safetensors'}",
+        f"{tmp_path / 'mine.safetensors'}+sigma",
+    )
+    arguments = (
+        "evaluate",
+        "--images",
+        images,
+        "--protocol",
+        "ikrnet",
+        "--kernels",
+        kernel_file,
+        "--sigmas",
+        0,
+        0.02,
+        "--scales",
+        2,
+    )
+    assert run(*arguments, "--methods", *methods, "--out", out) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("ikrnet@") and "3 kernels" in printed and "told was told k and sigma." in printed
+    for name in ("bicubic", "mine", "told", "mine+sigma"):
+        found = rows(out / f"{name}.csv")
+        assert len(found) == 2 * 3 * 2 and {row["method"] for row in found} == {name}
+        assert all(row["psnr"] and bool(row["kernel_psnr"]) == name.startswith("mine") for row in found)
+    assert {path.suffix for path in out.iterdir()} == {".csv", ".json", ".md", ".png"}
+    assert (out / "table.md").read_text(encoding="utf-8").strip() in printed
+    plain = rows(out / "bicubic.csv")[0]
+    x = read_image(images / "a.png").image
+    from pnpsr.conventions import degrade
+    from pnpsr.kernels import load_kernels
+
+    y = degrade(x, load_kernels(kernel_file)[:1], 2)
+    assert (plain["image"], plain["kernel"], plain["scale"], plain["sigma"]) == ("a.png", "1", "2", "0.0")
+    assert float(plain["psnr"]) == pytest.approx(float(psnr(upsample(y, 2).clamp(0, 1), x, border=4)), rel=1e-6)
+
+
+def test_it_goes_on_where_it_stopped_and_refuses_what_differs(images: Path, kernel_file: Path, tmp_path: Path, capsys) -> None:
+    arguments = ["evaluate", "--images", images, "--protocol", "ikrnet", "--kernels", kernel_file, "--out", tmp_path / "out"]
+    arguments += ["--scales", 2, "--metrics", "psnr", "--methods", "bicubic"]
+    assert run(*arguments) == 0
+    whole = (tmp_path / "out" / "bicubic.csv").read_bytes()
+    (tmp_path / "out" / "bicubic.csv").write_bytes(whole[: len(whole) // 2])
+    assert run(*arguments) == 0
+    assert (tmp_path / "out" / "bicubic.csv").read_bytes() == whole
+    capsys.readouterr()
+    for change in (("--seed", 1), ("--convention", "KAIR_CENTER"), ("--limit", 1)):
+        assert run(*arguments, *change) == 2
+        assert "holds results of another protocol" in capsys.readouterr().err
+    assert (tmp_path / "out" / "bicubic.csv").read_bytes() == whole
+
+
+def test_what_cannot_be_evaluated_is_named_and_the_rest_is_measured(mixed: Path, tmp_path: Path, capsys) -> None:
+    arguments = ("evaluate", "--images", mixed, "--scales", 2, "--metrics", "psnr", "ssim", "--out", tmp_path / "out")
+    assert run(*arguments, "--methods", "bicubic", "bicubic_centre") == 1
+    captured = capsys.readouterr()
+    named = [line for line in captured.err.splitlines() if line.startswith("pnpsr:")]
+    assert len(named) == 4
+    assert any("left out corrupt.png, 16 row(s)" in line and "not a whole picture" in line for line in named)
+    assert any("left out small.png, 16 row(s)" in line for line in named)
+    assert "pnpsr: note on gray.png: gray" in named and "pnpsr: note on sixteen.png: finer than 8 bits" in named
+    for name in ("bicubic", "bicubic_centre"):
+        assert {row["image"] for row in rows(tmp_path / "out" / f"{name}.csv")} == {"a.png", "b.png", "gray.png", "sixteen.png"}
+    assert "left out corrupt.png" in (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
+    (mixed / "corrupt.png").unlink()
+    (mixed / "small.png").unlink()
+    assert run(*arguments[:-1], tmp_path / "clean", "--methods", "bicubic") == 0
+
+
+def test_nothing_to_evaluate_is_an_error(tmp_path: Path, capsys) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "bad.png").write_text("no picture")
+    assert run("evaluate", "--images", tmp_path / "images", "--methods", "bicubic", "--out", tmp_path / "out") == 2
+    assert "nothing could be evaluated: left out bad.png" in capsys.readouterr().err
+
+
+BAD = {
+    "no such folder": (["--images", "nowhere"], "nowhere"),
+    "kernels missing": (["--protocol", "ikrnet"], "--kernels FILE"),
+    "unknown protocol": (["--protocol", "magic"], "dan-setting1"),
+    "unknown method": (["--methods", "magic"], "bicubic_centre"),
+    "unknown option": (["--methods", "blind_hqs+magic"], "no option of a method"),
+    "option of a baseline": (["--methods", "bicubic+sigma"], "takes no options"),
+    "kernel for a blind method": (["--methods", "blind_hqs+dirac"], "finds the kernel itself"),
+    "two conventions": (["--methods", "blind_hqs+DAN+IKRNET"], "one convention"),
+    "scale of another protocol": (["--scales", "2", "5"], "its pairs are"),
+    "unknown metric": (["--metrics", "beauty"], "metrics must be one of"),
+    "unknown convention": (["--convention", "MINE"], "DAN_PAPER"),
+    "no pictures wanted": (["--limit", "0"], "limit must be at least 1"),
+    "no data set": (["--images", "deepinv:Set99HR:x"], "deepinv:CLASS:FOLDER"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_mistakes_are_one_line_and_leave_nothing(case: str, images: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments, message = BAD[case]
+    before = sorted(tmp_path.rglob("*"))
+    given = ["--images", str(images)] if "--images" not in arguments else []
+    assert run("evaluate", *given, *arguments) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("pnpsr: error:") and message in error
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_solver_for_another_scale_is_refused_before_any_is_run(images: Path, tmp_path: Path, capsys) -> None:
+    from pnpsr.recipes import dan
+
+    torch.manual_seed(0)
+    save(dan(scale=4), tmp_path / "dan4.safetensors")
+    assert (
+        run("evaluate", "--images", images, "--methods", "bicubic", tmp_path / "dan4.safetensors", "--out", tmp_path / "out") == 2
+    )
+    assert "dan4 can do ×4, the protocol asks for ×2, ×3, ×4" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "bicubic.csv").exists()
+
+
+def test_words_for_methods(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    save(usrnet(T=1, widths=(2, 2, 2, 2), hidden=2), tmp_path / "my net.safetensors")
+    file = tmp_path / "my net.safetensors"
+    assert method_from(str(file), circular=True).name == "my_net"
+    assert method_from(f"u={file}", circular=True).needs == ("k", "sigma")
+    wrong = method_from(f"u={file}+gaussian", circular=True)
+    assert (wrong.name, wrong.needs) == ("u+gaussian", ("sigma",))
+    told = method_from("blind_hqs+sigma+DAN", circular=False)
+    assert (told.name, told.needs, told.convention.name) == ("blind_hqs+sigma+DAN", ("sigma",), "DAN")
+    assert "extend" in told.identity and "circular" in method_from("blind_hqs+direct", circular=False).identity
+    assert method_from("tv_hqs", circular=True).needs == ("k", "sigma") and method_from("two_step", circular=True).needs == ()
+    assert load("blind_hqs") is not None
+    with pytest.raises(FileNotFoundError, match="without weights there are"):
+        method_from("missing.safetensors", circular=True)
+
+
+def test_a_data_set_of_deepinv(tmp_path: Path, capsys, monkeypatch) -> None:
+    import deepinv
+
+    class Tiny(torch.utils.data.Dataset):
+        def __init__(self, root: str, download: bool) -> None:
+            assert Path(root) == tmp_path and download is False
+            self.x = pictures(2, 3, 40, 44, seed=0, dtype=torch.float32)
+
+        def __len__(self) -> int:
+            return len(self.x)
+
+        def __getitem__(self, index: int) -> torch.Tensor:
+            return self.x[index]
+
+    monkeypatch.setattr(deepinv.datasets, "Set14HR", Tiny)
+    arguments = ("--metrics", "psnr", "--methods", "bicubic_centre", "--scales", 2, "--out", tmp_path / "out")
+    assert run("evaluate", "--images", f"deepinv:Set14HR:{tmp_path}", *arguments) == 0
+    assert {row["image"] for row in rows(tmp_path / "out" / "bicubic_centre.csv")} == {"Tiny-00000", "Tiny-00001"}
+
+
+def test_the_conventions_of_dan_differ_by_decibels(data: Path, tmp_path: Path) -> None:
+    """Set5, Gaussian8, ×2: bicubic under the released convention and under Eq. 1; the figures of docs/evaluation.md."""
+    found = {}
+    for convention in ("DAN", "DAN_PAPER"):
+        out = tmp_path / convention
+        arguments = (
+            "--images",
+            data / "test" / "set5",
+            "--scales",
+            2,
+            "--metrics",
+            "psnr",
+            "--convention",
+            convention,
+            "--out",
+            out,
+        )
+        assert run("evaluate", *arguments, "--methods", "bicubic", "bicubic_centre") == 0
+        for name in ("bicubic", "bicubic_centre"):
+            values = [float(row["psnr"]) for row in rows(out / f"{name}.csv")]
+            assert len(values) == 40
+            found[convention, name] = sum(values) / 40
+    expected = {("DAN", "bicubic"): 29.09, ("DAN", "bicubic_centre"): 30.36}
+    expected |= {("DAN_PAPER", "bicubic"): 30.82, ("DAN_PAPER", "bicubic_centre"): 29.27}
+    assert found == pytest.approx(expected, abs=0.01)
