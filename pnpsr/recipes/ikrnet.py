@@ -24,11 +24,13 @@ def ikrnet(
     constraint: str | None = None,
     relative: bool = False,
     learn_gamma: bool = False,
+    gammas: int | None = None,
     gray: bool = False,
     code: int = 10,
     per_iteration: bool = False,
     hidden: int = 64,
     start: str = "bilinear",
+    detach: Sequence[str] = ("k",),
 ) -> UnrolledSolver:
     """k ← P_k(D_k(y, x, k; γ)), (σ, α, β) ← F(y, x, k), x ← P(D(y, x, k; α); β) (IKR-Net Eq. 5-7).
 
@@ -43,20 +45,24 @@ def ikrnet(
         constraint: on the kernel step, see :func:`pnpsr.prox.prox_kernel`.
         relative: measure gamma in units of the normal matrix' mean diagonal.
         learn_gamma: train it.
+        gammas: number of iterations with a gamma of their own; None shares one.
         gray: let the kernel step fit the mean of the channels.
         code: numbers of the auto-encoder's code, which the first kernel is predicted in; 10 in the paper.
         per_iteration: values (α, β) of their own for each of the T iterations, as USRNet has; the paper shares one pair.
         hidden: width of the hyper-network.
         start: interpolation of the first image, ``bilinear`` in the paper.
+        detach: fields cut from the graph at every read; the released code cuts k.
     """
     kernel_prior = ResUNet(1, widths=tuple(kernel_widths), bias=True)
     return UnrolledSolver(
-        estimator=HQSEstimator(kernel_prior, gamma, domain=domain, constraint=constraint, relative=relative, learn=learn_gamma),
-        tuner=HyperNet(noise=NoiseNet(channels)),
+        estimator=HQSEstimator(
+            kernel_prior, gamma, domain=domain, constraint=constraint, relative=relative, learn=learn_gamma, gray=gray
+        ),
+        tuner=HyperNet(noise=NoiseNet(channels), per_iteration=T if per_iteration else None, hidden=hidden),
         restorer=HQSRestorer(ResUNet(channels, strength=True, widths=tuple(widths))),
         T=T,
-        k0=LearnedKernelStart(KernelEncoder(size, channels=channels)),
-        x0=Upsample("bilinear"),
+        k0=LearnedKernelStart(KernelEncoder(size, channels=channels, code=code)),
+        x0=Upsample(start),
         detach=("k",),
     )
 

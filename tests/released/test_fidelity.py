@@ -5,6 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
+from synthetic import pictures
+
+from pnpsr import UnrolledSolver, ikrnet
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8")
@@ -47,6 +51,22 @@ def test_every_equation_and_table_is_on_the_page() -> None:
 def test_every_table_has_one_study() -> None:
     tables = {f"dan-table{i}" for i in range(1, 6)} | {f"ikrnet-table{i}" for i in range(1, 10)}
     assert len(STUDIES) == len(set(STUDIES)) and set(STUDIES) == tables | {"dan-fig8", "dan-fig9", "ikrnet-fig13"}
+
+
+def test_the_options_that_the_page_offers_do_something() -> None:
+    def build(**options: object) -> UnrolledSolver:
+        torch.manual_seed(0)
+        return ikrnet(5, T=2, widths=(4, 4, 4, 4), **options)  # type: ignore[arg-type]
+
+    y, plain = pictures(1, 3, 8, 8, seed=0, dtype=torch.float32), build()
+    for options in ({"constraint": "sum"}, {"gray": True}, {"start": "nearest"}, {"domain": "support"}, {"gamma": 1.0}):
+        other = build(**options)
+        with torch.no_grad():
+            assert not torch.equal(other(y, 2).x, plain(y, 2).x), options
+    assert build(per_iteration=True).tuner.mlp.outputs == 4 and plain.tuner.mlp.outputs == 2
+    assert build(hidden=8).tuner.mlp.mlp[0].out_channels == 8
+    assert build(code=6).k0.net.last.out_features == 6
+    assert build(learn_gamma=True).estimator.log_gamma.requires_grad
 
 
 def test_a_false_page_is_noticed() -> None:
