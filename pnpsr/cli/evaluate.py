@@ -2,21 +2,15 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from pnpsr import checks
 from pnpsr.cli.methods import method_from
-from pnpsr.conventions import NAMED
-from pnpsr.data import Folder, FromDataset, Pictures
-from pnpsr.data.pictures import Subset
-from pnpsr.evaluate import Failure, Protocol, Row, Triples, named_protocol, prepare, read_rows, table
+from pnpsr.cli.protocols import choose_pictures, choose_protocol
+from pnpsr.evaluate import Failure, Protocol, Row, Triples, prepare, read_rows, table
 from pnpsr.evaluate import evaluate as apply
 from pnpsr.evaluate.cases import remarks
 from pnpsr.evaluate.figures import compare
-from pnpsr.evaluate.protocol import GIVEN
 from pnpsr.files import replace_file
-from pnpsr.kernels import load_kernels
 from pnpsr.plot import save_figure
 
 
@@ -30,6 +24,7 @@ def evaluate(
     sigmas: tuple[float, ...] | None = None,
     metrics: tuple[str, ...] | None = None,
     convention: str | None = None,
+    colour: str | None = None,
     seed: int = 0,
     limit: int | None = None,
     out: Path = Path("evaluation"),
@@ -51,16 +46,17 @@ def evaluate(
         metrics: in place of the protocol's: psnr, ssim, psnr_rgb, psnr_y, ssim_rgb, ssim_y, lpips, kernel_mse, kernel_mse_aligned,
             kernel_psnr, kernel_psnr_aligned, kernel_l1, data_psnr.
         convention: in place of the protocol's, by name: PNPSR, DAN, DAN_PAPER, IKRNET, ...
+        colour: in place of the protocol's: rgb, y, y_full.
         seed: of the noise.
         limit: only the first pictures.
         out: folder for the results; made if it does not exist. One protocol per folder.
         device: cpu, cuda, cuda:1, mps.
         threads: rows solved at a time, on the CPU.
     """
-    chosen = _protocol(protocol, kernels, scales, sigmas, metrics, convention, seed)
+    chosen = choose_protocol(protocol, kernels, scales, sigmas, metrics, convention, colour, seed)
     circular = chosen.convention.boundary == "circular"
     some = [method_from(word, circular=circular, device=device) for word in methods]
-    pictures = _pictures(images, chosen, limit)
+    pictures = choose_pictures(images, chosen, limit)
     for method in some:
         prepare(method, chosen, pictures, out)
     print(chosen)
@@ -83,48 +79,6 @@ def evaluate(
         print("pnpsr:", line, file=sys.stderr)
     if any(failures.values()):
         sys.exit(1)
-
-
-def _protocol(
-    name: str,
-    kernels: Path | None,
-    scales: tuple[int, ...] | None,
-    sigmas: tuple[float, ...] | None,
-    metrics: tuple[str, ...] | None,
-    convention: str | None,
-    seed: int,
-) -> Protocol:
-    chosen = named_protocol(name, None if kernels is None else load_kernels(kernels))
-    if convention is not None and convention not in NAMED:
-        raise ValueError(f"convention must be one of {', '.join(NAMED)}, got {convention!r}")
-    pairs = [(s, v) for s, v in chosen.conditions if s in (scales or (s,)) and v in (sigmas or (v,))]
-    if not pairs or not {s for s, _ in pairs} >= set(scales or ()) or not {v for _, v in pairs} >= set(sigmas or ()):
-        raise ValueError(f"protocol {name} has no such scales {scales} and sigmas {sigmas}; its pairs are {chosen.conditions}")
-    return replace(
-        chosen,
-        conditions=pairs,
-        metrics=metrics or chosen.metrics,
-        convention=chosen.convention if convention is None else NAMED[convention],
-        seed=seed,
-    )
-
-
-def _pictures(images: str, protocol: Protocol, limit: int | None) -> Pictures | Triples:
-    if limit is not None:
-        checks.whole(limit, "limit")
-    if protocol.kernels == GIVEN:
-        return Triples(images, limit)
-    pictures: Pictures
-    if images.startswith("deepinv:"):
-        _, name, root = (*images.split(":", 2), "", "")[:3]
-        from deepinv import datasets
-
-        if not root or not hasattr(datasets, name):
-            raise ValueError(f"a data set of deepinv's is named deepinv:CLASS:FOLDER, such as deepinv:Set14HR:data; got {images!r}")
-        pictures = FromDataset(getattr(datasets, name)(root=root, download=False))
-    else:
-        pictures = Folder(images)
-    return pictures if limit is None else Subset(pictures, range(min(limit, len(pictures.names))))
 
 
 def _all_rows(folder: Path, protocol: Protocol, first: Sequence[str]) -> list[Row]:

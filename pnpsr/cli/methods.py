@@ -9,7 +9,7 @@ from torch import nn
 from pnpsr.checkpoint import UNTRAINED, load
 from pnpsr.conventions import NAMED, PNPSR
 from pnpsr.evaluate import Method, bicubic, bicubic_centre, deepinv_hqs, from_solver, two_step
-from pnpsr.evaluate.baselines import ASSUMED
+from pnpsr.evaluate.solvers import ASSUMED
 from pnpsr.recipes import RECIPES, tv_hqs
 from pnpsr.released import load_released
 

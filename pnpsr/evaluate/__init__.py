@@ -3,7 +3,6 @@
 from pnpsr.evaluate.baselines import bicubic as bicubic
 from pnpsr.evaluate.baselines import bicubic_centre as bicubic_centre
 from pnpsr.evaluate.baselines import deepinv_hqs as deepinv_hqs
-from pnpsr.evaluate.baselines import from_solver as from_solver
 from pnpsr.evaluate.baselines import two_step as two_step
 from pnpsr.evaluate.cases import Failure as Failure
 from pnpsr.evaluate.cases import Key as Key
@@ -13,6 +12,7 @@ from pnpsr.evaluate.kernels import kernel_mse as kernel_mse
 from pnpsr.evaluate.kernels import kernel_psnr as kernel_psnr
 from pnpsr.evaluate.method import Method as Method
 from pnpsr.evaluate.method import Result as Result
+from pnpsr.evaluate.metrics import luma as luma
 from pnpsr.evaluate.metrics import luminance as luminance
 from pnpsr.evaluate.metrics import psnr as psnr
 from pnpsr.evaluate.metrics import ssim as ssim
@@ -23,6 +23,7 @@ from pnpsr.evaluate.protocol import grid as grid
 from pnpsr.evaluate.run import Evaluation as Evaluation
 from pnpsr.evaluate.run import evaluate as evaluate
 from pnpsr.evaluate.run import prepare as prepare
+from pnpsr.evaluate.solvers import from_solver as from_solver
 from pnpsr.evaluate.store import Row as Row
 from pnpsr.evaluate.store import read_rows as read_rows
 from pnpsr.evaluate.tables import table as table

@@ -62,7 +62,7 @@ def measure(result: Result, case: Case, protocol: Protocol, method: Method, trut
 def _image(metric: Callable[..., Tensor], colour: str | None = None) -> Callable[[Seen], Tensor]:
     def measured(s: Seen) -> Tensor:
         wanted = s.protocol.colour if colour is None else colour
-        x, truth = (t.expand(-1, 3, -1, -1) if wanted == "y" and t.shape[1] == 1 else t for t in (s.x, s.case.x))
+        x, truth = (t.expand(-1, 3, -1, -1) if wanted != "rgb" and t.shape[1] == 1 else t for t in (s.x, s.case.x))
         return metric(x, truth, border=s.border, colour=wanted)
 
     return measured

@@ -7,9 +7,10 @@ from torch import Tensor
 from pnpsr import checks
 from pnpsr.checks import Scale
 
-COLOURS = ("rgb", "y")
+COLOURS = ("rgb", "y", "y_full")
 WINDOW = 11  # rows and columns of the Gaussian window of SSIM, of standard deviation 1.5 pixels
 _YCBCR = (65.481, 128.553, 24.966)
+_LUMA = (0.299, 0.587, 0.114)
 
 
 def luminance(x: Tensor) -> Tensor:
@@ -24,6 +25,17 @@ def luminance(x: Tensor) -> Tensor:
     return ((x * weights).sum(1, keepdim=True) + 16) / 255
 
 
+def luma(x: Tensor) -> Tensor:
+    """Y = 0.299 R + 0.587 G + 0.114 B: (b 3 h w) in [0, 1] -> (b 1 h w) in [0, 1], the full range of BT.601.
+
+    PSNR on it is 20 log10(255 / 219) = 1.32 dB below that on :func:`luminance`, whose range is narrower.
+
+    Raises:
+        ValueError: the image has not three channels.
+    """
+    return (checks.image(x, "x", 3) * x.new_tensor(_LUMA).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
 def psnr(x: Tensor, truth: Tensor, *, border: Scale = 0, colour: str = "rgb") -> Tensor:
     """-10 log10 mean((x - truth)²) in dB, for images in [0, 1] (the peak is 1): (b c h w) twice -> (b,); equal images give inf.
 
@@ -33,7 +45,8 @@ def psnr(x: Tensor, truth: Tensor, *, border: Scale = 0, colour: str = "rgb") ->
         x: restored images; a batch of 1 goes with any.
         truth: what they should be.
         border: pixels ignored on each side (an integer, or one per axis); papers cut as many as the scale.
-        colour: ``"rgb"`` compares all channels (so does it for gray), ``"y"`` the :func:`luminance` of colour images.
+        colour: ``"rgb"`` compares all channels (so does it for gray), ``"y"`` the :func:`luminance` of colour images, as papers
+            do, ``"y_full"`` their :func:`luma`.
 
     Raises:
         ValueError: different shapes, unknown colour, a border that leaves nothing, NaN.
@@ -74,8 +87,11 @@ def _comparable(x: Tensor, truth: Tensor, border: Scale, colour: str) -> tuple[T
     checks.matching(checks.image(x, "x"), checks.image(truth, "truth"), "x and truth")
     if x.shape[1:] != truth.shape[1:]:
         raise ValueError(f"x and truth must have the same shape, got {tuple(x.shape)} and {tuple(truth.shape)}")
-    if colour == "y" and x.shape[1] != 3:
-        raise ValueError(f"colour='y' needs red, green and blue, got {x.shape[1]} channel(s); compare gray with colour='rgb'")
+    if colour != "rgb" and x.shape[1] != 3:
+        raise ValueError(
+            f"colour={colour!r} needs red, green and blue, got {x.shape[1]} channel(s); compare gray with colour='rgb'"
+        )
     b = max(len(x), len(truth))
     x, truth = (checks.inside(t, border, "the images").expand(b, -1, -1, -1) for t in (x, truth))
-    return (luminance(x), luminance(truth)) if colour == "y" else (x, truth)
+    convert = {"rgb": lambda t: t, "y": luminance, "y_full": luma}[colour]
+    return convert(x), convert(truth)

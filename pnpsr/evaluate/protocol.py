@@ -34,7 +34,7 @@ class Protocol:
         convention: how y is made of x and k, rounding before the noise included.
         round_y: y, after the noise, is rounded to 8 bits, as a stored picture is.
         round_x: the restored x is rounded to 8 bits before it is scored; it is clamped to [0, 1] in any case.
-        colour: what ``psnr`` and ``ssim`` compare, ``rgb`` or ``y`` (BT.601, studio range).
+        colour: what ``psnr`` and ``ssim`` compare, ``rgb``, ``y`` (BT.601, studio range) or ``y_full``.
         border: pixels of x left out on each side: a number, ``"scale"`` or ``"scale²"``.
         multiple: pictures are cropped (lower right) to multiples of this and of the scale.
         seed: of the noise, which every row draws from a generator of its own.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import unfold
 
-from pnpsr.evaluate.metrics import luminance, psnr, ssim
+from pnpsr.evaluate.metrics import luma, luminance, psnr, ssim
 
 
 def pair(b: int, c: int, h: int, w: int, seed: int, noise: float = 0.1) -> tuple[torch.Tensor, torch.Tensor]:
@@ -84,6 +84,14 @@ def test_luminance_has_studio_range_and_agrees_with_skimage() -> None:
     np.testing.assert_allclose(luminance(x)[:, 0].numpy(), theirs, atol=1e-12)
     ends = luminance(torch.tensor([0.0, 1.0], dtype=torch.float64).reshape(2, 1, 1, 1).expand(2, 3, 1, 1)).flatten() * 255
     torch.testing.assert_close(ends, torch.tensor([16.0, 235.0], dtype=torch.float64))
+
+
+def test_the_full_range_costs_a_known_number_of_decibels() -> None:
+    x, truth = pair(2, 3, 20, 22, 7)
+    difference = psnr(x, truth, colour="y") - psnr(x, truth, colour="y_full")
+    torch.testing.assert_close(difference, torch.full_like(difference, 20 * math.log10(255 / 219)), atol=1e-4, rtol=0)
+    gray = luma(torch.tensor([0.0, 0.4, 1.0], dtype=torch.float64).reshape(3, 1, 1, 1).expand(-1, 3, 2, 2))
+    torch.testing.assert_close(gray[:, 0, 0, 0], torch.tensor([0.0, 0.4, 1.0], dtype=torch.float64))
 
 
 def test_known_values() -> None:

@@ -1,0 +1,67 @@
+"""Arguments that decide what is evaluated: the protocol with its variations, the pictures."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from pnpsr import checks
+from pnpsr.conventions import NAMED
+from pnpsr.data import Folder, FromDataset, Pictures
+from pnpsr.data.pictures import Subset
+from pnpsr.evaluate import Protocol, Triples, named_protocol
+from pnpsr.evaluate.protocol import GIVEN
+from pnpsr.kernels import load_kernels
+
+
+def choose_protocol(
+    name: str,
+    kernels: Path | None,
+    scales: tuple[int, ...] | None,
+    sigmas: tuple[float, ...] | None,
+    metrics: tuple[str, ...] | None,
+    convention: str | None,
+    colour: str | None,
+    seed: int,
+) -> Protocol:
+    """A named protocol, narrowed to some of its conditions, with what is given in place of its own.
+
+    Raises:
+        ValueError: unknown names, kernels missing, conditions that the protocol does not have.
+    """
+    chosen = named_protocol(name, None if kernels is None else load_kernels(kernels))
+    if convention is not None and convention not in NAMED:
+        raise ValueError(f"convention must be one of {', '.join(NAMED)}, got {convention!r}")
+    pairs = [(s, v) for s, v in chosen.conditions if s in (scales or (s,)) and v in (sigmas or (v,))]
+    if not pairs or not {s for s, _ in pairs} >= set(scales or ()) or not {v for _, v in pairs} >= set(sigmas or ()):
+        raise ValueError(f"protocol {name} has no such scales {scales} and sigmas {sigmas}; its pairs are {chosen.conditions}")
+    return replace(
+        chosen,
+        conditions=pairs,
+        metrics=metrics or chosen.metrics,
+        convention=chosen.convention if convention is None else NAMED[convention],
+        colour=colour or chosen.colour,
+        seed=seed,
+    )
+
+
+def choose_pictures(images: str, protocol: Protocol, limit: int | None) -> Pictures | Triples:
+    """The pictures of a folder or of a data set class of deepinv's (``deepinv:NAME:FOLDER``), or the triples of the folder.
+
+    Raises:
+        ValueError: a limit below 1, no such class.
+        FileNotFoundError: no such folder.
+    """
+    if limit is not None:
+        checks.whole(limit, "limit")
+    if protocol.kernels == GIVEN:
+        return Triples(images, limit)
+    pictures: Pictures
+    if images.startswith("deepinv:"):
+        _, name, root = (*images.split(":", 2), "", "")[:3]
+        from deepinv import datasets
+
+        if not root or not hasattr(datasets, name):
+            raise ValueError(f"a data set of deepinv's is named deepinv:CLASS:FOLDER, such as deepinv:Set14HR:data; got {images!r}")
+        pictures = FromDataset(getattr(datasets, name)(root=root, download=False))
+    else:
+        pictures = Folder(images)
+    return pictures if limit is None else Subset(pictures, range(min(limit, len(pictures.names))))
