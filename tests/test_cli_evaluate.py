@@ -7,7 +7,7 @@ import pytest
 import torch
 from synthetic import kernels, pictures
 
-from pnpsr import load, save
+from pnpsr import save
 from pnpsr.cli import main
 from pnpsr.cli.methods import method_from
 from pnpsr.evaluate import psnr
@@ -192,7 +192,12 @@ def test_words_for_methods(tmp_path: Path) -> None:
     assert (told.name, told.needs, told.convention.name) == ("blind_hqs+sigma+DAN", ("sigma",), "DAN")
     assert "extend" in told.identity and "circular" in method_from("blind_hqs+direct", circular=False).identity
     assert method_from("tv_hqs", circular=True).needs == ("k", "sigma") and method_from("two_step", circular=True).needs == ()
-    assert load("blind_hqs") is not None
+    steps = method_from(f"u={file}+two_step", circular=True)
+    assert (steps.name, steps.needs) == ("u+two_step", ())
+    assert steps(torch.rand(1, 3, 12, 14), 2, {}).k.shape == (1, 1, 21, 21)
+    for word, reason in ((f"u={file}+two_step+sigma", "no option but"), ("blind_hqs+two_step", "must be given a kernel")):
+        with pytest.raises(ValueError, match=reason):
+            method_from(word, circular=True)
     with pytest.raises(FileNotFoundError, match="without weights there are"):
         method_from("missing.safetensors", circular=True)
 

@@ -38,7 +38,8 @@ def evaluate(
     Args:
         images: folder of sharp pictures; for div2krk its folder; or deepinv:NAME:FOLDER for a data set class of deepinv's.
         methods: bicubic, bicubic_centre, blind_hqs, tv_hqs, two_step, deepinv_hqs, a checkpoint, NAME=FILE, NAME=FILE,FILE; with
-            +sigma (knows the noise level), +gaussian or +dirac (assumes that kernel), +DAN (reads kernels that way), +direct.
+            +sigma (knows the noise level), +gaussian or +dirac (assumes that kernel), +two_step (kernel of blind_hqs), +DAN
+            (reads kernels that way), +direct (no extended border).
         protocol: dan-setting1, dan-setting2 or div2krk, ikrnet, usrnet-table1.
         kernels: file with the kernels of ikrnet and usrnet-table1 (.npz, .npy, .mat, .pth).
         scales: only these of the protocol's.

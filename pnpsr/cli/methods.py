@@ -12,6 +12,7 @@ from pnpsr.evaluate import Method, bicubic, bicubic_centre, deepinv_hqs, from_so
 from pnpsr.evaluate.solvers import ASSUMED
 from pnpsr.recipes import RECIPES, tv_hqs
 from pnpsr.released import load_released
+from pnpsr.solver import UnrolledSolver
 
 BUILT_IN: dict[str, Callable[[str], Method]] = {
     "bicubic": lambda _: bicubic(),
@@ -22,7 +23,7 @@ BUILT_IN: dict[str, Callable[[str], Method]] = {
     ),
 }
 WEIGHTLESS = ("tv_hqs", *UNTRAINED)
-OPTIONS = ("sigma", "direct", *ASSUMED, *NAMED)
+OPTIONS = ("sigma", "direct", "two_step", *ASSUMED, *NAMED)
 
 
 def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
@@ -30,9 +31,10 @@ def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
 
     ``bicubic``, ``bicubic_centre``, ``deepinv_hqs``, ``two_step``; a solver without weights (``blind_hqs``, ``tv_hqs``); a
     checkpoint of :func:`pnpsr.save` or an official ``.pth``, called after its file or ``NAME=FILE``; ``NAME=FILE,FILE`` for one
-    file per scale. After a solver: ``+sigma`` tells it the noise level, ``+gaussian`` or ``+dirac`` is the kernel that a non-blind
-    one assumes, the name of a convention says how it reads kernels, and ``+direct`` spares y the extension of a border that is
-    not periodic, which a network without closed forms, such as DAN, does not need.
+    file per scale. Options after a solver: ``+sigma`` tells it the noise level; ``+gaussian`` or ``+dirac`` is the kernel that a
+    non-blind one assumes; ``+two_step`` gives it the kernel that ``blind_hqs`` finds; the name of a convention says how it reads
+    kernels; ``+direct`` spares y the extension of a border that is not periodic, which a network without closed forms, such as
+    DAN, does not need.
 
     Raises:
         ValueError: an unknown word or option; what :func:`from_solver` refuses.
@@ -46,6 +48,13 @@ def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
             raise ValueError(f"{label} takes no options, got {', '.join(options)}")
         return BUILT_IN[label]("circular" if circular else "reflect" if label == "deepinv_hqs" else "extend")
     solvers = [RECIPES[label]().eval()] if label in WEIGHTLESS and not files else [_load(file) for file in files]
+    boundary = "circular" if circular or "direct" in options else "extend"
+    if "two_step" in options:
+        if len(solvers) > 1 or set(options) - {"two_step", "direct"} or not isinstance(solvers[0], UnrolledSolver):
+            raise ValueError(f"{name}: +two_step goes with one solver and no option but +direct")
+        return two_step(
+            name, from_solver("blind_hqs", load("blind_hqs"), boundary=boundary), solvers[0].to(device), boundary=boundary
+        )
     assumed = [option for option in options if option in ASSUMED]
     conventions = [option for option in options if option in NAMED]
     if len(assumed) > 1 or len(conventions) > 1:
@@ -53,7 +62,7 @@ def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
     return from_solver(
         name,
         *(solver.to(device) for solver in solvers),
-        boundary="circular" if circular or "direct" in options else "extend",
+        boundary=boundary,
         sigma="sigma" in options,
         kernel=assumed[0] if assumed else None,
         convention=NAMED[conventions[0]] if conventions else PNPSR,

@@ -36,10 +36,12 @@ def two_step(name: str, first: Method, second: UnrolledSolver, *, boundary: str 
     """k by ``first``, then x by the non-blind ``second``, once each: the baseline that DAN and IKR-Net argue against.
 
     Raises:
-        ValueError: a first method that needs the truth.
+        ValueError: a first method that needs the truth, a second solver that finds kernels itself.
     """
     if first.needs:
         raise ValueError(f"{first.name} needs {', '.join(first.needs)}: the first step of {name} must be blind")
+    if second.k0 is not None:
+        raise ValueError(f"the second step of {name} must be given a kernel, but this solver finds its own")
 
     def run(y: Tensor, scale: int) -> State:
         k = first(y, scale, {}).k

@@ -1,5 +1,6 @@
 """pnpsr's own solvers as methods: blind, told the noise level, told the kernel, or assuming one."""
 
+import re
 from collections.abc import Callable
 
 from torch import Tensor, nn
@@ -67,5 +68,5 @@ def from_solver(
 
 def solver_identity(solver: nn.Module) -> str:
     """The recipe with its arguments (or the printed module), and the digest of all weights."""
-    what = str(getattr(solver, "record", None) or repr(solver))
+    what = re.sub(r" at 0x[0-9a-f]+", "", str(getattr(solver, "record", None) or repr(solver)))  # addresses change from run to run
     return f"{what} {fingerprint(solver.state_dict())[:16]}"

@@ -114,6 +114,8 @@ def test_weights_and_arguments_are_part_of_the_identity() -> None:
     identities |= {from_solver("u", one, boundary="extend").identity, from_solver("u", one, kernel="dirac").identity}
     identities |= {from_solver("b", blind_hqs(size)).identity for size in (7, 9)}
     assert len(identities) == 6
+    plain = UnrolledSolver(None, HQSRestorer(lambda v, s: v), T=1, tuner=Schedule(0.1), k0=lambda s: Gaussian(5)(s))
+    assert "0x" not in from_solver("p", plain).identity  # equal in the next process
     assert from_solver("u", one).identity == from_solver("u", one).identity
 
 
@@ -128,6 +130,8 @@ def test_the_two_step_baseline_is_blind(tmp_path: Path) -> None:
     assert torch.equal(method(y, 2, {}).k, k)
     with pytest.raises(ValueError, match="must be blind"):
         two_step("t", from_solver("o", tv_hqs()), tv_hqs())
+    with pytest.raises(ValueError, match="must be given a kernel"):
+        two_step("t", first, blind_hqs())
     with pytest.raises(ValueError, match="finds no kernel"):
         two_step("t", bicubic(), tv_hqs())(y, 2, {})
 
