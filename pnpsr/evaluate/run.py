@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from pnpsr.evaluate.method import Method
 from pnpsr.evaluate.protocol import Protocol
 from pnpsr.evaluate.store import Row, Table, agree
 from pnpsr.evaluate.triples import Triples
+
+Solved = tuple[Key, dict[str, float | None]] | Failure
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,6 @@ def prepare(method: Method, protocol: Protocol, pictures: "Pictures | Triples", 
     return source
 
 
-Solved = tuple[Key, dict[str, float | None]] | Failure
-
-
 def _solved(
     method: Method, protocol: Protocol, cases: Iterator[Case | Failure], device: torch.device, threads: int
 ) -> Iterator[Solved]:
@@ -96,7 +95,7 @@ def _solved(
         yield from (_row(method, protocol, case, device) for case in cases)
         return
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        waiting = deque()  # type: ignore[var-annotated]
+        waiting: deque[Future[Solved]] = deque()
         for case in cases:
             waiting.append(pool.submit(_row, method, protocol, case, device))
             if len(waiting) > 2 * threads:
