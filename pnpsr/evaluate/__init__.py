@@ -20,11 +20,11 @@ from pnpsr.evaluate.named import named_protocol as named_protocol
 from pnpsr.evaluate.perceptual import lpips as lpips
 from pnpsr.evaluate.protocol import Protocol as Protocol
 from pnpsr.evaluate.protocol import grid as grid
+from pnpsr.evaluate.rows import Row as Row
+from pnpsr.evaluate.rows import read_rows as read_rows
 from pnpsr.evaluate.run import Evaluation as Evaluation
 from pnpsr.evaluate.run import evaluate as evaluate
 from pnpsr.evaluate.run import prepare as prepare
 from pnpsr.evaluate.solvers import from_solver as from_solver
-from pnpsr.evaluate.store import Row as Row
-from pnpsr.evaluate.store import read_rows as read_rows
 from pnpsr.evaluate.tables import table as table
 from pnpsr.evaluate.triples import Triples as Triples

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pnpsr.evaluate.store import Row
+from pnpsr.evaluate.rows import Row
 from pnpsr.evaluate.tables import groups, mean
 
 if TYPE_CHECKING:

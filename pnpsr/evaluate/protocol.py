@@ -2,15 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pnpsr import checks
 from pnpsr.conventions import PNPSR, Convention
+from pnpsr.evaluate.digests import fingerprint
 from pnpsr.evaluate.metrics import COLOURS
 from pnpsr.kernels import gaussian8
 
@@ -131,16 +131,6 @@ class Protocol:
 def grid(scales: Sequence[int], sigmas: Sequence[float] = (0.0,)) -> tuple[tuple[int, float], ...]:
     """Every scale with every noise level: the ``conditions`` of most protocols."""
     return tuple((s, sigma) for s in scales for sigma in sigmas)
-
-
-def fingerprint(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, shapes, types and values."""
-    total = hashlib.sha256()
-    for name, value in tensors.items():
-        value = value.detach().cpu().contiguous()
-        total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        total.update(value.reshape(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b"")
-    return total.hexdigest()
 
 
 def _scale(scale: object) -> int:

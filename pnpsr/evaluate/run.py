@@ -15,7 +15,8 @@ from pnpsr.evaluate.cases import Case, Failure, Key, Source, Synthetic
 from pnpsr.evaluate.measures import measure, true_kernel
 from pnpsr.evaluate.method import Method
 from pnpsr.evaluate.protocol import Protocol
-from pnpsr.evaluate.store import Row, Table, agree
+from pnpsr.evaluate.rows import Row
+from pnpsr.evaluate.store import Table, agree
 from pnpsr.evaluate.triples import Triples
 
 Solved = tuple[Key, dict[str, float | None]] | Failure

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from pnpsr import checks
 from pnpsr.conventions import PNPSR, Convention
+from pnpsr.evaluate.digests import fingerprint
 from pnpsr.evaluate.method import Method, Result
-from pnpsr.evaluate.protocol import fingerprint
 from pnpsr.kernels import dirac, gaussian
 from pnpsr.restore import BOUNDARIES, restore
 from pnpsr.solver import UnrolledSolver

@@ -1,58 +1,14 @@
-"""Rows on disk: one CSV per method, beside what it was made with. A row counts once its line is whole."""
+"""Rows on disk: one CSV per method, open for appending, beside what it was made with."""
 
-import csv
-import io
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from pnpsr.evaluate.cases import Key
+from pnpsr.evaluate.rows import COLUMNS, Row, line, read_rows, whole
 from pnpsr.files import replace_file
-
-COLUMNS = ("method", "protocol", "image", "kernel", "scale", "sigma")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line: method, digest of the protocol, key, and the metrics, None where one has no meaning."""
-
-    method: str
-    protocol: str
-    key: Key
-    values: dict[str, float | None]
-
-
-def read_rows(path: str | Path) -> list[Row]:
-    """The rows of a CSV that :func:`evaluate` wrote; a last line that is not whole does not count.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: another kind of file, or a damaged line.
-    """
-    path = Path(path)
-    lines = list(csv.reader(io.StringIO(_whole(path.read_bytes()).decode("utf-8"))))
-    if not lines or tuple(lines[0][: len(COLUMNS)]) != COLUMNS:
-        raise ValueError(f"{path} is no table of an evaluation: its first line should begin with {','.join(COLUMNS)}")
-    metrics = lines[0][len(COLUMNS) :]
-    rows = []
-    for number, line in enumerate(lines[1:], start=2):
-        try:
-            method, protocol, image, kernel, scale, sigma, *values = line
-            numbers = [float(value) if value else None for value in values]
-            rows.append(
-                Row(
-                    method,
-                    protocol,
-                    Key(image, int(kernel), int(scale), float(sigma)),
-                    dict(zip(metrics, numbers, strict=True)),
-                )
-            )
-        except ValueError as error:
-            raise ValueError(f"{path}, line {number} is damaged ({error}); remove the file to measure again") from error
-    return rows
 
 
 class Table:
@@ -64,8 +20,8 @@ class Table:
 
     def __init__(self, path: Path, method: str, protocol: str, metrics: Sequence[str], keys: Sequence[Key]) -> None:
         self.path, self.method, self.protocol, self.metrics, self.keys = path, method, protocol, tuple(metrics), tuple(keys)
-        head = _line((*COLUMNS, *metrics))
-        content = _whole(path.read_bytes()) if path.exists() else b""
+        head = line((*COLUMNS, *metrics))
+        content = whole(path.read_bytes()) if path.exists() else b""
         if not content:
             replace_file(path, content := head)
         if not content.startswith(head):
@@ -83,7 +39,7 @@ class Table:
     def add(self, key: Key, values: dict[str, float | None]) -> None:
         """Append one row in a single write."""
         numbers = ["" if values[name] is None else f"{values[name]:.7g}" for name in self.metrics]
-        self._file.write(_line((self.method, self.protocol, key.image, key.kernel, key.scale, repr(key.sigma), *numbers)))
+        self._file.write(line((self.method, self.protocol, key.image, key.kernel, key.scale, repr(key.sigma), *numbers)))
 
     def sort(self) -> list[Row]:
         """All rows in the order of the keys, on disk too: rows that an earlier run could not make may have come late."""
@@ -91,7 +47,7 @@ class Table:
         places = {key: place for place, key in enumerate(self.keys)}
         order = sorted(range(len(rows)), key=lambda i: places[rows[i].key])
         if order != list(range(len(rows))):
-            head, *lines = _whole(self.path.read_bytes()).splitlines(keepends=True)
+            head, *lines = whole(self.path.read_bytes()).splitlines(keepends=True)
             replace_file(self.path, head + b"".join(lines[i] for i in order))
         return [rows[i] for i in order]
 
@@ -127,14 +83,3 @@ def agree(path: Path, record: dict[str, Any], what: str) -> None:
 def _short(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 90 else f"{text[:87]}..."
-
-
-def _whole(content: bytes) -> bytes:
-    """Up to the last line break."""
-    return content[: content.rfind(b"\n") + 1]
-
-
-def _line(cells: Sequence[object]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode("utf-8")

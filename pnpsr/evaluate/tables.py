@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from pnpsr.evaluate.protocol import Protocol
-from pnpsr.evaluate.store import Row
+from pnpsr.evaluate.rows import Row
 
 FORMATS = {"ssim": ".4f", "lpips": ".4f", "kernel_mse": ".3e", "kernel_l1": ".5f"}
 DECIBELS = ".2f"
