@@ -12,13 +12,16 @@ from torch import Tensor, nn
 
 from pnpsr.files import replace_file
 from pnpsr.recipes import RECIPES, Record
+from pnpsr.weights import preset_file, presets
 
 _KEY = "pnpsr"
 UNTRAINED = ("blind_hqs",)  # recipes that work without weights, and so are presets by their name alone
 
 
-def save(solver: nn.Module, path: str | Path) -> None:
+def save(solver: nn.Module, path: str | Path, *, half: bool = False) -> None:
     """Write weights, recipe name and arguments of ``solver`` to one safetensors file; all or nothing is left on disk.
+
+    ``half`` rounds the parameters (not the buffers) to float16, which :func:`load` widens to float32 again: half the size.
 
     Raises:
         ValueError: the solver was not built by a recipe in ``RECIPES``, or an argument of it cannot be written as JSON.
@@ -35,6 +38,8 @@ def save(solver: nn.Module, path: str | Path) -> None:
         )
     note = json.dumps(_plain(record, record.recipe))
     tensors = {name: value.detach().contiguous().cpu().clone() for name, value in solver.state_dict().items()}
+    if half:
+        tensors |= {name: tensors[name].half() for name, _ in solver.named_parameters()}
     replace_file(path, to_bytes(tensors, metadata={_KEY: note}))
 
 
@@ -42,7 +47,8 @@ def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
     """The solver in a file written by :func:`save`, or a preset by name; in evaluation mode.
 
     Args:
-        name: a path, or the name of a recipe that needs no weights (``blind_hqs``).
+        name: a path, or the name of a preset: trained weights that come with the package (``ikrnet-x2``; see
+            :func:`pnpsr.weights.presets`), or a recipe that needs none (``blind_hqs``).
         device: where the weights go.
 
     Raises:
@@ -53,12 +59,15 @@ def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
     if not path.is_file():
         if str(name) in UNTRAINED:
             return RECIPES[str(name)]().to(device).eval()
-        raise FileNotFoundError(f"no checkpoint at {path}, and no preset of that name; presets: {', '.join(UNTRAINED)}")
+        if str(name) not in presets():
+            known = ", ".join((*presets(), *UNTRAINED))
+            raise FileNotFoundError(f"no checkpoint at {path}, and no preset of that name; presets: {known}")
+        path = preset_file(str(name))
     note, tensors = _read(path)
     solver = _build(note, path)
     types = {value.dtype for value in tensors.values() if value.is_floating_point()}
-    if len(types) == 1:
-        solver.to(types.pop())  # weights saved in float64 stay so
+    if types == {torch.float64}:
+        solver.double()  # weights saved in float64 stay so; half precision is widened
     try:
         solver.load_state_dict(tensors)
     except RuntimeError as error:

@@ -27,11 +27,13 @@ LAYER = {
     "recipes": 5,
     "checkpoint": 6,
     "released": 6,
-    "train": 6.5,
+    "train": 6.7,
     "evaluate": 6.5,  # compares what the rooms below it restore
+    "studies": 6.8,  # the papers' tables: evaluate and train, with their numbers
     "interop": 6,
     "plot": 6,
     "restore": 6,
+    "weights": 0.5,
     "cli": 7,
     "__main__": 8,
     "__init__": 9,

@@ -10,15 +10,18 @@ from pnpsr.cli.demo import demo
 from pnpsr.cli.evaluate import evaluate
 from pnpsr.cli.kernels import kernels
 from pnpsr.cli.restore import restore
+from pnpsr.cli.study import study
 from pnpsr.cli.train import train
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "restore": restore,
+    "train": train,
     "degrade": degrade,
     "kernels": kernels,
     "demo": demo,
     "convert": convert,
     "evaluate": evaluate,
+    "study": study,
 }
 
 

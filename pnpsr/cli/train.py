@@ -20,13 +20,13 @@ from pnpsr.data import Folder, Setting, Stream, held_out, setting
 from pnpsr.recipes import RECIPES
 from pnpsr.solver import UnrolledSolver
 from pnpsr.train.options import Options
-from pnpsr.train.stages import Stage, stages_for
+from pnpsr.train.stages import Stage, deepened, stages_for
 
-USUAL = {"dan": "dan-setting1", "ikrnet": "ikrnet", "usrnet": "usrnet", "two_step": "ikrnet"}
+USUAL = {"dan": "dan-setting1", "ikrnet": "ikrnet", "mixed": "ikrnet", "usrnet": "usrnet", "two_step": "ikrnet"}
 
 
 def train(
-    recipe: Annotated[Literal["dan", "ikrnet", "two_step", "usrnet"], tyro.conf.Positional],
+    recipe: Annotated[Literal["dan", "ikrnet", "mixed", "two_step", "usrnet"], tyro.conf.Positional],
     images: Annotated[Path, tyro.conf.Positional],
     options: Options,
     *,
@@ -40,6 +40,7 @@ def train(
     patch: int = 96,
     seed: int = 0,
     stages: tuple[str, ...] | None = None,
+    deep: bool = False,
     init: tuple[str, ...] = (),
     hold_out: int = 20,
     validate_on: int = 8,
@@ -69,6 +70,7 @@ def train(
         patch: side of the sharp crops in pixels.
         seed: of the first weights and of the data.
         stages: names of the stages to run, in place of all of the recipe's.
+        deep: supervise all iterates instead of the last.
         init: weight files (or presets) to start from: every tensor of the same name and shape is taken, later files win.
         hold_out: number of pictures kept for validation.
         validate_on: validation samples per scale.
@@ -89,9 +91,9 @@ def train(
         torch.set_num_threads(checks.whole(threads, "threads"))
     fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=options.precision)
     fabric.launch()
-    chosen = _stages(recipe, stages)
     torch.manual_seed(seed)
     solver = _build(recipe, arguments)
+    chosen = [deepened(stage) if deep else stage for stage in _stages(solver, stages)]
     named = _setting(data or USUAL[recipe], solver, scales, sigma, clean, convention)
     for name in init:
         print(f"{name}: {take(solver, name)} tensors taken")
@@ -99,8 +101,17 @@ def train(
     stream = Stream(training, named, batch=batch, patch=patch, seed=seed)
     # a non-blind recipe is validated with what each of its stages is given
     check = Validation(validating, named, count=validate_on, patch=validation_patch) if hold_out and validate_on else None
-    note = {"recipe": recipe, "arguments": arguments, "setting": named.name, "scales": named.scales, "sigma": named.sigma}
-    note |= {"clean": named.clean, "convention": named.convention.name, "batch": batch, "patch": patch, "seed": seed, "init": init}
+    note: dict[str, Any] = {"recipe": recipe, "arguments": arguments}
+    note |= {"setting": named.name, "scales": named.scales, "sigma": named.sigma}
+    note |= {
+        "clean": named.clean,
+        "convention": named.convention.name,
+        "batch": batch,
+        "patch": patch,
+        "seed": seed,
+        "init": init,
+        "deep": deep,
+    }
     records = steps(solver, stream, chosen, options, folder=out, resume=resume, validation=check, fabric=fabric, note=note)
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
@@ -130,8 +141,8 @@ def take(solver: nn.Module, name: str) -> int:
     return len(fitting)
 
 
-def _stages(recipe: str, names: Sequence[str] | None) -> list[Stage]:
-    known = {stage.name: stage for stage in stages_for(recipe)}
+def _stages(solver: UnrolledSolver, names: Sequence[str] | None) -> list[Stage]:
+    known = {stage.name: stage for stage in stages_for(solver)}
     for name in names or ():
         checks.choice(name, tuple(known), "stages")
     return [stage for name, stage in known.items() if names is None or name in names]

@@ -14,3 +14,4 @@ from pnpsr.nets.heads import NoiseNet as NoiseNet
 from pnpsr.nets.initial import KernelCorrector as KernelCorrector
 from pnpsr.nets.initial import KernelEncoder as KernelEncoder
 from pnpsr.nets.resunet import ResUNet as ResUNet
+from pnpsr.nets.statistics import KernelStatistics as KernelStatistics

@@ -9,7 +9,7 @@ from pnpsr import checks
 from pnpsr.nets.common import leaky, one_scale, pair, picture_and_code, upscaler
 from pnpsr.nets.weights import copying, edges
 
-Skip = Literal["paper", "released"]
+Skip = Literal["paper", "released", "off"]
 
 
 class DPCB(nn.Module):
@@ -37,17 +37,18 @@ class DPCG(nn.Module):
     """x + blocks(x) on both paths: the dual-path conditional group, a long skip around several blocks (Fig. 2b).
 
     ``skip="paper"`` is that. ``skip="released"`` is 2 blocks(x): the released code changes its list of features in place, so what
-    it adds is no longer the group's input. Released weights were trained so and need it.
+    it adds is no longer the group's input. Released weights were trained so and need it. ``skip="off"`` is the blocks alone, for
+    DAN's ablation (Table 4).
     """
 
     def __init__(self, width: int, blocks: int, *, basic: int = 3, conditional: int = 1, skip: Skip = "paper") -> None:
         """Build a group of ``blocks`` blocks, see :class:`DPCB`.
 
         Raises:
-            ValueError: ``skip`` is neither "paper" nor "released".
+            ValueError: ``skip`` is none of "paper", "released" and "off".
         """
         super().__init__()
-        checks.choice(skip, ("paper", "released"), "skip")
+        checks.choice(skip, ("paper", "released", "off"), "skip")
         self.skip = skip
         self.blocks = nn.ModuleList(
             DPCB(width, basic=basic, conditional=conditional) for _ in range(checks.whole(blocks, "blocks"))
@@ -58,6 +59,8 @@ class DPCG(nn.Module):
         start = (basic, condition)
         for block in self.blocks:
             basic, condition = block(basic, condition)
+        if self.skip == "off":
+            return basic, condition
         if self.skip == "released":
             start = (basic, condition)
         return start[0] + basic, start[1] + condition
@@ -150,7 +153,8 @@ class DPCRestorer(nn.Module):
         upscale = upscaler(self.scale, width, self.channels)
         self.upscale = upscale if self.scale > 1 else upscale[-1]  # DANv1 has a convolution more at scale 1
         copying(self.head_y)
-        copying(self.fusion, gain=0.5 ** len(self.body))  # each group's long skip doubles what passes through
+        doubled = 0 if skip == "off" else len(self.body)  # each group's long skip doubles what passes through
+        copying(self.fusion, gain=0.5**doubled)
 
     def forward(self, y: Tensor, code: Tensor) -> Tensor:
         """The picture (b c sh sw) from y (b c h w) and the code (b n).

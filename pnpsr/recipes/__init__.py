@@ -11,11 +11,12 @@ from pnpsr.recipes.ikrnet import bisrnet as bisrnet
 from pnpsr.recipes.ikrnet import ikrnet as ikrnet
 from pnpsr.recipes.ikrnet_released import IKRNetReleased as IKRNetReleased
 from pnpsr.recipes.ikrnet_released import ikrnet_released as ikrnet_released
+from pnpsr.recipes.mixed import mixed as mixed
 from pnpsr.recipes.record import Record as Record
 from pnpsr.recipes.record import recipe as recipe
 from pnpsr.recipes.twostep import two_step as two_step
 from pnpsr.recipes.usrnet import usrnet as usrnet
 
 RECIPES: dict[str, Callable[..., nn.Module]] = {
-    build.__name__: build for build in (bisrnet, blind_hqs, dan, ikrnet, ikrnet_released, tv_hqs, two_step, usrnet)
+    build.__name__: build for build in (bisrnet, blind_hqs, dan, ikrnet, ikrnet_released, mixed, tv_hqs, two_step, usrnet)
 }

@@ -25,6 +25,7 @@ def dan(
     blocks: int = 10,
     channels: int = 3,
     skip: Skip = "paper",
+    softmax: bool = True,
 ) -> UnrolledSolver:
     """x ← R(y, k), k ← E(y, x): each network is trained on what the other really produces (DAN Eq. 6, Fig. 1).
 
@@ -39,7 +40,8 @@ def dan(
         groups: of version 2, of ``blocks`` dual-path blocks each; version 1 has 4 x ``blocks`` blocks.
         blocks: see ``groups``.
         channels: 3 or 1.
-        skip: of version 2, ``paper`` or ``released`` (see :class:`pnpsr.nets.DPCG`).
+        skip: of version 2, ``paper``, ``released`` or ``off`` (see :class:`pnpsr.nets.DPCG`).
+        softmax: of version 2, the estimator's last layer; without it kernels need not be positive or of sum 1.
 
     Raises:
         ValueError: another scale or version, or sizes the networks refuse.
@@ -47,7 +49,7 @@ def dan(
     checks.choice(version, (1, 2), "version")
     basis = KernelBasis(size, code)
     if version == 2:
-        estimator = LearnedEstimator(DPCEstimator(scale, size, width=width // 2, channels=channels, skip=skip))
+        estimator = LearnedEstimator(DPCEstimator(scale, size, width=width // 2, channels=channels, skip=skip, softmax=softmax))
         net: nn.Module = DPCRestorer(scale, code, width=width, groups=groups, blocks=blocks, channels=channels, skip=skip)
     else:
         estimator = LearnedEstimator(CRBEstimator(scale, code, width=width // 2, channels=channels), decode=basis.decode)

@@ -1,8 +1,10 @@
 """IKR-Net: blind half-quadratic splitting, every prior learned (Ates, Yildirim, Gunturk 2023); and its predecessor BISR-Net."""
 
 from collections.abc import Sequence
+from typing import Literal
 
-from pnpsr.nets import KernelCorrector, KernelEncoder, NoiseNet, ResUNet
+from pnpsr import checks
+from pnpsr.nets import KernelCorrector, KernelEncoder, KernelStatistics, NoiseNet, ResUNet
 from pnpsr.recipes.record import recipe
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Upsample
@@ -26,6 +28,8 @@ def ikrnet(
     learn_gamma: bool = False,
     gammas: int | None = None,
     gray: bool = False,
+    project: bool = False,
+    first: Literal["encoder", "statistics"] = "encoder",
     code: int = 10,
     per_iteration: bool = False,
     hidden: int = 64,
@@ -47,23 +51,36 @@ def ikrnet(
         learn_gamma: train it.
         gammas: number of iterations with a gamma of their own; None shares one.
         gray: let the kernel step fit the mean of the channels.
+        project: end the kernel step on the simplex; what P_k returns may be negative or of another sum.
+        first: network of the first kernel: ``encoder`` (the paper's) or ``statistics`` (:class:`pnpsr.nets.KernelStatistics`).
         code: numbers of the auto-encoder's code, which the first kernel is predicted in; 10 in the paper.
         per_iteration: values (α, β) of their own for each of the T iterations, as USRNet has; the paper shares one pair.
         hidden: width of the hyper-network.
         start: interpolation of the first image, ``bilinear`` in the paper.
         detach: fields cut from the graph at every read; the released code cuts k.
     """
+    checks.choice(first, ("encoder", "statistics"), "first")
+    encoder = first == "encoder"
+    net = KernelEncoder(size, channels=channels, code=code) if encoder else KernelStatistics(size, channels=channels)
     kernel_prior = ResUNet(1, widths=tuple(kernel_widths), bias=True)
     return UnrolledSolver(
         estimator=HQSEstimator(
-            kernel_prior, gamma, domain=domain, constraint=constraint, relative=relative, learn=learn_gamma, gray=gray
+            kernel_prior,
+            gamma,
+            domain=domain,
+            constraint=constraint,
+            relative=relative,
+            learn=learn_gamma,
+            per_iteration=gammas,
+            gray=gray,
+            project=project,
         ),
         tuner=HyperNet(noise=NoiseNet(channels), per_iteration=T if per_iteration else None, hidden=hidden),
         restorer=HQSRestorer(ResUNet(channels, strength=True, widths=tuple(widths))),
         T=T,
-        k0=LearnedKernelStart(KernelEncoder(size, channels=channels, code=code)),
+        k0=LearnedKernelStart(net),
         x0=Upsample(start),
-        detach=("k",),
+        detach=tuple(detach),
     )
 
 

@@ -1,5 +1,6 @@
 """Steps: what binds networks and closed forms to the state."""
 
+from pnpsr.steps.hqs import DataStep as DataStep
 from pnpsr.steps.hqs import HQSEstimator as HQSEstimator
 from pnpsr.steps.hqs import HQSRestorer as HQSRestorer
 from pnpsr.steps.learned import LearnedCorrector as LearnedCorrector

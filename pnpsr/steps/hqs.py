@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from pnpsr import checks
 from pnpsr.checks import Scale
-from pnpsr.prox import differences, gram_scale, prox_image, prox_kernel
+from pnpsr.prox import differences, gram_scale, prox_image, prox_kernel, simplex
 from pnpsr.prox.kernel import CONSTRAINTS, DOMAINS
-from pnpsr.state import Prior, State
+from pnpsr.state import Prior, State, Step
 
 
 class HQSRestorer(nn.Module):
@@ -37,6 +37,34 @@ class HQSRestorer(nn.Module):
         return self.prior(z, s.hyper.beta).to(s.y.dtype)
 
 
+class DataStep(nn.Module):
+    """x ← D(y, R(y, x, k), k; α): another restorer, then the exact data step, so that x explains y under k up to the noise.
+
+    Args:
+        restorer: any step that returns x.
+        alpha: weight of the proximity to what the restorer said; a parameter, kept positive by its logarithm.
+
+    Raises:
+        TypeError: a restorer that cannot be called.
+        ValueError: alpha not positive.
+    """
+
+    def __init__(self, restorer: Step, alpha: float = 0.1) -> None:
+        super().__init__()
+        if not callable(restorer):
+            raise TypeError(f"restorer must be callable, state -> x; got {restorer!r}")
+        if not (isinstance(alpha, int | float) and math.isfinite(alpha) and alpha > 0):
+            raise ValueError(f"alpha must be a positive number, got {alpha!r}")
+        self.restorer, self.log_alpha = restorer, nn.Parameter(torch.tensor(math.log(alpha)))
+
+    def forward(self, state: State) -> Tensor:
+        """The new image (b c sh sw)."""
+        z = self.restorer(state)
+        if not isinstance(z, Tensor):
+            raise TypeError(f"restorer must return an image, got {type(z).__name__}")
+        return prox_image(state.y, state.known("k"), z, self.log_alpha.exp().to(z), state.scale)
+
+
 class HQSEstimator(nn.Module):
     """k ← P_k(D_k(y, x, k; γ)): closed-form data step, then kernel prior (IKR-Net Eq. 5).
 
@@ -45,10 +73,12 @@ class HQSEstimator(nn.Module):
         gamma: weight of the proximity term.
         relative: multiply gamma by the mean diagonal of the normal matrix (:func:`gram_scale`), which makes it free of the image's
             size and contrast.
-        learn: make gamma a parameter (as its logarithm: positive); one per iteration: ``PerIteration`` of estimators.
+        learn: make gamma a parameter (as its logarithm: positive).
+        per_iteration: number of iterations with a gamma of their own; later ones take the last, so that T at test stays free.
         around: stay near the ``previous`` kernel (the paper), or near ``zero`` (the released code; also the classical ridge).
         edges: fit differences of y and x instead of their values.
         gray: fit the mean of the channels instead of each; colours carry little on the blur and most of the noise.
+        project: project what the prior returns onto the simplex; a network's answer need not lie there.
         domain, boundary, constraint: see :func:`pnpsr.prox.prox_kernel`.
 
     Raises:
@@ -62,9 +92,11 @@ class HQSEstimator(nn.Module):
         *,
         relative: bool = False,
         learn: bool = False,
+        per_iteration: int | None = None,
         around: str = "previous",
         edges: bool = False,
         gray: bool = False,
+        project: bool = False,
         domain: str = "grid",
         boundary: str = "circular",
         constraint: str | None = None,
@@ -77,16 +109,19 @@ class HQSEstimator(nn.Module):
         if not (isinstance(gamma, int | float) and math.isfinite(gamma) and gamma > 0):
             raise ValueError(f"gamma must be a positive number, got {gamma!r}")
         self.prior, self.relative, self.around, self.edges, self.gray = prior, relative, around, edges, gray
-        self.domain, self.boundary, self.constraint = domain, boundary, constraint
+        self.domain, self.boundary, self.constraint, self.project = domain, boundary, constraint, project
         self.log_gamma: Tensor
+        shape = () if per_iteration is None else (checks.whole(per_iteration, "per_iteration"),)
+        start = torch.full(shape, math.log(gamma))
         if learn:
-            self.log_gamma = nn.Parameter(torch.tensor(math.log(gamma)))
+            self.log_gamma = nn.Parameter(start)
         else:
-            self.register_buffer("log_gamma", torch.tensor(math.log(gamma)))  # no parameter: nobody may train it by accident
+            self.register_buffer("log_gamma", start)  # no parameter: nobody may train it by accident
 
-    def gamma(self, x: Tensor, scale: Scale) -> Tensor:
-        """The weight in use for images x, (b 1 1 1) or (1 1 1 1)."""
-        gamma = self.log_gamma.exp().to(x).reshape(1, 1, 1, 1)
+    def gamma(self, x: Tensor, scale: Scale, t: int = 0) -> Tensor:
+        """The weight in use for images x in the iteration after t others, (b 1 1 1) or (1 1 1 1)."""
+        log_gamma = self.log_gamma if self.log_gamma.ndim == 0 else self.log_gamma[min(t, len(self.log_gamma) - 1)]
+        gamma = log_gamma.exp().to(x).reshape(1, 1, 1, 1)
         return gamma * gram_scale(x, scale) if self.relative else gamma
 
     def forward(self, state: State) -> Tensor:
@@ -101,11 +136,13 @@ class HQSEstimator(nn.Module):
                 s1, s2 = checks.factors(s.scale)
                 y, x = y[..., :-1, :-1], x[..., :-s1, :-s2]
         start = k if self.around == "previous" else torch.zeros_like(k)
-        gamma = self.gamma(x, s.scale)
+        gamma = self.gamma(x, s.scale, s.t)
         options = {"domain": self.domain, "boundary": self.boundary, "constraint": self.constraint}
-        return self.prior(prox_kernel(y, x, start, gamma, s.scale, **options), None).to(s.y.dtype)  # type: ignore[arg-type]
+        k = self.prior(prox_kernel(y, x, start, gamma, s.scale, **options), None).to(s.y.dtype)  # type: ignore[arg-type]
+        return simplex(k) if self.project else k
 
     def extra_repr(self) -> str:
         """The options, for printing."""
-        gamma = f"gamma={float(self.log_gamma.detach().exp()):.3g}{' x gram' if self.relative else ''}"
-        return f"{gamma}, around={self.around}, {self.domain}, {self.boundary}, constraint={self.constraint}"
+        values = ", ".join(f"{value:.3g}" for value in self.log_gamma.detach().exp().reshape(-1).tolist())
+        unit = " x gram" if self.relative else ""
+        return f"gamma={values}{unit}, around={self.around}, {self.domain}, {self.boundary}, constraint={self.constraint}"

@@ -77,6 +77,11 @@ def first_kernel_l2(o: Outcome) -> Tensor:
     return kernel_l2(replace(o, states=o.states[:1]))
 
 
+def first_kernel_l1(o: Outcome) -> Tensor:
+    """Σ |k_0 - k|."""
+    return kernel_l1(replace(o, states=o.states[:1]))
+
+
 def kernel_autoencoder_l2(o: Outcome) -> Tensor:
     """Σ (decode(encode(k)) - k)² for the auto-encoder inside the solver's learned first kernel (IKR-Net section 3.1)."""
     return (_encoder(o).autoencoder(o.truth.k) - o.truth.k).square().sum((1, 2, 3)).mean()

@@ -1,13 +1,16 @@
 """Stages as data: what is trained, what runs, what is given, what is minimised. The papers' schedules are lists of these."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from pnpsr import checks
+from pnpsr.nets import KernelEncoder
+from pnpsr.solver import UnrolledSolver
 from pnpsr.train.losses import (
     Loss,
     every,
+    first_kernel_l1,
     first_kernel_l2,
     image_l1,
     kernel_autoencoder_l2,
@@ -26,7 +29,7 @@ class Stage:
 
     Args:
         name: for records and messages.
-        train: parts of the solver that learn (``"restorer"``, ``"tuner.noise"``); the rest is frozen.
+        train: parts of the solver that learn (``"restorer"``, ``"tuner.noise"``), the rest is frozen; none named: all learn.
         run: slots that take their turns; none: only the start is computed.
         losses: by name, (weight, loss); what is minimised is their weighted sum.
         given: truths that the call is handed, among ``sigma`` and ``k``.
@@ -37,7 +40,7 @@ class Stage:
         rates: factors of the learning rate, by part; parts that are not named have 1.
 
     Raises:
-        ValueError: nothing to train or to minimise, an unknown truth, a share that is not positive.
+        ValueError: nothing to minimise, an unknown truth, a share that is not positive.
     """
 
     name: str
@@ -52,8 +55,8 @@ class Stage:
     rates: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.train or not self.losses:
-            raise ValueError(f"stage {self.name!r} needs parts to train and losses to minimise")
+        if not self.losses:
+            raise ValueError(f"stage {self.name!r} needs losses to minimise")
         for name in self.given:
             checks.choice(name, GIVEN, "given")
         if not self.share > 0:
@@ -118,6 +121,14 @@ IKRNET_STAGES = (
     ),
 )
 
+FIRST_KERNEL = Stage(
+    "kernel start",
+    train=("k0",),
+    run=(),
+    losses={"kernel": (1.0, first_kernel_l2), "kernel, L1": (0.1, first_kernel_l1)},
+    share=2.0,
+)
+
 USRNET_STAGES = (
     Stage(
         "image prior",
@@ -130,16 +141,37 @@ USRNET_STAGES = (
 
 TWO_STEP_STAGES = (*IKRNET_STAGES[:2], IKRNET_STAGES[2])
 
+# All parts at once, each from its own loss where the hand-overs are cut, from all of them where not; the first kernel from its own.
+MIXED_STAGES = (
+    Stage(
+        "all parts",
+        train=(),
+        run=("estimator", "tuner", "restorer"),
+        losses={"image": (1.0, image_l1), "kernel": (0.1, kernel_l1), "first kernel": (0.1, first_kernel_l2)},
+    ),
+)
+
 STAGES: Mapping[str, Sequence[Stage]] = MappingProxyType(
-    {"dan": DAN_STAGES, "ikrnet": IKRNET_STAGES, "usrnet": USRNET_STAGES, "two_step": TWO_STEP_STAGES}
+    {"dan": DAN_STAGES, "ikrnet": IKRNET_STAGES, "mixed": MIXED_STAGES, "usrnet": USRNET_STAGES, "two_step": TWO_STEP_STAGES}
 )
 
 
-def stages_for(recipe: str) -> Sequence[Stage]:
-    """The stages of a recipe's own paper.
+def stages_for(solver: UnrolledSolver) -> Sequence[Stage]:
+    """The stages of the paper behind the recipe that built ``solver``.
+
+    A first kernel without an auto-encoder (:class:`pnpsr.nets.KernelStatistics`) has no code to learn first: one stage does.
 
     Raises:
         ValueError: none are known; the message lists the recipes that have some.
     """
-    checks.choice(recipe, tuple(STAGES), "recipe with stages of its own; others: train(solver, ..., stages=[Stage(...)]);")
-    return STAGES[recipe]
+    recipe = str(getattr(getattr(solver, "record", None), "recipe", None))
+    if recipe not in STAGES:
+        raise ValueError(f"recipe {recipe!r} has no stages of its own; {', '.join(STAGES)} have; name yours: stages=[Stage(...)]")
+    net, stages = getattr(solver.k0, "net", None), STAGES[recipe]
+    coded = stages[0].name == "kernel code"
+    return (FIRST_KERNEL, *stages[2:]) if coded and not isinstance(net, KernelEncoder) else stages
+
+
+def deepened(stage: Stage) -> Stage:
+    """The same stage with deep supervision: every loss is the mean over all iterates."""
+    return replace(stage, deep=True, losses={name: (weight, every(loss)) for name, (weight, loss) in stage.losses.items()})

@@ -38,6 +38,9 @@ def of(name: str, *, size: bool = True, scale: bool = False, **arguments: Any) -
 # IKR-Net and BISR-Net cut the kernel before every step that reads it, the first one included: the network of the first kernel has a
 # training stage of its own, and nothing comes back from later ones.
 CUT = ("k0",)
+SHIFT = "estimator.prior.tail.bias"  # a constant added to a kernel, which the projection onto the simplex takes away again
+TARGETS = ("k0.net.autoencoder.layers",)  # the encoding half defines what a stage of its own trains towards
+MIX = {"widths": TINY, "kernel_widths": TINY, "width": 8, "groups": 1, "blocks": 1, "code": 4, "T": 2, "hidden": 8}
 DAN = {"width": 8, "groups": 1, "blocks": 1, "code": 4, "T": 2}
 IKR = {"widths": TINY, "kernel_widths": TINY, "T": 2}
 USR = {"widths": TINY, "T": 2, "hidden": 8}
@@ -53,6 +56,9 @@ INSTANCES = {
         "ikrnet", of("ikrnet", **IKR, domain="support", constraint="sum", relative=True, learn_gamma=True), idle=CUT
     ),
     # σ given: the noise net has nothing to do
+    "ikrnet from statistics": Instance(
+        "ikrnet", of("ikrnet", **IKR, first="statistics", gammas=2, per_iteration=True), limit=2, idle=CUT
+    ),
     "ikrnet with known noise": Instance("ikrnet", of("ikrnet", **IKR), needs=("sigma",), idle=(*CUT, "tuner.noise")),
     # one kernel step around zero from the first half's image; the first half's kernel is cut
     "ikrnet released": Instance(
@@ -66,11 +72,27 @@ INSTANCES = {
     "usrnet gray": Instance(
         "usrnet", of("usrnet", size=False, **USR, channels=1), needs=("k", "sigma"), channels=1, limit=2, learns=("x",)
     ),
-    "two_step": Instance("two_step", of("two_step", widths=TINY), needs=("sigma",), limit=8),
-    "two_step gray": Instance("two_step", of("two_step", widths=TINY, channels=1), needs=("sigma",), limit=8, channels=1),
-    "two_step of a solver": Instance(
-        "two_step", lambda s, p: RECIPES["two_step"](nonblind=RECIPES["usrnet"](**USR), size=p), needs=("sigma",), limit=2
+    "two_step": Instance("two_step", of("two_step", widths=TINY), needs=("sigma",), limit=8, idle=TARGETS),
+    "two_step gray": Instance(
+        "two_step", of("two_step", widths=TINY, channels=1), needs=("sigma",), limit=8, channels=1, idle=TARGETS
     ),
+    "two_step of a solver": Instance(
+        "two_step",
+        lambda s, p: RECIPES["two_step"](nonblind=RECIPES["usrnet"](**USR), size=p),
+        needs=("sigma",),
+        limit=2,
+        idle=TARGETS,
+    ),
+    "mixed": Instance("mixed", of("mixed", scale=True, **MIX), bound=True, idle=CUT),
+    "mixed gray": Instance("mixed", of("mixed", scale=True, **MIX, channels=1), bound=True, channels=1, idle=CUT),
+    "mixed uncut": Instance("mixed", of("mixed", scale=True, **MIX, estimator="none", detach=()), bound=True),
+    "mixed of an encoder": Instance(
+        "mixed", of("mixed", scale=True, **MIX, estimator="none", start="encoder", detach=()), bound=True, idle=TARGETS
+    ),
+    "mixed hqs then dan": Instance(
+        "mixed", of("mixed", scale=True, **MIX, estimator="hqs", restorer="dan+data", gammas=2), bound=True, idle=(*CUT, SHIFT)
+    ),
+    "mixed from a dirac": Instance("mixed", of("mixed", scale=True, **MIX, restorer="dan", start="dirac"), bound=True),
     "blind_hqs": Instance("blind_hqs", of("blind_hqs", T=3, finish=2), learns=()),
     "blind_hqs gray": Instance("blind_hqs", of("blind_hqs", T=3, finish=2), channels=1, learns=()),
     "tv_hqs": Instance("tv_hqs", of("tv_hqs", size=False, T=3), needs=("k",), learns=()),

@@ -13,7 +13,7 @@ from synthetic import kernels, observed, pictures
 from pnpsr import Hyper, State
 from pnpsr.nets import ResUNet
 from pnpsr.prox import differences, gram_scale, identity, prox_image, prox_kernel, simplex, tv
-from pnpsr.steps import HQSEstimator, HQSRestorer
+from pnpsr.steps import DataStep, HQSEstimator, HQSRestorer
 
 few = settings(max_examples=8)
 draws = given(seed=seeds, scale=st.integers(1, 3), c=st.sampled_from([1, 3]), p=st.sampled_from([3, 4, 5]))
@@ -62,6 +62,40 @@ def test_the_estimator_is_a_data_step_and_a_prior(
     assert torch.allclose(
         HQSEstimator(simplex, 0.7, **options)(s), simplex(prox_kernel(s.y, s.x, s.k, gamma, scale, **options)), atol=1e-6
     )
+
+
+def test_the_data_step_after_a_restorer_is_the_closed_form_from_what_it_said() -> None:
+    s = state()
+    said = tv(s.x, 0.1)
+    step = DataStep(lambda _: said, 0.3)
+    alpha = float(torch.tensor(0.3).log().exp())
+    assert torch.allclose(step(s), prox_image(s.y, s.k, said, alpha, 2), rtol=0, atol=1e-7)
+    step(s).square().sum().backward()
+    assert step.log_alpha.grad is not None and step.log_alpha.grad != 0
+    with pytest.raises(ValueError, match="alpha must be a positive number"):
+        DataStep(lambda _: said, 0.0)
+    with pytest.raises(TypeError, match="restorer must be callable"):
+        DataStep("dan")
+
+
+@few
+@draws
+def test_every_iteration_has_its_gamma_and_later_ones_the_last(seed: int, scale: int, c: int, p: int) -> None:
+    s, step = state(seed, scale, c, p), HQSEstimator(identity, 0.7, learn=True, per_iteration=3)
+    with torch.no_grad():
+        step.log_gamma.copy_(torch.tensor([0.1, 0.5, 2.0]).log())
+    for t, gamma in enumerate([0.1, 0.5, 2.0, 2.0, 2.0]):
+        due = prox_kernel(s.y, s.x, s.k, float(torch.tensor(gamma).log().exp()), scale)
+        assert torch.allclose(step(replace(s, t=t)), due, rtol=0, atol=1e-6)
+
+
+@few
+@draws
+def test_a_projected_kernel_lies_on_the_simplex(seed: int, scale: int, c: int, p: int) -> None:
+    s = state(seed, scale, c, p)
+    k = HQSEstimator(identity, 0.7, project=True)(s)
+    assert torch.equal(k, simplex(HQSEstimator(identity, 0.7)(s)))
+    assert k.min() >= 0 and torch.allclose(k.sum((1, 2, 3)), torch.ones(2, dtype=k.dtype))
 
 
 def test_the_boundary_reaches_the_data_step() -> None:

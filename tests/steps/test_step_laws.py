@@ -35,6 +35,13 @@ STEPS: dict[str, tuple[str, Callable[[int, int, int], Step]]] = {
         "k",
         lambda c, s, p: steps.HQSEstimator(nets.ResUNet(1, widths=TINY, bias=True), domain="support", learn=True),
     ),
+    "HQSEstimator per iteration": (
+        "k",
+        lambda c, s, p: steps.HQSEstimator(
+            nets.ResUNet(1, widths=TINY), 0.1, relative=True, learn=True, per_iteration=2, project=True
+        ),
+    ),
+    "DataStep": ("x", lambda c, s, p: steps.DataStep(steps.HQSRestorer(tv), 0.3)),
     "LearnedRestorer": (
         "x",
         lambda c, s, p: steps.LearnedRestorer(nets.DPCRestorer(s, 3, width=4, groups=1, blocks=1, channels=c), basis(p).encode),

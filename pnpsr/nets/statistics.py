@@ -1,0 +1,90 @@
+"""A first kernel from second-order statistics of y, which no crop's content can hide for long."""
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pnpsr import checks
+
+LAGS = 8  # pixels of y on each side that the autocorrelations cover
+WINDOW = 32  # rows and columns of the windows whose spectra are averaged
+FLOOR = 1e-6  # of powers, in squared units of the image: a grey level of 8 bits squared is 1.5e-5
+
+
+class KernelStatistics(nn.Module):
+    """k0 = softmax(MLP(statistics of y)): autocorrelations of derivatives, and the mean log power spectrum, for any picture size.
+
+    A blur multiplies the spectrum of y by K: it adds log |K|² to the mean log spectrum, and shapes the autocorrelation of edges,
+    whatever the picture shows. So the input of the network is already about k, and some hundreds of steps are enough where
+    convolutions that must find such statistics themselves (:class:`pnpsr.nets.KernelEncoder`) stay at the mean kernel for
+    thousands. What second-order statistics cannot tell is k from k turned by 180 degrees; iterations must.
+
+    Read from the mean of the channels: horizontal and vertical differences, the Laplacian, and the Laplacian over its local
+    strength, each by its autocorrelation at lags up to 8 over that at lag 0; and the log power of Hann windows of 32 x 32, averaged.
+    """
+
+    def __init__(self, size: int | tuple[int, int] = 21, *, channels: int = 3, width: int = 512) -> None:
+        """Build the net for pictures (b ``channels`` h w) and kernels of ``size``; three hidden layers of ``width``.
+
+        Raises:
+            TypeError: a size or count is no integer.
+            ValueError: one is below 1.
+        """
+        super().__init__()
+        self.size, self.channels, width = (
+            checks.size(size, "size"),
+            checks.whole(channels, "channels"),
+            checks.whole(width, "width"),
+        )
+        inputs = 4 * (2 * LAGS + 1) * (LAGS + 1) + 4 + WINDOW * (WINDOW // 2 + 1)
+        layers: list[nn.Module] = []
+        for into in (inputs, width, width):
+            layers += [nn.Linear(into, width), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(width, self.size[0] * self.size[1]))
+
+    def forward(self, y: Tensor) -> Tensor:
+        """The kernel (b 1 p q) on the simplex that blurred ``y`` (b c h w).
+
+        Raises:
+            TypeError: no floats, or another dtype than the net.
+            ValueError: wrong number of channels.
+        """
+        weight = self.layers[-1].weight
+        y = checks.feed(y, "y", self.channels, weight)  # type: ignore[arg-type]
+        with torch.autocast(y.device.type, enabled=False):
+            known = statistics(y.to(weight.dtype).mean(1))  # type: ignore[arg-type]
+        return rearrange(self.layers(known).softmax(1), "b (p q) -> b 1 p q", p=self.size[0])
+
+
+def statistics(y: Tensor) -> Tensor:
+    """The inputs (b n) of the network, for gray pictures (b h w); smaller ones than a window are repeated at the border."""
+    missing = [max(0, WINDOW + 2 - n) for n in y.shape[-2:]]
+    if any(missing):
+        y = F.pad(y[:, None], (0, missing[1], 0, missing[0]), mode="replicate")[:, 0]
+    corner = y[:, 1:, 1:]
+    laplacian = 4 * y[:, 1:-1, 1:-1] - y[:, :-2, 1:-1] - y[:, 2:, 1:-1] - y[:, 1:-1, :-2] - y[:, 1:-1, 2:]
+    strength = F.avg_pool2d(laplacian[:, None].square(), 9, 1, 4, count_include_pad=False)[:, 0]
+    maps = (corner - y[:, 1:, :-1], corner - y[:, :-1, 1:], laplacian, laplacian / (strength + 10 * FLOOR).sqrt())
+    pairs = [_autocorrelation(m) for m in maps]
+    powers = torch.cat([power for power, _ in pairs], 1)
+    return torch.cat([*(shape for _, shape in pairs), powers - powers.mean(1, keepdim=True), _log_spectrum(y)], 1)
+
+
+def _autocorrelation(m: Tensor) -> tuple[Tensor, Tensor]:
+    """log of the power (b 1), and the autocorrelation at lags -8 .. 8, 0 .. 8 over it (b n), without wrapping around."""
+    size = [n + LAGS for n in m.shape[-2:]]
+    full = torch.fft.irfft2(torch.fft.rfft2(m, s=size).abs().square(), s=size) / (m.shape[-2] * m.shape[-1])
+    window = full.roll((LAGS, LAGS), (-2, -1))[:, : 2 * LAGS + 1, LAGS : 2 * LAGS + 1]
+    power = window[:, LAGS, :1] + FLOOR / 100
+    return power.log(), (window / power[..., None]).flatten(1)
+
+
+def _log_spectrum(y: Tensor) -> Tensor:
+    """The mean log power of overlapping Hann windows (b n), less its own mean: contrast says nothing of k."""
+    step = WINDOW // 4 if min(y.shape[-2:]) < 2 * WINDOW else WINDOW // 2  # small pictures: use all there is
+    hann = torch.hann_window(WINDOW, periodic=False, dtype=y.dtype, device=y.device)
+    centred = y - y.mean((1, 2), keepdim=True)
+    windows = centred.unfold(1, WINDOW, step).unfold(2, WINDOW, step) * torch.outer(hann, hann)
+    spectrum = (torch.fft.rfft2(windows).abs().square() + FLOOR).log().mean((1, 2)).flatten(1)
+    return (spectrum - spectrum.mean(1, keepdim=True)) / 4  # of order one

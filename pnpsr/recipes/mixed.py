@@ -1,0 +1,108 @@
+"""Methods that nobody published: the parts of DAN and IKR-Net in each other's places."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import nn
+
+from pnpsr import checks
+from pnpsr.kernels import KernelBasis
+from pnpsr.nets import DPCEstimator, DPCRestorer, KernelEncoder, KernelStatistics, NoiseNet, ResUNet
+from pnpsr.recipes.record import recipe
+from pnpsr.solver import UnrolledSolver
+from pnpsr.starts import Dirac, Upsample
+from pnpsr.state import Step
+from pnpsr.steps import DataStep, HQSEstimator, HQSRestorer, HyperNet, LearnedEstimator, LearnedKernelStart, LearnedRestorer
+
+Estimator = Literal["dan", "hqs", "none"]
+Restorer = Literal["dan", "dan+data", "hqs"]
+Start = Literal["dirac", "encoder", "statistics"]
+
+
+@recipe
+def mixed(
+    scale: int,
+    *,
+    estimator: Estimator = "dan",
+    restorer: Restorer = "hqs",
+    start: Start = "statistics",
+    size: int = 21,
+    T: int = 4,
+    detach: Sequence[str] = ("k",),
+    gamma: float = 0.01,
+    domain: str = "support",
+    learn_gamma: bool = True,
+    gammas: int | None = None,
+    widths: Sequence[int] = (16, 32, 64, 64),
+    kernel_widths: Sequence[int] = (2, 4, 8, 16),
+    width: int = 32,
+    groups: int = 3,
+    blocks: int = 4,
+    code: int = 10,
+    hidden: int = 32,
+    channels: int = 3,
+) -> UnrolledSolver:
+    """k ← E(y, x, k), x ← R(y, x, k) with E and R from either paper (DAN Eq. 6, IKR-Net Eq. 5), and either paper's first kernel.
+
+    Args:
+        scale: 1, 2, 3 or 4; DAN's networks are built for it.
+        estimator: ``dan`` (a network with a softmax), ``hqs`` (exact kernel step and P_k), ``none`` (the first kernel stays).
+        restorer: ``hqs`` (exact image step and P), ``dan`` (a network that is given the kernel's code), ``dan+data`` (and the exact
+            data step after it).
+        start: ``dirac`` (DAN), ``encoder`` (IKR-Net's initialiser) or ``statistics`` (:class:`pnpsr.nets.KernelStatistics`).
+        size: of the square kernel.
+        T: iterations; weights are shared.
+        detach: fields cut at every read.
+        gamma: of the exact kernel step, in units of the normal matrix' mean diagonal.
+        domain: of the exact kernel step.
+        learn_gamma: train gamma.
+        gammas: number of iterations with a gamma of their own.
+        widths: of the image prior.
+        kernel_widths: of the kernel prior.
+        width: channels of DAN's restorer; its estimator has as many.
+        groups: of DAN's restorer.
+        blocks: in each group.
+        code: of the kernel, for DAN's restorer and the learned start.
+        hidden: width of the hyper-network.
+        channels: 3 or 1.
+
+    Raises:
+        ValueError: unknown parts, or sizes the networks refuse.
+    """
+    for value, options, name in (
+        (estimator, ("dan", "hqs", "none"), "estimator"),
+        (start, ("dirac", "encoder", "statistics"), "start"),
+    ):
+        checks.choice(value, options, name)
+    checks.choice(restorer, ("dan", "dan+data", "hqs"), "restorer")
+    step: Step | None = None
+    if estimator == "dan":
+        step = LearnedEstimator(DPCEstimator(scale, size, width=width, channels=channels))
+    elif estimator == "hqs":
+        prior = ResUNet(1, widths=tuple(kernel_widths), bias=True)
+        step = HQSEstimator(
+            prior, gamma, relative=True, learn=learn_gamma, per_iteration=gammas, domain=domain, constraint="sum", project=True
+        )
+    if restorer == "hqs":
+        image: nn.Module = HQSRestorer(ResUNet(channels, strength=True, widths=tuple(widths)))
+    else:
+        net = DPCRestorer(scale, code, width=width, groups=groups, blocks=blocks, channels=channels)
+        image = LearnedRestorer(net, encode=KernelBasis(size, code).encode)
+        image = DataStep(image) if restorer == "dan+data" else image
+    k0: Step = Dirac(size)
+    if start != "dirac":
+        guess = (
+            KernelEncoder(size, channels=channels, code=code) if start == "encoder" else KernelStatistics(size, channels=channels)
+        )
+        k0 = LearnedKernelStart(guess)
+    return UnrolledSolver(
+        step,
+        image,
+        T,
+        tuner=HyperNet(noise=NoiseNet(channels), hidden=hidden) if restorer == "hqs" else None,
+        k0=k0,
+        x0=Upsample("bicubic"),
+        order=("restorer", "estimator") if start == "dirac" and restorer != "hqs" else ("estimator", "tuner", "restorer"),
+        detach=tuple(detach),
+        scale=scale,
+    )

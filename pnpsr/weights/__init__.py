@@ -1,0 +1,47 @@
+"""Trained presets that come with the package: weights, and an index that says how each was made and what it scores."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One entry of the index: where the weights come from, so that anybody can make them again."""
+
+    name: str
+    recipe: str
+    arguments: Mapping[str, Any]  # of the recipe
+    setting: str  # what it was trained on
+    commands: tuple[str, ...]  # in their order; what was run, word for word
+    steps: int  # of all commands together
+    hardware: str
+    sha256: str  # of the weights' file
+    scores: Mapping[str, Any]  # measured, each with its protocol
+
+
+@cache
+def presets() -> Mapping[str, Preset]:
+    """The presets by name, as the index has them."""
+    entries = json.loads(files("pnpsr.weights").joinpath("index.json").read_text(encoding="utf-8"))
+    return MappingProxyType({name: Preset(name, **{**e, "commands": tuple(e["commands"])}) for name, e in entries.items()})
+
+
+def preset_file(name: str) -> Path:
+    """The file of a preset's weights, once its checksum has been compared with the index.
+
+    Raises:
+        KeyError: no such preset.
+        ValueError: the file is damaged.
+    """
+    with as_file(files("pnpsr.weights").joinpath(f"{name}.safetensors")) as path:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != presets()[name].sha256:
+            raise ValueError(f"the weights of preset {name!r} are damaged (sha256 {found[:12]}...): install the package again")
+        return path
