@@ -1,0 +1,17 @@
+"""The studies of the two papers, each as one call: what they measured, measured here, with their numbers beside ours."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pnpsr.studies import dan as _dan
+from pnpsr.studies import ikrnet as _ikrnet
+from pnpsr.studies.bench import Bench as Bench
+from pnpsr.studies.candidates import Candidate as Candidate
+from pnpsr.studies.candidates import candidate as candidate
+from pnpsr.studies.candidates import candidates as candidates
+from pnpsr.studies.study import Study as Study
+from pnpsr.studies.study import run_study as run_study
+from pnpsr.studies.table import Findings as Findings
+from pnpsr.studies.table import Line as Line
+
+STUDIES: Mapping[str, Study] = MappingProxyType({study.name: study for study in (*_dan.STUDIES, *_ikrnet.STUDIES)})

@@ -1,0 +1,97 @@
+"""Solvers to study, as words: presets or files, which scale they are for, how they read kernels, what they must be told."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from pnpsr.checkpoint import load
+from pnpsr.conventions import NAMED, PNPSR, Convention
+from pnpsr.released import load_released
+from pnpsr.solver import PerIteration, UnrolledSolver
+from pnpsr.steps import DataStep, HQSEstimator, HQSRestorer, HyperNet
+from pnpsr.weights import presets
+
+SUFFIX = re.compile(r"[-_.]?x([1-4])$")  # of the names of presets: ikrnet-x2
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A solver under a name.
+
+    Args:
+        label: for tables; weights of one method for several scales have the same.
+        solver: an :class:`UnrolledSolver`, or any module called as ``solver(y, scale, sigma=...)``.
+        scale: the factor it was trained for; None: any.
+        convention: how it reads kernels.
+    """
+
+    label: str
+    solver: nn.Module
+    scale: int | None = None
+    convention: Convention = PNPSR
+
+    def does(self, scale: int) -> bool:
+        """It can restore at this scale."""
+        return self.scale in (None, scale)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What of the truth the solver cannot do without, among ``k`` and ``sigma``."""
+        solver = self.solver
+        blind = not isinstance(solver, UnrolledSolver) or solver.k0 is not None
+        believes = any(isinstance(part, HyperNet) and part.noise is None for part in solver.modules())
+        return ("k",) * (not blind) + ("sigma",) * (not blind or believes)
+
+    @property
+    def periodic(self) -> bool:
+        """It has closed forms that take y as periodic; networks alone do not."""
+        return any(isinstance(part, HQSRestorer | HQSEstimator | DataStep) for part in self.solver.modules())
+
+    @property
+    def longest(self) -> int | None:
+        """Iterations that it has weights for; None: any number."""
+        counts = [part.per_iteration for part in self.solver.modules() if isinstance(part, HyperNet)]
+        counts += [len(part) for part in self.solver.modules() if isinstance(part, PerIteration)]
+        return min((count for count in counts if count is not None), default=None)
+
+
+def candidate(word: str, *, device: str = "cpu") -> Candidate:
+    """The solver that a word names: ``PRESET``, ``FILE``, ``LABEL=FILE``, each with ``+CONVENTION`` if it reads kernels otherwise.
+
+    A file is one of :func:`pnpsr.save`, or a released ``.pth``. A name that ends in ``x2``, ``x3`` or ``x4`` says for which scale
+    the weights are, where the solver does not say so itself.
+
+    Raises:
+        FileNotFoundError: no such preset or file.
+        ValueError: an unknown convention, or what :func:`pnpsr.load` refuses.
+    """
+    name, plus, convention = word.rpartition("+") if not Path(word).is_file() else (word, "", "")
+    name = name if plus else word
+    if plus and convention not in NAMED:
+        raise ValueError(f"{convention!r} in {word!r} is no convention; known are {', '.join(NAMED)}")
+    label, equals, file = name.partition("=") if not Path(name).is_file() else ("", "", name)
+    file = file if equals or Path(name).is_file() else name
+    solver = load_released(file) if Path(file).suffix in (".pth", ".pt") else load(file)
+    label = label or re.sub(r"[^A-Za-z0-9_.-]", "_", Path(file).stem if Path(file).is_file() else file).strip(".-")
+    suffix, scale = SUFFIX.search(label), getattr(solver, "scale", None)
+    if scale is None and suffix is not None:
+        scale = int(suffix[1])
+    return Candidate(SUFFIX.sub("", label) or label, solver.to(device).eval(), scale, NAMED[convention] if plus else PNPSR)
+
+
+def candidates(words: Sequence[str], usual: Sequence[str], *, device: str = "cpu") -> tuple[list[Candidate], list[str]]:
+    """The solvers of the words; without words the ``usual`` presets as far as they are installed, and the names of the others.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`candidate`; two solvers of one name for the same scale.
+    """
+    missing = [] if words else [name for name in usual if name not in presets()]
+    found = [candidate(word, device=device) for word in words or [name for name in usual if name not in missing]]
+    for i, one in enumerate(found):
+        for other in found[:i]:
+            if one.label == other.label and (one.scale == other.scale or None in (one.scale, other.scale)):
+                raise ValueError(f"two solvers are called {one.label}; give one of them another name, LABEL=FILE")
+    return found, missing

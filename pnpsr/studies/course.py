@@ -1,0 +1,50 @@
+"""IKR-Net's Fig. 13: image and kernel of one noisy picture through the iterations."""
+
+from pnpsr.evaluate import kernel_mse, psnr
+from pnpsr.evaluate.cases import Failure, Synthetic
+from pnpsr.evaluate.named import ikrnet
+from pnpsr.evaluate.protocol import Protocol
+from pnpsr.restore import iterates
+from pnpsr.starts import upsample
+from pnpsr.studies.bench import Bench
+from pnpsr.studies.figures import strip
+from pnpsr.studies.plan import ALTERNATING
+from pnpsr.studies.table import Findings, Line
+from pnpsr.studies.variants import border
+
+SHOWN = (1, 2, 4, 8, 16)
+KERNEL, SIGMA = 9, 0.02  # the first of the motion kernels; the paper names neither kernel nor noise level
+
+
+def course(bench: Bench) -> Findings:
+    """The first picture with kernel IX and 2 % noise: PSNR and kernel error of every iterate, and a strip of some.
+
+    Raises:
+        ValueError: no pictures, kernels or alternating solver; a picture that cannot be used.
+    """
+    scales, absent = bench.able((4, 2), ALTERNATING.test, ALTERNATING.name)
+    scale, data = scales[0], bench.data()[0]
+    one = bench.at(scale, like=ALTERNATING.test)[0]
+    protocol = bench.under(_protocol(bench, scale))
+    source = Synthetic(protocol, data.pictures)  # type: ignore[arg-type]
+    case = next(iter(source.cases({next(key for key in source.keys() if key.image == data.pictures.names[0])})))
+    if isinstance(case, Failure):
+        raise ValueError(f"{case.key.image} cannot be used: {case.reason}")
+    values: dict[str, dict[str, float]] = {"PSNR, dB": {}, "kernel error × 1e5": {}}
+    images, kernels = {"bicubic, true k": upsample(case.y, scale)}, {"bicubic, true k": case.k}
+    told = {"sigma": SIGMA} if "sigma" in one.needs else {}
+    for s in iterates(one.solver, case.y.to(bench.device), scale, boundary=border(one, protocol), **told):  # type: ignore[arg-type]
+        x, k = s.known("x").cpu(), s.known("k").cpu()
+        values["PSNR, dB"][f"t = {s.t}"] = float(psnr(x, case.x, border=protocol.border_at(scale)))
+        values["kernel error × 1e5"][f"t = {s.t}"] = 1e5 * float(kernel_mse(k, case.k))
+        if s.t in SHOWN or s.t == one.solver.T:
+            images[f"t = {s.t}"], kernels[f"t = {s.t}"] = x, k
+    images["truth"], kernels["truth"] = case.x, case.k
+    lines = [Line(f"{one.label} ×{scale}", what, curve, rows=1) for what, curve in values.items()]
+    note = f"{data.name}, {case.key.image}; kernel {KERNEL} of twelve, {SIGMA:.0%} noise. The paper prints pictures and no numbers."
+    return Findings(lines, [str(protocol)], [note, *absent], figure=strip(images, kernels))
+
+
+def _protocol(bench: Bench, scale: int) -> Protocol:
+    k = bench.twelve()[KERNEL - 1 : KERNEL]
+    return Protocol("ikrnet-fig13", ((scale, SIGMA),), k, ikrnet(k).convention, border="scale²", multiple=4, metrics=("psnr",))

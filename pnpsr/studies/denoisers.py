@@ -1,0 +1,73 @@
+"""Denoisers before, after and inside a solver: deepinv's, told a noise level, in the socket of an image prior."""
+
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from pnpsr.physics import estimate_noise
+from pnpsr.solver import UnrolledSolver
+from pnpsr.state import Prior, State
+from pnpsr.steps import HQSRestorer, Until
+
+OFFLINE = {"tv": "TVDenoiser", "tgv": "TGVDenoiser", "median": "MedianFilter", "wavelet": "WaveletDenoiser", "bm3d": "BM3D"}
+LAST = 4  # iterations with another denoiser, IKR-Net section 4.3
+
+
+def denoiser(name: str, device: str = "cpu") -> Prior:
+    """A deepinv denoiser as a prior: ``tv``, ``tgv``, ``median``, ``wavelet``, ``bm3d``, or ``deepinv:CLASS`` as it comes.
+
+    Raises:
+        ValueError: no such denoiser, or one whose package or weights are not at hand.
+    """
+    from deepinv import models
+
+    from pnpsr.interop.deepinv import as_prior
+
+    kind = OFFLINE.get(name, name.removeprefix("deepinv:"))
+    if (name not in OFFLINE and not name.startswith("deepinv:")) or not hasattr(models, kind):
+        raise ValueError(f"denoiser must be one of {', '.join(OFFLINE)}, or deepinv:CLASS; got {name!r}")
+    try:
+        return as_prior(getattr(models, kind)().to(device).eval())
+    except (ImportError, RuntimeError, OSError, TypeError) as error:
+        raise ValueError(f"denoiser {name} cannot be had here: {error}") from error
+
+
+class Denoise:
+    """x ↦ D(x; σ) with the σ that :func:`pnpsr.physics.estimate_noise` finds in x."""
+
+    def __init__(self, prior: Prior) -> None:
+        self.prior = prior
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The denoised x (b c h w), in [0, 1]."""
+        return self.prior(x, estimate_noise(x)).clamp(0, 1)
+
+
+class AtSigma(nn.Module):
+    """x ← P(D(y, x, k; α); σ): an image step whose prior is told the noise level that the tuner believes, not its β."""
+
+    def __init__(self, prior: Prior) -> None:
+        super().__init__()
+        self.step = HQSRestorer(prior)
+
+    def forward(self, state: State) -> Tensor:
+        """The new image (b c sh sw)."""
+        x: Tensor = self.step(replace(state, hyper=replace(state.hyper, beta=state.hyper.sigma)))
+        return x
+
+
+def inside(solver: UnrolledSolver, prior: Prior) -> UnrolledSolver:
+    """The solver with ``prior`` in place of its own in the last four iterations; all other parts are shared."""
+    if solver.restorer is None:
+        raise ValueError("the solver has no restorer whose prior could be replaced")
+    return UnrolledSolver(
+        solver.estimator,
+        Until(max(solver.T - LAST, 0), solver.restorer, AtSigma(prior)),
+        solver.T,
+        tuner=solver.tuner,
+        k0=solver.k0,
+        x0=solver.x0,
+        order=solver.order,
+        detach=solver.detached,
+        scale=solver.scale,
+    )

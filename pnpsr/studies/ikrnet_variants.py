@@ -1,0 +1,46 @@
+"""What IKR-Net's ablations change in a solver: the noise level it is told, the denoiser, T, the kernel step."""
+
+from collections.abc import Sequence
+
+from pnpsr.evaluate import Protocol
+from pnpsr.studies.bench import Bench
+from pnpsr.studies.candidates import Candidate
+from pnpsr.studies.denoisers import LAST, Denoise, denoiser, inside
+from pnpsr.studies.variants import Trace, Variant, trace, vary, without
+
+LARGEST = 0.03  # noise level that the paper trains for
+STEPS = (1, 2, 4, 8, 12, 16)
+
+
+def noise_levels(_: Bench, one: Candidate, protocol: Protocol) -> Sequence[Variant]:
+    """σ predicted, known, zero, maximal (Table 6)."""
+    return [
+        vary(one, protocol, label="σ predicted"),
+        vary(one, protocol, "known-sigma", "σ known", needs=("sigma",)),
+        vary(one, protocol, "zero-sigma", "σ zero", sigma=0.0),
+        vary(one, protocol, "largest-sigma", "σ maximal", sigma=LARGEST),
+    ]
+
+
+def denoising(bench: Bench, one: Candidate, protocol: Protocol) -> Sequence[Variant]:
+    """A denoiser before, after and inside (Table 7); with one of the first two the solver takes y as free of noise."""
+    prior, name = denoiser(bench.denoiser, bench.device), bench.denoiser
+    word = name.replace(":", "-")
+    within = inside(one.solver, prior)  # type: ignore[arg-type]
+    return [
+        vary(one, protocol, f"{word}-before", f"{name} before it", sigma=0.0, before=Denoise(prior)),
+        vary(one, protocol, f"{word}-after", f"{name} after it", sigma=0.0, after=Denoise(prior)),
+        vary(one, protocol, f"{word}-inside", f"{name} in its last {LAST} iterations", solver=within),
+        vary(one, protocol, label="as it is"),
+    ]
+
+
+def iterations(_: Bench, one: Candidate, protocol: Protocol) -> Sequence[Trace]:
+    """T at test (Table 8)."""
+    return [trace(one, protocol, STEPS, columns=False)]
+
+
+def kernel_step(_: Bench, one: Candidate, protocol: Protocol) -> Sequence[Variant]:
+    """With and without it (Table 9)."""
+    view = without(one.solver, "estimator")  # type: ignore[arg-type]
+    return [vary(one, protocol, label="with kernel step"), vary(one, protocol, "first-kernel", "first kernel only", solver=view)]

@@ -1,0 +1,111 @@
+"""A solver with one thing changed: what it is told, T, a slot left out, a denoiser before or after."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from pnpsr.evaluate import Method, Protocol, Result
+from pnpsr.evaluate.solvers import solver_identity
+from pnpsr.kernels.shift import resize_support
+from pnpsr.restore import iterates, restore
+from pnpsr.solver import UnrolledSolver
+from pnpsr.studies.candidates import Candidate
+
+Picture = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """A method, and what its line in a table is called; ``column`` where a study has a column per variant."""
+
+    label: str
+    method: Method
+    column: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Variants that differ in T alone: all of them are iterates of one run."""
+
+    variants: Sequence[Variant]
+    T: Sequence[int]
+    run: Callable[[Tensor, int, Mapping[str, Any]], Iterator[Result]]  # (y, scale, truth) -> one result per iteration
+
+
+def vary(
+    one: Candidate,
+    protocol: Protocol,
+    word: str = "",
+    label: str = "",
+    *,
+    solver: nn.Module | None = None,
+    needs: tuple[str, ...] = (),
+    sigma: float | None = None,
+    T: int | None = None,
+    before: Picture | None = None,
+    after: Picture | None = None,
+    column: str = "",
+) -> Variant:
+    """The candidate as a method, changed as said; without changes blind, or told what it cannot do without.
+
+    Args:
+        one: the solver.
+        protocol: whose border decides whether y is taken as periodic.
+        word: appended to the method's name; a change of its own needs a word of its own, by which finished rows are known.
+        label: of its line in the table, after the solver's name.
+        solver: in place of the candidate's own, such as a view of it.
+        needs: of the truth, besides what the solver cannot do without.
+        sigma: the noise level that it is told, whatever the truth.
+        T: iterations.
+        before: applied to y.
+        after: applied to x.
+        column: see :class:`Variant`.
+    """
+    chosen = one.solver if solver is None else solver
+    needs = tuple(name for name in ("k", "sigma") if name in (*one.needs, *needs) and not (name == "sigma" and sigma is not None))
+    boundary = border(one, protocol)
+    assumed = sigma
+
+    def run(y: Tensor, scale: int, *, k: Tensor | None = None, sigma: float | None = None) -> Result:
+        y = y if before is None else before(y)
+        told = sigma if assumed is None else assumed
+        out = restore(chosen, y, scale, k=fitted(chosen, k), sigma=told, T=T, boundary=boundary)
+        x = out.known("x")
+        return Result(x if after is None else after(x), None if "k" in needs else out.k)
+
+    name = f"{one.label}+{word}" if word else one.label
+    method = Method(name, run, needs, one.convention, identity=f"{boundary} {assumed} {T} {solver_identity(chosen)}")
+    return Variant(f"{one.label}, {label}" if label else one.label, method, column)
+
+
+def trace(one: Candidate, protocol: Protocol, T: Sequence[int], *, columns: bool) -> Trace:
+    """The candidate after each of ``T`` iterations; ``columns`` puts them side by side instead of one below the other."""
+    T = [t for t in T if one.longest is None or t <= one.longest]
+    names = [("", f"T = {t}") if columns else (f"T = {t}", "") for t in T]
+    variants = [vary(one, protocol, f"T{t}", label, T=t, column=column) for t, (label, column) in zip(T, names, strict=True)]
+    boundary = border(one, protocol)
+
+    def run(y: Tensor, scale: int, truth: Mapping[str, Any]) -> Iterator[Result]:
+        told = {name: truth[name] for name in one.needs}
+        for s in iterates(one.solver, y, scale, T=max(T), boundary=boundary, **told):
+            yield Result(s.known("x"), s.k)
+
+    return Trace(variants, T, run)
+
+
+def border(one: Candidate, protocol: Protocol) -> str:
+    """``circular`` if y is periodic or the solver does not care, ``extend`` otherwise (see :func:`pnpsr.restore.restore`)."""
+    return "circular" if protocol.convention.boundary == "circular" or not one.periodic else "extend"
+
+
+def fitted(solver: nn.Module, k: Tensor | None) -> Tensor | None:
+    """k in the size that the solver's basis has, if it has one: what another convention made of a kernel can be larger."""
+    basis = getattr(getattr(solver, "restorer", None), "basis", None)
+    return k if k is None or basis is None else resize_support(k, basis.size, tolerance=1)
+
+
+def without(solver: UnrolledSolver, slot: str) -> UnrolledSolver:
+    """A view that leaves one slot out."""
+    return solver.only(*(name for name in solver.order if name != slot))
