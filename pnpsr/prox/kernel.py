@@ -9,6 +9,7 @@ from pnpsr.physics import polyphase
 from pnpsr.physics.polyphase import Pair
 from pnpsr.prox.gram import circular_gram, valid_gram
 from pnpsr.prox.simplex_qp import project_simplex, simplex_minimiser, sum_constrained
+from pnpsr.prox.solve import solve
 
 DOMAINS = ("grid", "support")
 CONSTRAINTS = (None, "sum", "simplex")
@@ -132,14 +133,15 @@ def _on_support(
     size = (k0.shape[-2], k0.shape[-1])
     gram, target = (circular_gram if boundary == "circular" else valid_gram)(y, x, size, scale, offset)
     H = gram + gamma[:, 0] * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
-    factor, failed = torch.linalg.cholesky_ex(H)
+    factor, failed = torch.linalg.cholesky_ex(H.detach())
     if not checks.tracing() and bool(failed.any()):
         needed = 1e-14 * float(gram.detach().diagonal(dim1=1, dim2=2).sum(1).max())
         raise ValueError(f"gamma is too small for this x: the normal matrix is singular in {gram.dtype}; use at least {needed:.1g}")
     start = k0.reshape(*k0.shape[:1], -1, 1)
-    k = start + torch.cholesky_solve(target - gram @ start, factor)
+    k = start + solve(H, factor, target - gram @ start)
     if constraint is not None:
-        k = sum_constrained(factor, k, torch.ones_like(k))
+        ones = torch.ones_like(k)
+        k = sum_constrained(solve(H, factor, ones), k, ones)
     if constraint == "simplex":
         k = simplex_minimiser(H, target + gamma[:, 0] * start, k)
     return k.reshape(k0.shape)

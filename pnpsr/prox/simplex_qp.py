@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
+from pnpsr.prox.solve import solve
 
-def sum_constrained(factor: Tensor, k: Tensor, ones: Tensor) -> Tensor:
-    """k + H⁻¹1 (1 - 1ᵀk) / (1ᵀH⁻¹1): the minimiser with Σk = 1, from the unconstrained k (b n 1) and the Cholesky factor of H."""
-    direction = torch.cholesky_solve(ones, factor)
+
+def sum_constrained(direction: Tensor, k: Tensor, ones: Tensor) -> Tensor:
+    """k + H⁻¹1 (1 - 1ᵀk) / (1ᵀH⁻¹1): the minimiser with Σk = 1, from the unconstrained k and the direction H⁻¹1, all (b n 1)."""
     return k + direction * (1 - k.sum(1, keepdim=True)) / (ones * direction).sum(1, keepdim=True)
 
 
@@ -23,8 +24,8 @@ def simplex_minimiser(H: Tensor, b: Tensor, start: Tensor) -> Tensor:
         free = torch.stack([_free_set(*case) for case in zip(H.detach(), b.detach(), start.detach(), strict=True)])
     mask = free.to(H.dtype)
     reduced = H * mask * mask.mT + torch.diag_embed(1 - mask.squeeze(-1))
-    factor = torch.linalg.cholesky(reduced)
-    return sum_constrained(factor, torch.cholesky_solve(b * mask, factor), mask) * mask
+    factor = torch.linalg.cholesky(reduced.detach())
+    return sum_constrained(solve(reduced, factor, mask), solve(reduced, factor, b * mask), mask) * mask
 
 
 def project_simplex(v: Tensor, total: float = 1.0) -> Tensor:
