@@ -15,6 +15,7 @@ from pnpsr import UnrolledSolver, blind_hqs, dan, load, save, two_step, usrnet
 from pnpsr.nets import KernelEncoder
 from pnpsr.recipes import RECIPES, Record, recipe, tv_hqs
 from pnpsr.steps import HQSRestorer
+from pnpsr.weights import presets
 
 TINY = (4, 6, 8, 8)
 
@@ -161,8 +162,17 @@ def test_other_files_are_refused_and_named(file: Path, tmp_path: Path) -> None:
 
 def test_a_folder_and_a_missing_file_are_not_found(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing", "missing", "usrnet"):
-        with pytest.raises(FileNotFoundError, match="no checkpoint at .*; presets: blind_hqs"):
+        with pytest.raises(FileNotFoundError, match="no checkpoint at .*; presets: .*blind_hqs"):
             load(path)
+
+
+def test_an_unknown_preset_is_answered_with_those_there_are() -> None:
+    with pytest.raises(FileNotFoundError) as refusal:
+        load("ikrnet-x3-no-such")
+    listed = str(refusal.value).rpartition("presets: ")[2].split(", ")
+    assert listed == [*presets(), "blind_hqs"]
+    for name in listed:
+        assert not load(name).training
 
 
 NOTES = {
