@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pnpsr import kernels as sources
 from pnpsr.checkpoint import UNTRAINED, load
 from pnpsr.recipes import RECIPES
+from pnpsr.weights import presets
 
 Family = Literal["isotropic", "anisotropic", "motion", "disk", "dirac"]
 
@@ -50,6 +51,12 @@ class KernelChoice:
             "dirac": lambda: sources.dirac(self.size),
         }[self.family]()
         return one.expand(count, -1, -1, -1)
+
+
+def usual_preset(scale: int, size: int | None = None) -> str:
+    """The trained preset for any blur at ``scale``; the untrained one where there is none, or for kernels of another ``size``."""
+    name = f"ikrnet-x{scale}"
+    return name if name in presets() and size is None else UNTRAINED[0]
 
 
 def choose_solver(preset: str, size: int | None, device: str) -> nn.Module:

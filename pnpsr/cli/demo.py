@@ -4,9 +4,8 @@ from pathlib import Path
 
 import torch
 
-from pnpsr.checkpoint import UNTRAINED
 from pnpsr.checks import factors
-from pnpsr.cli.choose import KernelChoice
+from pnpsr.cli.choose import KernelChoice, usual_preset
 from pnpsr.cli.report import Truth
 from pnpsr.cli.restore import run
 from pnpsr.images import Picture, crop_to_multiple, sample_picture, write_image
@@ -20,7 +19,7 @@ def demo(
     picture: str = "astronaut",
     scale: int = 2,
     sigma: float = 0.005,
-    preset: str = UNTRAINED[0],
+    preset: str | None = None,
     out: Path = Path("demo"),
     device: str = "cpu",
 ) -> None:
@@ -31,7 +30,7 @@ def demo(
         picture: one of scikit-image's sample pictures.
         scale: factor of the degradation; 1 blurs only.
         sigma: noise standard deviation as a fraction of white; the result is stored in 8 bits as a camera would.
-        preset: name of a solver that ships with pnpsr, or path of a checkpoint.
+        preset: name of a solver that ships with pnpsr, or path of a checkpoint; by default the trained one for the scale.
         out: folder for the results; made if it does not exist.
         device: cpu, cuda, cuda:1, mps.
     """
@@ -42,4 +41,4 @@ def demo(
     out.mkdir(parents=True, exist_ok=True)
     write_image(out / f"{picture}_input.png", y)
     save_kernels(out / f"{picture}_true_kernel.npz", k)
-    run(Picture(y), picture, scale, Truth(x, k), out, preset=preset, device=device)
+    run(Picture(y), picture, scale, Truth(x, k), out, preset=preset or usual_preset(scale), device=device)

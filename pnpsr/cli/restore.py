@@ -9,8 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pnpsr import checks
-from pnpsr.checkpoint import UNTRAINED
-from pnpsr.cli.choose import choose_solver
+from pnpsr.cli.choose import choose_solver, usual_preset
 from pnpsr.cli.report import Curves, Truth, scores, write_figure, write_result
 from pnpsr.images import Picture, read_image
 from pnpsr.kernels import load_kernels
@@ -24,7 +23,7 @@ def restore(
     image: Annotated[Path, tyro.conf.Positional],
     *,
     scale: int = 2,
-    preset: str = UNTRAINED[0],
+    preset: str | None = None,
     size: int | None = None,
     sigma: float | None = None,
     iterations: int | None = None,
@@ -40,7 +39,7 @@ def restore(
     Args:
         image: picture file (PNG, TIFF, JPEG; gray, colour, 16 bits, transparency).
         scale: enlargement; 1 removes blur only.
-        preset: name of a solver that ships with pnpsr, or path of a checkpoint.
+        preset: name of a solver that ships with pnpsr, or path of a checkpoint; by default the trained one for the scale.
         size: side of the square kernel to estimate; for the untrained preset only.
         sigma: noise standard deviation as a fraction of white (0.02 for 2 %); estimated if left out, where the solver can.
         iterations: number of iterations, if not the solver's own.
@@ -59,8 +58,8 @@ def restore(
     )
     start = None if kernel is None else load_kernels(kernel)[:1]
     run(
-        picture, image.stem, scale, known, out, preset=preset, size=size, sigma=sigma, iterations=iterations, kernel=start,
-        boundary=boundary, device=device,
+        picture, image.stem, scale, known, out, preset=preset or usual_preset(scale, size), size=size, sigma=sigma,
+        iterations=iterations, kernel=start, boundary=boundary, device=device,
     )  # fmt: skip
 
 
