@@ -27,6 +27,8 @@ def study(
     denoiser: str = "tv",
     train_images: Path | None = None,
     train_steps: int = 0,
+    train_batch: int = 8,
+    train_patch: int = 96,
     input_size: tuple[int, int] = (180, 320),
     seed: int = 0,
     out: Path = Path("docs/results"),
@@ -50,6 +52,8 @@ def study(
         denoiser: of ikrnet-table7: tv, tgv, median, wavelet, bm3d, or deepinv:CLASS.
         train_images: pictures to train the variants of dan-table4 on.
         train_steps: of each of these variants.
+        train_batch: samples per step.
+        train_patch: side of the sharp crops in pixels.
         input_size: rows and columns of the y for which dan-table5 counts operations.
         seed: of noise, of drawn kernels, of training.
         out: folder for the results; made if it does not exist.
@@ -79,6 +83,8 @@ def study(
         denoiser=denoiser,
         train_images=train_images,
         train_steps=checks.whole(train_steps, "train_steps", 0),
+        train_batch=train_batch,
+        train_patch=train_patch,
         input_size=input_size,
         work=work,
         device=device,

@@ -42,6 +42,8 @@ class Bench:
         denoiser: in place of the image prior, by name.
         train_images: pictures to train variants on.
         train_steps: of each variant.
+        train_batch: samples per step.
+        train_patch: side of the sharp crops.
         input_size: rows and columns of the y whose operations are counted.
         work: folder of finished rows and trained variants; a repeated study takes them from there.
         device: where solvers compute.
@@ -59,6 +61,8 @@ class Bench:
     denoiser: str = "tv"
     train_images: Path | None = None
     train_steps: int = 0
+    train_batch: int = 8
+    train_patch: int = 96
     input_size: Scale = (180, 320)
     work: Path = Path("runs/studies")
     device: str = "cpu"

@@ -1,6 +1,7 @@
 """Denoisers before, after and inside a solver: deepinv's, told a noise level, in the socket of an image prior."""
 
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -9,7 +10,13 @@ from pnpsr.solver import UnrolledSolver
 from pnpsr.state import Prior, State
 from pnpsr.steps import HQSRestorer, Until
 
-OFFLINE = {"tv": "TVDenoiser", "tgv": "TGVDenoiser", "median": "MedianFilter", "wavelet": "WaveletDenoiser", "bm3d": "BM3D"}
+OFFLINE: dict[str, tuple[str, dict[str, Any]]] = {
+    "tv": ("TVDenoiser", {"n_it_max": 200}),
+    "tgv": ("TGVDenoiser", {"n_it_max": 200}),
+    "median": ("MedianFilter", {"kernel_size": 3}),
+    "wavelet": ("WaveletDenoiser", {}),
+    "bm3d": ("BM3D", {}),
+}
 LAST = 4  # iterations with another denoiser, IKR-Net section 4.3
 
 
@@ -23,13 +30,24 @@ def denoiser(name: str, device: str = "cpu") -> Prior:
 
     from pnpsr.interop.deepinv import as_prior
 
-    kind = OFFLINE.get(name, name.removeprefix("deepinv:"))
+    kind, options = OFFLINE.get(name, (name.removeprefix("deepinv:"), {}))
     if (name not in OFFLINE and not name.startswith("deepinv:")) or not hasattr(models, kind):
         raise ValueError(f"denoiser must be one of {', '.join(OFFLINE)}, or deepinv:CLASS; got {name!r}")
+
+    def build() -> nn.Module:
+        module: nn.Module = getattr(models, kind)(**options).to(device).eval()
+        return module
+
+    def filtered(x: Tensor, sigma: Tensor) -> Tensor:
+        """By a fresh instance: those of TV and TGV start from the last picture they saw, so that results would depend on order."""
+        denoised: Tensor = build()(x, sigma)
+        return denoised
+
     try:
-        return as_prior(getattr(models, kind)().to(device).eval())
+        one = build()  # which says what is missing
     except (ImportError, RuntimeError, OSError, TypeError) as error:
         raise ValueError(f"denoiser {name} cannot be had here: {error}") from error
+    return as_prior(filtered if name in OFFLINE else one)
 
 
 class Denoise:

@@ -66,8 +66,9 @@ def test_dual_path_block_is_its_formula(conditional: int) -> None:
 
 def test_the_long_skip_of_the_paper_and_of_the_released_code() -> None:
     torch.manual_seed(0)
-    groups = {skip: DPCG(4, 2, skip=skip) for skip in ("paper", "released")}
-    groups["released"].load_state_dict(groups["paper"].state_dict())
+    groups = {skip: DPCG(4, 2, skip=skip) for skip in ("paper", "released", "off")}
+    for skip in ("released", "off"):
+        groups[skip].load_state_dict(groups["paper"].state_dict())
     basic, condition = start = torch.rand(2, 4, 6, 5), torch.rand(2, 4, 1, 1)
     for block in groups["paper"].blocks:
         basic, condition = block(basic, condition)
@@ -76,6 +77,7 @@ def test_the_long_skip_of_the_paper_and_of_the_released_code() -> None:
         torch.testing.assert_close(out, a + z)
     for out, z in zip(groups["released"](*start), end, strict=True):
         torch.testing.assert_close(out, 2 * z)
+    assert all(torch.equal(out, z) for out, z in zip(groups["off"](*start), end, strict=True))
     with pytest.raises(ValueError, match="skip must be one of"):
         DPCG(4, 2, skip="none")
 
