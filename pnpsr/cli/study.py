@@ -29,7 +29,7 @@ def study(
     train_steps: int = 0,
     train_batch: int = 8,
     train_patch: int = 96,
-    input_size: tuple[int, int] = (180, 320),
+    input_size: tuple[int, int] = (180, 270),
     seed: int = 0,
     out: Path = Path("docs/results"),
     work: Path = Path("runs/studies"),

@@ -63,7 +63,7 @@ class Bench:
     train_steps: int = 0
     train_batch: int = 8
     train_patch: int = 96
-    input_size: Scale = (180, 320)
+    input_size: Scale = (180, 270)
     work: Path = Path("runs/studies")
     device: str = "cpu"
     threads: int = 1
