@@ -1,6 +1,6 @@
 """Where sharp pictures come from: a folder, a dataset of deepinv's or torchvision's; by name, one at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,7 +54,9 @@ class Folder:
 
 
 class FromDataset:
-    """Any indexable dataset of pictures, such as ``deepinv.datasets.Set14HR``; of tuples the first entry is the picture.
+    """Any indexable dataset of pictures, such as ``deepinv.datasets.Set14HR``.
+
+    Of tuples the first entry is the picture, of mappings (``use_dict_output``) that named ``x``.
 
     Args:
         dataset: its items are (c h w) tensors of floats in [0, 1] or of 8 bits, or PIL pictures.
@@ -76,11 +78,14 @@ class FromDataset:
             ValueError: the item is no picture of that many channels with values in [0, 1].
         """
         item = self.dataset[index]
-        item = item[0] if isinstance(item, tuple | list) else item
+        item = item[0] if isinstance(item, tuple | list) else item.get("x") if isinstance(item, Mapping) else item
         if not isinstance(item, Tensor):
             from torchvision.transforms.functional import to_tensor
 
-            item = to_tensor(item)
+            try:
+                item = to_tensor(item)
+            except TypeError as error:
+                raise ValueError(f"{self.names[index]} is no picture, neither tensor nor PIL image: {error}") from error
         x = item.float() / 255 if item.dtype == torch.uint8 else item.float()
         if x.ndim != 3 or x.shape[0] not in (1, self.channels) or not (float(x.min()) >= 0 and float(x.max()) <= 1):
             raise ValueError(

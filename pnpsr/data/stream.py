@@ -1,6 +1,6 @@
 """Endless seeded batches: crop → kernel → degrade → noise → quantise. Sample i of step n is a function of (seed, n, i) alone."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -70,14 +70,21 @@ class Stream(Dataset[Draft]):
         x, k, sigma, noise = (torch.cat(column) for column in zip(*parts, strict=True))
         return Draft(x, k, sigma, noise, scale)
 
-    def batches(self, start: int = 0, *, workers: int = 0) -> Iterator[Draft]:
-        """The drafts of steps ``start``, ``start`` + 1, ... without end, drawn ahead by ``workers`` processes."""
+    def batches(self, start: int = 0, *, workers: int = 0) -> Generator[Draft, None, None]:
+        """The drafts of steps ``start``, ``start`` + 1, ... without end, drawn ahead by ``workers`` processes.
+
+        Raises:
+            ValueError, OSError: a picture cannot be read; the message names it.
+        """
         if workers == 0:
             step = start
             while True:
                 yield self[step]
                 step += 1
-        yield from DataLoader(self, batch_size=None, sampler=_Steps(start), num_workers=workers, prefetch_factor=4)
+        for draft in DataLoader(_Telling(self), batch_size=None, sampler=_Steps(start), num_workers=workers, prefetch_factor=4):
+            if isinstance(draft, Exception):
+                raise draft
+            yield draft
 
     def _one(self, step: int, place: int, scale: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         generator = self._generator(step, place)
@@ -112,6 +119,19 @@ class Stream(Dataset[Draft]):
     def _generator(self, step: int, place: int) -> torch.Generator:
         # Python's hash of integers is the same in every process; the mask keeps it a valid seed
         return torch.Generator().manual_seed(hash((self.seed, step, place)) & (2**63 - 1))
+
+
+class _Telling(Dataset[Draft | Exception]):
+    """Hands errors over as they are: loading processes would wrap them in their traceback."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+
+    def __getitem__(self, step: int) -> Draft | Exception:
+        try:
+            return self.stream[step]
+        except (ValueError, OSError) as error:
+            return error
 
 
 class _Steps:
