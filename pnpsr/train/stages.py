@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise
 from types import MappingProxyType
 
 from pnpsr import checks
@@ -117,7 +118,7 @@ IKRNET_STAGES = (
         train=("restorer", "tuner"),
         run=("estimator", "tuner", "restorer"),
         losses={"image": (1.0, image_l1)},
-        share=1.0,
+        share=2.0,
     ),
 )
 
@@ -172,6 +173,19 @@ def stages_for(solver: UnrolledSolver) -> Sequence[Stage]:
     return (FIRST_KERNEL, *stages[2:]) if coded and not isinstance(net, KernelEncoder) else stages
 
 
+def ends(stages: Sequence[Stage], steps: int) -> list[tuple[int, int]]:
+    """First and last step of each stage, in proportion to the shares."""
+    edges = [0.0, *accumulate(stage.share for stage in stages)]
+    return [(round(a / edges[-1] * steps), round(b / edges[-1] * steps)) for a, b in pairwise(edges)]
+
+
+def ready(stages: Sequence[Stage], stage: Stage) -> set[str]:
+    """Slots that have been run by this stage or an earlier one: what can be validated."""
+    return {slot for one in stages[: list(stages).index(stage) + 1] for slot in one.run}
+
+
 def deepened(stage: Stage) -> Stage:
-    """The same stage with deep supervision: every loss is the mean over all iterates."""
+    """The same stage with deep supervision: every loss is the mean over all iterates (if there are any)."""
+    if not stage.run:
+        return stage
     return replace(stage, deep=True, losses={name: (weight, every(loss)) for name, (weight, loss) in stage.losses.items()})

@@ -1,0 +1,81 @@
+"""What every shipped preset keeps: whole files, an index that tells how it was made, and results better than interpolation."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import pnpsr
+from pnpsr import load, weights
+from pnpsr.conventions import DAN, degrade
+from pnpsr.data import SETTINGS
+from pnpsr.evaluate import psnr
+from pnpsr.images import sample_picture
+from pnpsr.kernels import gaussian
+from pnpsr.physics import Degradation, quantise
+from pnpsr.starts import upsample
+from pnpsr.weights import preset_file, presets
+
+FOLDER = Path(weights.__file__).parent
+LIMIT = 14 * 10**6  # bytes of all weights together
+each = pytest.mark.parametrize("name", presets())
+
+
+def scale_of(name: str) -> int:
+    return int(name.rpartition("-x")[2]) if "-x" in name else 2
+
+
+def observe(name: str, x: Tensor, k: Tensor) -> Tensor:
+    """y as the preset's setting makes it."""
+    return quantise(degrade(x, k, scale_of(name), DAN)) if name.startswith("dan") else Degradation(scale_of(name))(x, k)
+
+
+def test_index_and_files_agree() -> None:
+    files = {path.stem for path in FOLDER.glob("*.safetensors")}
+    assert files == presets().keys()
+    assert sum(path.stat().st_size for path in FOLDER.glob("*.safetensors")) <= LIMIT
+
+
+@each
+def test_the_index_tells_how_a_preset_was_made(name: str) -> None:
+    preset, solver = presets()[name], load(name)
+    assert solver.record.recipe == preset.recipe
+    assert {n: list(v) if isinstance(v, tuple) else v for n, v in solver.record.arguments.items()} == preset.arguments
+    assert preset.setting in SETTINGS and preset.steps > 0 and preset.hardware
+    assert preset.commands and all(command.startswith("pnpsr train ") for command in preset.commands)
+    assert not any(word.startswith("/") for command in preset.commands for word in command.split())
+    assert preset.scores and all(values["rows"] > 0 for values in preset.scores.values())
+    assert all(p.dtype == torch.float32 and p.isfinite().all() for p in solver.parameters()) and not solver.training
+
+
+@each
+@torch.no_grad()
+def test_a_preset_beats_interpolation(name: str) -> None:
+    s = scale_of(name)
+    x, k = sample_picture("astronaut")[..., 40:232, 140:332], gaussian(21, 1.4 if s == 2 else 2.2)
+    y = observe(name, x, k)
+    solver = load(name)
+    out = solver(y, s, k=k, sigma=0.0) if name == "usrnet" else solver(y, s)
+    for base in (upsample(y, s), torch.nn.functional.interpolate(y, scale_factor=s, mode="bicubic")):
+        assert float(psnr(out.x.clamp(0, 1), x, border=8)) > float(psnr(base, x, border=8)) + 0.5
+    if name != "usrnet":
+        dirac = torch.zeros_like(k)
+        dirac[..., 10, 10] = 1
+        assert float((out.k - k).square().sum()) < 0.5 * float((dirac - k).square().sum())
+
+
+@each
+def test_a_damaged_preset_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytearray((FOLDER / f"{name}.safetensors").read_bytes())
+    data[-1] ^= 1
+    (tmp_path / f"{name}.safetensors").write_bytes(data)
+    monkeypatch.setattr(weights, "files", lambda _: tmp_path)
+    with pytest.raises(ValueError, match="damaged"):
+        preset_file(name)
+
+
+def test_an_unknown_name_lists_the_presets() -> None:
+    with pytest.raises(FileNotFoundError, match="blind_hqs"):
+        load("no-such-preset")
+    assert pnpsr.load("blind_hqs").T > 0
