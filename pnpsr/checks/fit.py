@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pnpsr.checks.plain import Scale, factors, whole
-from pnpsr.checks.tensors import layout, tracing
+from pnpsr.checks.tensors import NotFinite, layout, tracing
 
 
 def matching(a: Tensor, b: Tensor, names: str) -> None:
@@ -62,7 +62,7 @@ def per_sample(value: float | Tensor, like: Tensor, name: str, *, positive: bool
     if not tracing() and not value.is_meta:
         low, high = (float(v) for v in torch.aminmax(value.detach()))
         if not math.isfinite(low + high):
-            raise ValueError(f"{name} must be finite, got {low:g}")
+            raise NotFinite(f"{name} must be finite, got {low:g}")
         if (low < 0 and not signed) or (positive and low <= 0):
             raise ValueError(f"{name} must be {'positive' if positive else 'zero or positive'}, got {low:g}")
     return value

@@ -6,6 +6,10 @@ import torch
 from torch import Tensor
 
 
+class NotFinite(ValueError):
+    """A NaN or infinity where numbers are due: in a training, the sign that it diverged."""
+
+
 def tracing() -> bool:
     """True while ``torch.compile`` traces: values cannot be read then, only shapes and types."""
     return torch.compiler.is_compiling()
@@ -44,7 +48,7 @@ def tensor(t: object, name: str, shape: str = "(b c h w)") -> Tensor:
 
     Raises:
         TypeError: no tensor, or integers (8-bit pictures must be divided by 255 first), or half precision.
-        ValueError: wrong number of axes, an empty axis, NaN or infinity.
+        ValueError: wrong number of axes, an empty axis; NaN or infinity (:class:`NotFinite`).
     """
     t = layout(t, name, shape)
     if t.dtype not in (torch.float32, torch.float64):
@@ -52,7 +56,7 @@ def tensor(t: object, name: str, shape: str = "(b c h w)") -> Tensor:
             f"{name} must be float32 or float64, got {t.dtype}; keep states in float32 and use torch.autocast for networks"
         )
     if not tracing() and not t.is_meta and not finite(t.detach()):
-        raise ValueError(f"{name} holds NaN or infinity; clean it first, for example with torch.nan_to_num")
+        raise NotFinite(f"{name} holds NaN or infinity; clean it first, for example with torch.nan_to_num")
     return t
 
 

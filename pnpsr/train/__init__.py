@@ -2,12 +2,12 @@
 
 from pnpsr.train.folder import RunFolder as RunFolder
 from pnpsr.train.log import Log as Log
-from pnpsr.train.loop import Diverged as Diverged
-from pnpsr.train.loop import Record as Record
 from pnpsr.train.loop import train as train
 from pnpsr.train.losses import Loss as Loss
 from pnpsr.train.losses import Outcome as Outcome
 from pnpsr.train.options import Options as Options
+from pnpsr.train.record import Diverged as Diverged
+from pnpsr.train.record import Record as Record
 from pnpsr.train.stages import STAGES as STAGES
 from pnpsr.train.stages import Stage as Stage
 from pnpsr.train.stages import stages_for as stages_for

@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +32,25 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
 
     def begin(self, note: Mapping[str, Any], resume: bool) -> None:
-        """Write what the run is, or check that it is the one to be resumed.
+        """Write what the run is, or check that it is the one to be resumed; clear what a killed run left half-written.
 
         Raises:
             ValueError: the folder holds another run, or one that was not to be resumed.
         """
         file = self.path / "run.json"
         asked = json.loads(json.dumps(note, default=str))
-        if not file.exists():
-            replace_file(file, json.dumps(asked, indent=1).encode())
-            return
-        before = json.loads(file.read_text())
-        if not resume:
+        if not resume and (file.exists() or self.states()):
             raise ValueError(f"{self.path} already holds a run; go on with it (resume) or choose another folder")
-        differ = [f"{n}: {before.get(n)!r} then, {asked.get(n)!r} now" for n in asked if asked[n] != before.get(n)]
-        if differ:
-            raise ValueError(f"{self.path} holds another run; " + "; ".join(differ))
+        if file.exists():
+            before = json.loads(file.read_text())
+            # what an earlier version did not note had no other value then
+            differ = [f"{n}: {before[n]!r} then, {asked[n]!r} now" for n in asked if n in before and asked[n] != before[n]]
+            if differ:
+                raise ValueError(f"{self.path} holds another run; " + "; ".join(differ))
+        else:
+            replace_file(file, json.dumps(asked, indent=1).encode())
+        for rest in self.path.glob(".*.tmp"):
+            rest.unlink(missing_ok=True)
 
     def states(self) -> list[Path]:
         """Whole checkpoints, oldest first."""
@@ -60,12 +64,8 @@ class RunFolder:
         """
         buffer, path = io.BytesIO(), self.path / f"state-{step:08d}.pt"
         torch.save(dict(state), buffer)
-        try:
+        with self.guarded(f"checkpoint {path}"):
             replace_file(path, buffer.getvalue())
-        except OSError as error:
-            last = self.states()
-            kept = f"{last[-1]} is the last good one" if last else "there is none before it"
-            raise OSError(error.errno, f"checkpoint {path} could not be written ({error.strerror or error}); {kept}") from error
         for old in self.states()[: -self.keep]:
             old.unlink(missing_ok=True)
         return path
@@ -89,5 +89,16 @@ class RunFolder:
         if getattr(solver, "record", None) is None:
             return None
         path = self.path / f"{name}.safetensors"
-        save(solver, path)
+        with self.guarded(f"weights {path}"):
+            save(solver, path)
         return path
+
+    @contextmanager
+    def guarded(self, what: str) -> Iterator[None]:
+        """Let the OSError of a failed write of ``what`` also name the last good checkpoint, which it left as it was."""
+        try:
+            yield
+        except OSError as error:
+            last = self.states()
+            kept = f"the last good checkpoint is {last[-1]}" if last else "no checkpoint was written before"
+            raise OSError(error.errno, f"{what} could not be written ({error.strerror or error}); {kept}") from error

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pnpsr.data import Sample
+from pnpsr.files import replace_file
 from pnpsr.plot import demo_figure, save_figure
 from pnpsr.state import State
 from pnpsr.train.validation import Scores
 
 if TYPE_CHECKING:
-    from pnpsr.train.loop import Record
+    from pnpsr.train.record import Record
 
 
 class Log:
@@ -71,7 +72,7 @@ class Log:
         path = self.folder / name
         fresh = not path.exists() or path.stat().st_size == 0
         with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
+            writer = csv.DictWriter(file, list(row), lineterminator="\n")
             if fresh:
                 writer.writeheader()
             writer.writerow(row)
@@ -80,9 +81,10 @@ class Log:
     def _truncate(path: Path, step: int) -> None:
         if not path.exists():
             return
-        head, *rows = path.read_text().splitlines(keepends=True) or [""]
-        whole = [row for row in rows if row.endswith("\n") and int(row.split(",", 1)[0]) <= step]
-        path.write_text(head + "".join(whole))
+        # a row that was torn, or that a power cut left as zeros, has no line end or no number
+        head, *rows = [row for row in path.read_text(errors="replace").splitlines(keepends=True) if row.endswith("\n")] or [""]
+        whole = [row for row in rows if row.split(",", 1)[0].isdecimal() and int(row.split(",", 1)[0]) <= step]
+        replace_file(path, (head + "".join(whole)).encode())
 
 
 def _rounded(values: dict[str, float | None]) -> dict[str, object]:

@@ -44,13 +44,25 @@ class Objective(nn.Module):
             states = [*states, s] if stage.deep else [states[0], s]
         outcome = Outcome(self.view, states, truth)
         terms = {name: weight * loss(outcome) for name, (weight, loss) in stage.losses.items()}
-        return {**terms, "total": torch.stack(list(terms.values())).sum()}
+        total = torch.stack(list(terms.values())).sum()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            # DDP waits for a gradient of every parameter that is trained; those which this loss does not reach get zero
+            total = total + sum((0 * p.sum() for p in self.parameters_trained), total.new_zeros(()))
+        return {**terms, "total": total}
 
     def groups(self, rate: float) -> list[dict[str, object]]:
-        """Parameter groups by learning rate; each carries its factor, which the schedule multiplies."""
+        """Parameter groups by learning rate; each carries its factor, which the schedule multiplies.
+
+        Raises:
+            ValueError: the stage gives a rate to a part that the solver does not have.
+        """
         factors = {id(p): 1.0 for p in self.parameters_trained}
         for part, factor in self.stage.rates.items():
-            factors |= {id(p): factor for p in self.view.get_submodule(part).parameters() if id(p) in factors}
+            try:
+                module = self.view.get_submodule(part)
+            except AttributeError as error:
+                raise ValueError(f"stage {self.stage.name!r} gives a rate to {part!r}, which is no part of the solver") from error
+            factors |= {id(p): factor for p in module.parameters() if id(p) in factors}
         return [
             {"params": [p for p in self.parameters_trained if factors[id(p)] == factor], "lr": rate * factor, "factor": factor}
             for factor in sorted(set(factors.values()))

@@ -1,7 +1,8 @@
 """How a run is carried out, apart from what it learns."""
 
 from dataclasses import dataclass
-from typing import Literal
+from math import cos, pi
+from typing import Any, Literal
 
 from pnpsr import checks
 
@@ -58,10 +59,14 @@ class Options:
             )
 
 
+def lasting(options: Options) -> dict[str, Any]:
+    """What must not change when a run is resumed: all that has a part in the numbers."""
+    free = ("workers", "save_every", "keep", "validate_every", "log_every")
+    return {name: value for name, value in vars(options).items() if name not in free}
+
+
 def rate_factor(options: Options, step: int, total: int) -> float:
     """The learning rate at ``step`` (from 0) of a stage of ``total`` steps, as a factor of ``options.rate``."""
-    from math import cos, pi
-
     rise = min(1.0, (step + 1) / (options.warmup + 1))
     done = step / max(1, total)
     course = {
