@@ -6,9 +6,9 @@ from types import MappingProxyType
 from pnpsr.studies import dan as _dan
 from pnpsr.studies import ikrnet as _ikrnet
 from pnpsr.studies.bench import Bench as Bench
-from pnpsr.studies.candidates import Candidate as Candidate
-from pnpsr.studies.candidates import candidate as candidate
-from pnpsr.studies.candidates import candidates as candidates
+from pnpsr.studies.solvers import Candidate as Candidate
+from pnpsr.studies.solvers import candidate as candidate
+from pnpsr.studies.solvers import candidates as candidates
 from pnpsr.studies.study import Study as Study
 from pnpsr.studies.study import run_study as run_study
 from pnpsr.studies.table import Findings as Findings

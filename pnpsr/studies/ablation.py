@@ -17,7 +17,7 @@ from pnpsr.evaluate.protocol import Protocol
 from pnpsr.recipes import dan
 from pnpsr.solver import UnrolledSolver
 from pnpsr.studies.bench import Bench
-from pnpsr.studies.candidates import Candidate
+from pnpsr.studies.solvers import Candidate
 from pnpsr.studies.sweep import Sweep, sweep, tabulate
 from pnpsr.studies.table import Findings, Line
 from pnpsr.studies.variants import Variant, vary

@@ -12,7 +12,7 @@ from pnpsr.conventions import NAMED
 from pnpsr.data import Folder, Pictures
 from pnpsr.data.pictures import Subset
 from pnpsr.evaluate import Protocol, Triples
-from pnpsr.studies.candidates import Candidate
+from pnpsr.studies.solvers import Candidate
 
 KNOWN = {"bsd100": "BSD100", "b100": "BSD100"} | {
     name.lower(): name for name in ("Set5", "Set14", "Urban100", "Manga109", "CBSD68", "DIV2KRK")

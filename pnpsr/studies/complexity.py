@@ -16,9 +16,9 @@ from pnpsr.kernels import gaussian
 from pnpsr.restore import in_colour, restore
 from pnpsr.solver import UnrolledSolver
 from pnpsr.studies.bench import Bench
-from pnpsr.studies.candidates import Candidate
 from pnpsr.studies.dan_printed import COMPLEXITY
 from pnpsr.studies.plan import ANY
+from pnpsr.studies.solvers import Candidate
 from pnpsr.studies.table import Findings, Line
 from pnpsr.studies.variants import border
 

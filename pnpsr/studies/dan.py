@@ -13,9 +13,9 @@ from pnpsr.steps import LearnedRestorer
 from pnpsr.studies import dan_printed as printed
 from pnpsr.studies.ablation import ablation
 from pnpsr.studies.bench import Bench
-from pnpsr.studies.candidates import Candidate
 from pnpsr.studies.complexity import complexity
 from pnpsr.studies.plan import ALTERNATING, BLIND, Plan, over_columns
+from pnpsr.studies.solvers import Candidate
 from pnpsr.studies.study import Study
 from pnpsr.studies.sweep import Found
 from pnpsr.studies.variants import Trace, Variant, trace, vary, without

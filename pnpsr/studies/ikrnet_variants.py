@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from pnpsr.evaluate import Protocol
 from pnpsr.studies.bench import Bench
-from pnpsr.studies.candidates import Candidate
 from pnpsr.studies.denoisers import LAST, Denoise, denoiser, inside
+from pnpsr.studies.solvers import Candidate
 from pnpsr.studies.variants import Trace, Variant, trace, vary, without
 
 LARGEST = 0.03  # noise level that the paper trains for

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from pnpsr.evaluate import Protocol
 from pnpsr.steps import HyperNet
 from pnpsr.studies.bench import Bench
-from pnpsr.studies.candidates import Candidate
 from pnpsr.studies.figures import Curve, curves
+from pnpsr.studies.solvers import Candidate
 from pnpsr.studies.sweep import Cells, Found, Sweep, sweep, tabulate
 from pnpsr.studies.table import Findings, Line
 from pnpsr.studies.variants import Trace, Variant, vary

@@ -11,7 +11,7 @@ from pnpsr.evaluate.solvers import solver_identity
 from pnpsr.kernels.shift import resize_support
 from pnpsr.restore import iterates, restore
 from pnpsr.solver import UnrolledSolver
-from pnpsr.studies.candidates import Candidate
+from pnpsr.studies.solvers import Candidate
 
 Picture = Callable[[Tensor], Tensor]
 
