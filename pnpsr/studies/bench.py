@@ -96,7 +96,7 @@ class Bench:
         if not found:
             factors = ", ".join(f"×{scale}" for scale in wanted) or f"the study's scales, {scales}, not {self.scales}"
             names = ", ".join(one.label for one in self.solvers) or "no solvers"
-            raise ValueError(f"needs {what} for {factors}: --preset FILE; got {names}")
+            raise ValueError(f"needs a {what} for {factors}: --preset FILE; got {names}")
         notes = [f"Not studied: {one.label} is no {what}." for one in self.solvers if not like(one)]
         return found, notes + [f"Not studied: ×{scale}, for which there was no {what}." for scale in wanted if scale not in found]
 

@@ -22,7 +22,7 @@ from pnpsr.studies.variants import Trace, Variant, trace, vary, without
 
 PAPER = "DAN (Luo et al. 2021)"
 PRESETS = ("dan-x2", "dan-x4")
-BASELINES = (Variant("bicubic", bicubic()), Variant("bicubic, centred", bicubic_centre()))
+BICUBIC = (Variant("bicubic", bicubic()), Variant("bicubic, centred", bicubic_centre()))
 WIDTHS = {scale: torch.linspace(*ends, 8, dtype=torch.float64).tolist() for scale, ends in GAUSSIAN8_WIDTHS.items()}
 KERNEL_NOTE = "A kernel that the true one becomes in the solver's convention is cut to the size that the solver was built for."
 
@@ -54,13 +54,13 @@ TABLE1 = Plan(
     _setting1("psnr", "ssim"),
     (2, 3, 4),
     lambda one: [(f"×{one.row.key.scale}", f"{one.data} {metric.upper()}", metric) for metric in ("psnr", "ssim")],
-    baselines=BASELINES,
+    baselines=BICUBIC,
 )
 TABLE2 = Plan(
     lambda _: [replace(div2krk(), metrics=("psnr", "ssim"))],
     (2, 4),
     lambda one: [(one.data, f"×{one.row.key.scale} {metric.upper()}", metric) for metric in ("psnr", "ssim")],
-    baselines=BASELINES,
+    baselines=BICUBIC,
     triples=True,
 )
 TABLE3 = Plan(

@@ -1,7 +1,7 @@
 """Most studies: variants of every solver under a protocol, averaged into the cells of a table. All that differs is data."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pnpsr.evaluate import Protocol
@@ -43,7 +43,7 @@ def _predicts(one: Candidate) -> bool:
 ANY = Kind("solver", lambda _: True)
 BLIND = Kind("blind solver", lambda one: "k" not in one.needs)
 ALTERNATING = Kind("solver that alternates an estimator and a restorer", _alternates)
-PREDICTING = Kind("alternating solver that predicts the noise level", lambda one: _alternates(one) and _predicts(one))
+PREDICTING = Kind("solver that alternates and predicts the noise level", lambda one: _alternates(one) and _predicts(one))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ class Plan:
             swept += sweep(bench, bench.under(protocol), scales, runs, data)
         lines = tabulate(swept.found, self.cells, factor=self.factor)
         figure = None if self.draw is None else self.draw(lines)
-        notes = (*self.notes, *told(swept.found), *absent)
+        notes = (*self.notes, *told(swept.found), *read(bench, bench.under(protocol)), *absent)
         return Findings(lines, swept.protocols, notes, swept.left_out, figure=figure)
 
 
@@ -100,6 +100,13 @@ def told(found: Sequence[Found]) -> list[str]:
     names = {"k": "the true kernel", "sigma": "the true noise level"}
     needs = {one.variant.label: one.variant.method.needs for one in found}
     return [f"{label} was told {' and '.join(names[n] for n in some)}." for label, some in needs.items() if some]
+
+
+def read(bench: Bench, protocol: Protocol) -> list[str]:
+    """A sentence for every solver that reads kernels in another convention than y are made in."""
+    made, ways = protocol.convention, {one.label: one.convention for one in bench.solvers}
+    differ = {label: way for label, way in ways.items() if replace(way, name=made.name) != made}
+    return [f"y are made in convention {made.name}; {label} reads kernels as {way.name}." for label, way in differ.items()]
 
 
 def over_columns(lines: Sequence[Line], along: str, quantity: str = "PSNR, dB") -> "Figure":

@@ -75,8 +75,9 @@ def candidate(word: str, *, device: str = "cpu") -> Candidate:
     label, equals, file = name.partition("=") if not Path(name).is_file() else ("", "", name)
     file = file if equals or Path(name).is_file() else name
     solver = load_released(file) if Path(file).suffix in (".pth", ".pt") else load(file)
-    label = label or re.sub(r"[^A-Za-z0-9_.-]", "_", Path(file).stem if Path(file).is_file() else file).strip(".-")
-    suffix, scale = SUFFIX.search(label), getattr(solver, "scale", None)
+    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(file).stem if Path(file).is_file() else file).strip(".-")
+    label, scale = label or stem, getattr(solver, "scale", None)
+    suffix = SUFFIX.search(label) or SUFFIX.search(stem)
     if scale is None and suffix is not None:
         scale = int(suffix[1])
     return Candidate(SUFFIX.sub("", label) or label, solver.to(device).eval(), scale, NAMED[convention] if plus else PNPSR)

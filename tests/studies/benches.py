@@ -12,7 +12,7 @@ from pnpsr.kernels import save_kernels
 from pnpsr.recipes import dan, ikrnet, usrnet
 
 TINY = (2, 2, 2, 2)
-SIZE = (48, 52)
+SIZE = (40, 44)
 
 
 def solvers(folder: Path) -> dict[str, Path]:

@@ -62,6 +62,8 @@ def test_words_name_solvers(tmp_path: Path) -> None:
     assert one.does(4) and not one.does(2) and one.periodic and one.longest is None
     one = candidate(f"mine={files['dan-x2']}+DAN")
     assert (one.label, one.scale, one.convention.name, one.periodic) == ("mine", 2, "DAN", False)
+    again = candidate(f"again={files['ikrnet-x4']}")
+    assert (again.label, again.scale) == ("again", 4)
     one = candidate(str(files["usrnet"]))
     assert (one.label, one.scale, one.needs, one.longest) == ("usrnet", None, ("k", "sigma"), 2) and one.does(3)
     assert candidate("blind_hqs").needs == ()
@@ -338,3 +340,13 @@ def test_sets_are_known_by_their_folders(tmp_path: Path) -> None:
     for folder, name in names.items():
         assert Bench((images(tmp_path / folder),)).data()[0].name == name
     assert set(dan_printed.SETS) <= set(KNOWN.values())
+
+
+def test_conventions_that_differ_are_said() -> None:
+    from pnpsr.conventions import DAN, IKRNET
+    from pnpsr.studies.plan import read
+
+    net = usrnet(T=1, widths=TINY)
+    bench = Bench(solvers=(Candidate("ours", net), Candidate("theirs", net, convention=DAN)))
+    assert read(bench, dan_setting1()) == ["y are made in convention DAN; ours reads kernels as PNPSR."]
+    assert read(bench, replace(PROTOCOL, convention=IKRNET)) == ["y are made in convention IKRNET; theirs reads kernels as DAN."]
