@@ -96,7 +96,9 @@ def train(
     chosen = [deepened(stage) if deep else stage for stage in _stages(solver, stages)]
     named = _setting(data or USUAL[recipe], solver, scales, sigma, clean, convention)
     for name in init:
-        print(f"{name}: {take(solver, name)} tensors taken")
+        count = take(solver, name)
+        if fabric.is_global_zero:
+            print(f"{name}: {count} tensors taken")
     training, validating = held_out(Folder(images, _channels(solver)), hold_out, seed)
     stream = Stream(training, named, batch=batch, patch=patch, seed=seed)
     # a non-blind recipe is validated with what each of its stages is given
