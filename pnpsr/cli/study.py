@@ -24,6 +24,7 @@ def study(
     limit: int | None = None,
     scales: tuple[int, ...] | None = None,
     convention: str | None = None,
+    colour: str | None = None,
     denoiser: str = "tv",
     train_images: Path | None = None,
     train_steps: int = 0,
@@ -49,6 +50,7 @@ def study(
         limit: only the first pictures of each folder.
         scales: in place of all that the study and the solvers have in common.
         convention: how y is made, in place of the study's own: PNPSR, DAN, DAN_PAPER, IKRNET, ...
+        colour: what PSNR and SSIM compare, in place of the study's own: rgb, y, y_full.
         denoiser: of ikrnet-table7: tv, tgv, median, wavelet, bm3d, or deepinv:CLASS.
         train_images: pictures to train the variants of dan-table4 on.
         train_steps: of each of these variants.
@@ -79,6 +81,7 @@ def study(
         kernels=None if kernels is None else load_kernels(kernels),
         scales=scales,
         convention=convention,
+        colour=colour,
         limit=limit,
         denoiser=denoiser,
         train_images=train_images,

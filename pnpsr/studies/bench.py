@@ -38,6 +38,7 @@ class Bench:
         kernels: (n 1 p q), for protocols whose kernels are a file.
         scales: in place of all that the study and the solvers have in common.
         convention: how y is made, by name, in place of the protocol's.
+        colour: what PSNR and SSIM compare, in place of the protocol's: ``rgb``, ``y``, ``y_full``.
         limit: only the first so many pictures of each folder.
         denoiser: in place of the image prior, by name.
         train_images: pictures to train variants on.
@@ -57,6 +58,7 @@ class Bench:
     kernels: Tensor | None = None
     scales: tuple[int, ...] | None = None
     convention: str | None = None
+    colour: str | None = None
     limit: int | None = None
     denoiser: str = "tv"
     train_images: Path | None = None
@@ -112,9 +114,9 @@ class Bench:
         return self.kernels
 
     def under(self, protocol: Protocol) -> Protocol:
-        """The protocol with this bench's convention and seed."""
+        """The protocol with this bench's convention, colour and seed."""
         way = protocol.convention if self.convention is None else NAMED[self.convention]
-        return replace(protocol, convention=way, seed=self.seed)
+        return replace(protocol, convention=way, colour=self.colour or protocol.colour, seed=self.seed)
 
 
 def _data(path: Path, limit: int | None, *, triples: bool) -> Data:
