@@ -136,6 +136,19 @@ def test_arguments_that_are_none_of_the_recipe(
     assert message in error and error.count("\n") == 1
 
 
+def test_kernels_are_as_large_as_the_solver_estimates_them(
+    train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = {"scale": 2, "width": 8, "groups": 1, "blocks": 1, "code": 4, "T": 1}
+    assert train("--validate-on", 0, recipe="dan", arguments={**tiny, "size": 7}) == 0
+    assert load(tmp_path / "run" / "last.safetensors").k0.size == 7
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settings, "SETTINGS", {"dan-setting2": replace(settings.SETTINGS["dan-setting2"], size={2: 11, 4: 31})})
+        assert train("--data", "dan-setting2", "--out", tmp_path / "other", recipe="dan", arguments={**tiny, "size": 7}) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "has kernels of 11 pixels at scale 2, the solver is built for 7" in error and '{"size": 11}' in error
+
+
 def test_options_out_of_range(train: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     assert train("--steps", 0) == 2
     assert "steps must be at least 1, got 0" in " ".join(capsys.readouterr().err.split())

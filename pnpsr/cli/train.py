@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -177,7 +177,25 @@ def _setting(
     if scales is None and solver.scale is not None:
         scales = (int(solver.scale),)  # type: ignore[arg-type]
     way = None if convention is None else NAMED[convention]
-    return setting(name, scales=scales, sigma=sigma, clean=clean, convention=way)
+    named = setting(name, scales=scales, sigma=sigma, clean=clean, convention=way)
+    return _sized(named, getattr(solver, "record").arguments.get("size"))  # noqa: B009  an attribute that no class declares
+
+
+def _sized(named: Setting, size: int | None) -> Setting:
+    """The setting with kernels of the size that the solver estimates, where it estimates any.
+
+    Raises:
+        ValueError: the setting has sizes of its own for its scales, and they are others.
+    """
+    if size is None or not isinstance(named.size, Mapping):
+        return named if size is None else replace(named, size=size)
+    for scale in named.scales:
+        if (due := named.kernel_size(scale)) != size:
+            raise ValueError(
+                f"setting {named.name!r} has kernels of {due} pixels at scale {scale}, the solver is built for {size}; "
+                f"give it their size: --arguments '{{\"size\": {due}}}' --scales {scale}"
+            )
+    return named
 
 
 def _channels(solver: nn.Module) -> int:
