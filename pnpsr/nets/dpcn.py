@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pnpsr import checks
 from pnpsr.nets.common import leaky, one_scale, pair, picture_and_code, upscaler
-from pnpsr.nets.weights import copying, edges
+from pnpsr.nets.weights import copying, edges, flat
 
 Skip = Literal["paper", "released", "off"]
 
@@ -105,6 +105,8 @@ class DPCEstimator(nn.Module):
         self.last = nn.Conv2d(2 * width, self.size[0] * self.size[1], 1)
         edges(self.head_y)
         edges(self.head_x)
+        if not self.softmax:
+            flat(self.last)
 
     def forward(self, y: Tensor, x: Tensor) -> Tensor:
         """The kernel (b 1 p q) from y (b c h w) and x (b c sh sw), in [0, 1].

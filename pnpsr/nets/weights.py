@@ -16,6 +16,15 @@ def copying(conv: nn.Conv2d, gain: float = 1.0) -> None:
 
 
 @torch.no_grad()
+def flat(conv: nn.Conv2d) -> None:
+    """Start with n outputs that are all about 1 / n: a flat kernel of sum 1, as a softmax behind the layer would make of it."""
+    n = conv.out_channels
+    conv.weight.div_(n)
+    if conv.bias is not None:
+        conv.bias.fill_(1 / n)
+
+
+@torch.no_grad()
 def interpolating(conv: nn.Conv2d, factor: int) -> None:
     """Start as linear interpolation before ``PixelShuffle(factor)``, plus a little of everything; ``conv`` is 3 x 3.
 

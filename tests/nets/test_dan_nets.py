@@ -105,8 +105,11 @@ def test_estimators_answer_with_a_kernel_and_with_a_code(scale: int) -> None:
 
 
 def test_the_last_layer_fills_the_kernel_row_by_row_and_softmax_is_optional() -> None:
+    torch.manual_seed(0)
     net = DPCEstimator(2, (2, 3), width=4, blocks=1, softmax=False)
     with torch.no_grad():
+        k = net(torch.rand(1, 3, 9, 9), torch.rand(1, 3, 18, 18))
+        assert (6 * k - 1).abs().max() < 0.6 and abs(float(k.sum()) - 1) > 1e-6  # starts almost flat too, though nothing holds it
         net.last.weight.zero_()
         net.last.bias.copy_(torch.arange(6.0))
     k = net(torch.rand(1, 3, 4, 4), torch.rand(1, 3, 8, 8))

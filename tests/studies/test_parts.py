@@ -321,8 +321,8 @@ def test_the_variants_of_the_ablation_differ_in_what_they_say(y: torch.Tensor) -
     assert {name: built[name].restorer.net.body[0].skip for name in "BCD"} == {"B": "off", "C": "paper", "D": "paper"}
     assert len(built["A"].restorer.net.body) == 4 and len(built["D"].restorer.net.body) == 5
     with torch.no_grad():
-        sums = {name: float(built[name](y, T=1).k.sum()) for name in "BCD"}
-    assert abs(sums["D"] - 1) < 1e-5 and all(abs(sums[name] - 1) > 1e-3 for name in "BC")
+        off = {name: float((built[name](y, T=1).k.sum() - 1).abs()) for name in "BCD"}
+    assert off["D"] < 1e-5 and all(1e-4 < off[name] < 0.1 for name in "BC")  # all start from nearly flat kernels
 
 
 # --- names ---
