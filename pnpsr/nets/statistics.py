@@ -21,7 +21,8 @@ class KernelStatistics(nn.Module):
     thousands. What second-order statistics cannot tell is k from k turned by 180 degrees; iterations must.
 
     Read from the mean of the channels: horizontal and vertical differences, the Laplacian, and the Laplacian over its local
-    strength, each by its autocorrelation at lags up to 8 over that at lag 0; and the log power of Hann windows of 32 x 32, averaged.
+    strength, each by its autocorrelation at lags up to 8 over that at lag 0; the logarithms of these four powers, less their mean;
+    and the log power of Hann windows of 32 x 32, averaged.
     """
 
     def __init__(self, size: int | tuple[int, int] = 21, *, channels: int = 3, width: int = 512) -> None:
