@@ -1,7 +1,8 @@
 """What a training stage minimises: functions of the iterates and the truth, each a mean over the batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from torch import Tensor
 
@@ -25,7 +26,11 @@ class Outcome:
         return self.states[-1]
 
 
-Loss = Callable[[Outcome], Tensor]
+class Loss(Protocol):
+    """What is minimised: any callable that reads an :class:`Outcome` and returns one number with a graph."""
+
+    def __call__(self, outcome: Outcome, /) -> Tensor:
+        """The loss, a mean over the batch."""
 
 
 def image_l1(o: Outcome) -> Tensor:

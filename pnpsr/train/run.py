@@ -87,7 +87,7 @@ class Run:
 
     def _stage(self, stage: Stage, start: int, end: int) -> Iterator[Record]:
         objective = Objective(self.solver, stage, self.options)
-        optimiser: Any = torch.optim.Adam(objective.groups(self.options.rate), lr=self.options.rate, betas=(0.9, 0.99))
+        optimiser: Any = torch.optim.Adam(objective.groups(self.options.rate), betas=(0.9, 0.99))
         if self.carried is not None:
             optimiser.load_state_dict(self.carried)
             self.carried = None

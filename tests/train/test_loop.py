@@ -175,6 +175,7 @@ def test_checkpointing_changes_the_memory_and_nothing_else(recipe: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex operators")
 def test_compiled_iterations_give_the_same_losses() -> None:
     stage, nets = STAGES["usrnet"][0], [solver("usrnet") for _ in range(2)]
     plain, compiled = (run(n, [stage], quick(steps=3, compile=c)) for n, c in zip(nets, (False, True), strict=True))
