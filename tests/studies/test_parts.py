@@ -16,7 +16,7 @@ from pnpsr import load, save
 from pnpsr.evaluate import Key, Protocol, Row, grid
 from pnpsr.evaluate.named import dan_setting1
 from pnpsr.physics import estimate_noise
-from pnpsr.recipes import dan, ikrnet, usrnet
+from pnpsr.recipes import dan, ikrnet, ikrnet_released, usrnet
 from pnpsr.studies import STUDIES, Bench, Candidate, Findings, Line, candidate, candidates, dan_printed, ikrnet_printed
 from pnpsr.studies.ablation import SHARED, VARIANTS
 from pnpsr.studies.bench import KNOWN
@@ -350,3 +350,12 @@ def test_conventions_that_differ_are_said() -> None:
     bench = Bench(solvers=(Candidate("ours", net), Candidate("theirs", net, convention=DAN)))
     assert read(bench, dan_setting1()) == ["y are made in convention DAN; ours reads kernels as PNPSR."]
     assert read(bench, replace(PROTOCOL, convention=IKRNET)) == ["y are made in convention IKRNET; theirs reads kernels as DAN."]
+
+
+def test_the_released_solver_is_studied_where_its_parts_do_not_matter(y: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    one = Candidate("released", ikrnet_released(9, widths=TINY).eval())
+    assert one.needs == ("sigma",) and one.periodic and BLIND.test(one) and not ALTERNATING.test(one)
+    found = run(vary(one, PROTOCOL), y, sigma=0.02)
+    with torch.no_grad():
+        assert torch.equal(found.x, one.solver(y, 2, sigma=0.02).x.clamp(0, 1)) and found.k is not None
