@@ -64,6 +64,7 @@ def main(
         "recipe": record["recipe"],
         "arguments": record["arguments"],
         "setting": notes[-1]["setting"],
+        "convention": notes[-1]["convention"],
         "commands": [command for folder in (*after, run) for command in commands(folder)],
         "steps": sum(note["steps"] for note in notes),
         "hardware": hardware,

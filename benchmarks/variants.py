@@ -25,7 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pnpsr import UnrolledSolver, checks, load
-from pnpsr.cli.train import take
+from pnpsr.cli.training import take
 from pnpsr.data import Folder, Setting, Stream, held_out, setting
 from pnpsr.recipes import RECIPES
 from pnpsr.train import STAGES, Options, Stage, train

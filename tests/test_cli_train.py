@@ -14,7 +14,7 @@ from synthetic import pictures
 from pnpsr import load
 from pnpsr.checkpoint import save
 from pnpsr.cli import main
-from pnpsr.cli.train import take
+from pnpsr.cli.training import take
 from pnpsr.data import settings
 from pnpsr.images import write_image
 from pnpsr.recipes import usrnet

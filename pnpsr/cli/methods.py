@@ -13,6 +13,7 @@ from pnpsr.evaluate.solvers import ASSUMED
 from pnpsr.recipes import RECIPES, tv_hqs
 from pnpsr.released import load_released
 from pnpsr.solver import UnrolledSolver
+from pnpsr.weights import presets
 
 BUILT_IN: dict[str, Callable[[str], Method]] = {
     "bicubic": lambda _: bicubic(),
@@ -29,7 +30,7 @@ OPTIONS = ("sigma", "direct", "two_step", *ASSUMED, *NAMED)
 def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
     """The method that a word means, for y whose border is periodic or not.
 
-    ``bicubic``, ``bicubic_centre``, ``deepinv_hqs``, ``two_step``; a solver without weights (``blind_hqs``, ``tv_hqs``); a
+    ``bicubic``, ``bicubic_centre``, ``deepinv_hqs``, ``two_step``; ``blind_hqs``, ``tv_hqs`` (no weights); a preset; a
     checkpoint of :func:`pnpsr.save` or an official ``.pth``, called after its file or ``NAME=FILE``; ``NAME=FILE,FILE`` for one
     file per scale. Options after a solver: ``+sigma`` tells it the noise level; ``+gaussian`` or ``+dirac`` is the kernel that a
     non-blind one assumes; ``+two_step`` gives it the kernel that ``blind_hqs`` finds; the name of a convention says how it reads
@@ -47,7 +48,11 @@ def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
         if options:
             raise ValueError(f"{label} takes no options, got {', '.join(options)}")
         return BUILT_IN[label]("circular" if circular else "reflect" if label == "deepinv_hqs" else "extend")
-    solvers = [RECIPES[label]().eval()] if label in WEIGHTLESS and not files else [_load(file) for file in files]
+    named = presets().get(label) if not files else None
+    if named is not None:  # a preset reads kernels as it was trained to; the networks of DAN need no periodic border
+        options += tuple(o for o in (named.convention, "direct") if named.convention != PNPSR.name and o not in options)
+    known = label in WEIGHTLESS or named is not None
+    solvers = [_named(label)] if known and not files else [_load(file) for file in files]
     boundary = "circular" if circular or "direct" in options else "extend"
     if "two_step" in options:
         if len(solvers) > 1 or set(options) - {"two_step", "direct"} or not isinstance(solvers[0], UnrolledSolver):
@@ -86,12 +91,17 @@ def _files(word: str) -> tuple[str, tuple[Path, ...]]:
     label, equals, files = word.partition("=")
     if equals and not Path(word).exists():
         return label, tuple(Path(file) for file in files.split(","))
-    if word in BUILT_IN or word in WEIGHTLESS:
+    if word in BUILT_IN or word in WEIGHTLESS or word in presets():
         return word, ()
     if not Path(word).is_file():
-        known = ", ".join((*BUILT_IN, *WEIGHTLESS))
-        raise FileNotFoundError(f"there is no checkpoint at {word}, and no method of that name; without weights there are {known}")
+        known = ", ".join((*BUILT_IN, *WEIGHTLESS, *presets()))
+        raise FileNotFoundError(f"there is no checkpoint at {word}, and no method of that name; there are {known}")
     return re.sub(r"[^A-Za-z0-9_.-]", "_", Path(word).stem).lstrip("."), (Path(word),)
+
+
+def _named(label: str) -> nn.Module:
+    """A preset, or a recipe that needs no weights."""
+    return load(label) if label in presets() else RECIPES[label]().eval()
 
 
 def _load(file: Path) -> nn.Module:

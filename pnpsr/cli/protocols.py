@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pnpsr import checks
+from pnpsr.cli.pictures import pictures_at
 from pnpsr.conventions import NAMED
-from pnpsr.data import Folder, FromDataset, Pictures
+from pnpsr.data import Pictures
 from pnpsr.data.pictures import Subset
 from pnpsr.evaluate import Protocol, Triples, named_protocol
 from pnpsr.evaluate.protocol import GIVEN
@@ -54,14 +55,5 @@ def choose_pictures(images: str, protocol: Protocol, limit: int | None) -> Pictu
         checks.whole(limit, "limit")
     if protocol.kernels == GIVEN:
         return Triples(images, limit)
-    pictures: Pictures
-    if images.startswith("deepinv:"):
-        _, name, root = (*images.split(":", 2), "", "")[:3]
-        from deepinv import datasets
-
-        if not root or not hasattr(datasets, name):
-            raise ValueError(f"a data set of deepinv's is named deepinv:CLASS:FOLDER, such as deepinv:Set14HR:data; got {images!r}")
-        pictures = FromDataset(getattr(datasets, name)(root=root, download=False))
-    else:
-        pictures = Folder(images)
+    pictures = pictures_at(images)
     return pictures if limit is None else Subset(pictures, range(min(limit, len(pictures.names))))

@@ -19,6 +19,7 @@ class Preset:
     recipe: str
     arguments: Mapping[str, Any]  # of the recipe
     setting: str  # what it was trained on
+    convention: str  # how y was made, by its name in pnpsr.conventions
     commands: tuple[str, ...]  # in their order; what was run, word for word
     steps: int  # of all commands together
     hardware: str

@@ -1,0 +1,164 @@
+"""What ``pnpsr train`` is asked for: the data, the machine, and how their words become a solver and its setting."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from pnpsr import checks
+from pnpsr.checkpoint import load
+from pnpsr.cli.pictures import pictures_at
+from pnpsr.conventions import NAMED
+from pnpsr.data import Setting, Stream, held_out, setting
+from pnpsr.recipes import RECIPES
+from pnpsr.solver import UnrolledSolver
+from pnpsr.train.options import Precision
+from pnpsr.train.stages import Stage, stages_for
+from pnpsr.train.validation import Validation
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """What the training data are."""
+
+    data: str | None = None
+    """Named setting of the degradations: dan-setting1, dan-setting2, ikrnet, usrnet; by default the recipe's own."""
+    scales: tuple[int, ...] | None = None
+    """In place of the setting's; one is drawn per batch."""
+    sigma: tuple[float, float] | None = None
+    """Lowest and highest noise level, in place of the setting's."""
+    clean: float | None = None
+    """Share of noise-free samples, in place of the setting's."""
+    convention: str | None = None
+    """How y is made, in place of the setting's: PNPSR, DAN, ... (see ``pnpsr.conventions``)."""
+    batch: int = 8
+    """Samples per step, over all devices."""
+    patch: int = 96
+    """Side of the sharp crops in pixels."""
+    seed: int = 0
+    """Of the first weights and of the data."""
+    hold_out: int = 20
+    """Number of pictures kept for validation."""
+    validate_on: int = 8
+    """Validation samples per scale."""
+    validation_patch: int = 192
+    """Side of their sharp crops."""
+
+    def setting(self, usual: str, solver: UnrolledSolver) -> Setting:
+        """The named setting with what was replaced, at the scale and the kernel size that the solver is built for.
+
+        Raises:
+            ValueError: unknown names, or values the setting or the solver refuses.
+        """
+        if self.convention is not None:
+            checks.choice(self.convention, tuple(NAMED), "convention")
+        scales = self.scales
+        if scales is None and solver.scale is not None:
+            scales = (int(solver.scale),)  # type: ignore[arg-type]
+        way = None if self.convention is None else NAMED[self.convention]
+        named = setting(self.data or usual, scales=scales, sigma=self.sigma, clean=self.clean, convention=way)
+        return _sized(named, getattr(solver, "record").arguments.get("size"))  # noqa: B009  an attribute that no class declares
+
+    def streams(self, images: str, named: Setting, solver: nn.Module) -> tuple[Stream, Validation | None]:
+        """The training data, and the validation on pictures that they leave out."""
+        # kernel priors read one channel in either case, so that one network of colours decides
+        channels = max((n for part in solver.modules() if isinstance(n := getattr(part, "channels", None), int)), default=3)
+        training, rest = held_out(pictures_at(images, channels), self.hold_out, self.seed)
+        stream = Stream(training, named, batch=self.batch, patch=self.patch, seed=self.seed)
+        if not self.hold_out or not self.validate_on:
+            return stream, None
+        return stream, Validation(rest, named, count=self.validate_on, patch=self.validation_patch)
+
+    def note(self, named: Setting) -> dict[str, Any]:
+        """What a resumed run must agree in."""
+        drawn = {"setting": named.name, "scales": named.scales, "sigma": named.sigma, "clean": named.clean}
+        return {**drawn, "convention": named.convention.name, "batch": self.batch, "patch": self.patch, "seed": self.seed}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the training runs."""
+
+    accelerator: str = "auto"
+    """auto, cpu, cuda, mps."""
+    devices: int = 1
+    """Processes per node."""
+    nodes: int = 1
+    """Number of nodes."""
+    threads: int | None = None
+    """Of each process on a CPU; left to torch if not given."""
+
+    def fabric(self, precision: Precision) -> Any:
+        """A launched Lightning Fabric."""
+        from lightning.fabric import Fabric
+
+        if self.threads is not None:
+            torch.set_num_threads(checks.whole(self.threads, "threads"))
+        fabric = Fabric(accelerator=self.accelerator, devices=self.devices, num_nodes=self.nodes, precision=precision)
+        fabric.launch()
+        return fabric
+
+
+def build(recipe: str, arguments: str) -> UnrolledSolver:
+    """The recipe's solver, its arguments given as JSON.
+
+    Raises:
+        ValueError: no JSON object, or arguments the recipe refuses.
+    """
+    try:
+        given = json.loads(arguments)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"arguments must be JSON such as '{{\"T\": 4}}', got {arguments!r}: {error}") from error
+    if not isinstance(given, Mapping):
+        raise ValueError(f"arguments must be a JSON object such as '{{\"T\": 4}}', got {arguments!r}")
+    try:
+        solver: Any = RECIPES[recipe](**given)
+    except TypeError as error:
+        raise ValueError(f"recipe {recipe!r} refuses the arguments {arguments}: {error}") from error
+    return solver
+
+
+def take(solver: nn.Module, name: str) -> int:
+    """Copy every tensor of the file or preset ``name`` that has the name and shape of one of the solver's; how many there were.
+
+    Raises:
+        ValueError: there is none.
+    """
+    mine, theirs = solver.state_dict(), load(name).state_dict()
+    fitting = {key: value for key, value in theirs.items() if key in mine and mine[key].shape == value.shape}
+    if not fitting:
+        raise ValueError(f"init: no tensor of {name} has the name and shape of one of the solver's; was it built with other sizes?")
+    solver.load_state_dict({**mine, **fitting})
+    return len(fitting)
+
+
+def pick_stages(solver: UnrolledSolver, names: Sequence[str] | None) -> list[Stage]:
+    """The stages of the solver's recipe, or those of the given names, in the recipe's order.
+
+    Raises:
+        ValueError: unknown names.
+    """
+    known = {stage.name: stage for stage in stages_for(solver)}
+    for name in names or ():
+        checks.choice(name, tuple(known), "stages")
+    return [stage for name, stage in known.items() if names is None or name in names]
+
+
+def _sized(named: Setting, size: int | None) -> Setting:
+    """The setting with kernels of the size that the solver estimates, where it estimates any.
+
+    Raises:
+        ValueError: the setting has sizes of its own for its scales, and they are others.
+    """
+    if size is None or not isinstance(named.size, Mapping):
+        return named if size is None else replace(named, size=size)
+    for scale in named.scales:
+        if (due := named.kernel_size(scale)) != size:
+            raise ValueError(
+                f"setting {named.name!r} has kernels of {due} pixels at scale {scale}, the solver is built for {size}; "
+                f"give it their size: --arguments '{{\"size\": {due}}}' --scales {scale}"
+            )
+    return named
