@@ -198,7 +198,7 @@ def test_words_for_methods(tmp_path: Path) -> None:
     for word, reason in ((f"u={file}+two_step+sigma", "no option but"), ("blind_hqs+two_step", "must be given a kernel")):
         with pytest.raises(ValueError, match=reason):
             method_from(word, circular=True)
-    with pytest.raises(FileNotFoundError, match="without weights there are"):
+    with pytest.raises(FileNotFoundError, match="without a file there are bicubic"):
         method_from("missing.safetensors", circular=True)
 
 

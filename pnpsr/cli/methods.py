@@ -95,7 +95,7 @@ def _files(word: str) -> tuple[str, tuple[Path, ...]]:
         return word, ()
     if not Path(word).is_file():
         known = ", ".join((*BUILT_IN, *WEIGHTLESS, *presets()))
-        raise FileNotFoundError(f"there is no checkpoint at {word}, and no method of that name; there are {known}")
+        raise FileNotFoundError(f"there is no checkpoint at {word}, and no method of that name; without a file there are {known}")
     return re.sub(r"[^A-Za-z0-9_.-]", "_", Path(word).stem).lstrip("."), (Path(word),)
 
 
