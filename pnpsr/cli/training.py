@@ -92,9 +92,15 @@ class Machine:
     """Of each process on a CPU; left to torch if not given."""
 
     def fabric(self, precision: Precision) -> Any:
-        """A launched Lightning Fabric."""
-        from lightning.fabric import Fabric
+        """A launched Lightning Fabric.
 
+        Raises:
+            ValueError: Lightning is not installed, or fewer than one thread.
+        """
+        try:
+            from lightning.fabric import Fabric
+        except ImportError as error:
+            raise ValueError("training needs Lightning and TensorBoard: pip install 'pnpsr[train]'") from error
         if self.threads is not None:
             torch.set_num_threads(checks.whole(self.threads, "threads"))
         fabric = Fabric(accelerator=self.accelerator, devices=self.devices, num_nodes=self.nodes, precision=precision)
