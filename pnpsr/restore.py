@@ -99,7 +99,7 @@ def _extend(y: Tensor, margin: tuple[int, int]) -> Tensor:
     """y with ``margin`` more pixels on each side, smooth across the seam of the torus."""
     if margin == (0, 0):
         return y
-    if min(y.shape[-2:]) < 2:  # one row or column has no slope that could go on
+    if min(y.shape[-2:]) < 3:  # without an inner row and column there is no slope that could go on
         return pad(y, (margin[1], margin[1], margin[0], margin[0]), mode="replicate")
     from deepinv.physics.functional import liu_jia_pad
 
