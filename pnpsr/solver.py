@@ -200,7 +200,7 @@ class PerIteration(nn.Module):
 
 
 def train_only(solver: nn.Module, *names: str) -> list[nn.Parameter]:
-    """Let gradients reach only the named parts (``"restorer"``, ``"tuner.noise"``), or all if none is named; return what trains.
+    """Let gradients reach only the named parts (``"restorer"``, ``"tuner.noise"``); freeze the rest; return what trains.
 
     Raises:
         ValueError: a name that is no part of the solver, or a part without parameters.
@@ -212,7 +212,7 @@ def train_only(solver: nn.Module, *names: str) -> list[nn.Parameter]:
             raise ValueError(f"{name!r} is no part with parameters; the solver has {slots or 'none'}")
     for parameter in solver.parameters():
         parameter.requires_grad_(False)
-    chosen = [parameter for name in names or ("",) for parameter in parts[name].parameters()]
+    chosen = [parameter for name in names for parameter in parts[name].parameters()]
     for parameter in chosen:
         parameter.requires_grad_(True)
     return list(dict.fromkeys(chosen))

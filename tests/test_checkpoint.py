@@ -161,7 +161,7 @@ def test_other_files_are_refused_and_named(file: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_and_a_missing_file_are_not_found(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "missing", "missing", "usrnet"):
+    for path in (tmp_path, tmp_path / "missing", "missing", "two_step"):
         with pytest.raises(FileNotFoundError, match="no checkpoint at .*; presets: .*blind_hqs"):
             load(path)
 

@@ -28,7 +28,8 @@ class Objective(nn.Module):
 
     def __init__(self, solver: UnrolledSolver, stage: Stage, options: Options) -> None:
         super().__init__()
-        self.stage, self.parameters_trained = stage, train_only(solver, *stage.train)
+        parts = stage.train or [name for name, part in solver.named_children() if any(True for _ in part.parameters())]
+        self.stage, self.parameters_trained = stage, train_only(solver, *parts)
         view = solver.only(*stage.run)  # a view of its own: what is set here stays out of the solver
         view.detached = solver.detached if stage.detach is None else stage.detach
         view.checkpoint = options.checkpointing
