@@ -145,7 +145,7 @@ ALL = ("--images", "IMAGES")
 SEVEN = ("ikrnet-table7", *ALL, "--preset", "ikrnet-x4", "--kernels", "TWELVE")
 BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "no such study": (("dan-table9", *ALL), "the study must be one of"),
-    "no solvers": (("dan-table3", *ALL, "--preset", "usrnet"), "dan-table3: needs a solver that alternates an estimator and a restorer for ×4"),
+    "no solvers": (("dan-table3", *ALL, "--preset", "usrnet"), "needs a solver that alternates an estimator and a restorer for ×4"),
     "no pictures": (("dan-table1", "--preset", "dan-x4"), "pictures are missing"),
     "no such preset": (("dan-table1", *ALL, "--preset", "magic"), "magic"),
     "no kernels": (("ikrnet-table1", *ALL, "--preset", "ikrnet-x4"), "--kernels FILE; got none"),
