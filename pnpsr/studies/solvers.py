@@ -80,7 +80,10 @@ def candidate(word: str, *, device: str = "cpu") -> Candidate:
     suffix = SUFFIX.search(label) or SUFFIX.search(stem)
     if scale is None and suffix is not None:
         scale = int(suffix[1])
-    return Candidate(SUFFIX.sub("", label) or label, solver.to(device).eval(), scale, NAMED[convention] if plus else PNPSR)
+    preset = None if Path(file).is_file() else presets().get(file)
+    if not plus:
+        convention = PNPSR.name if preset is None else preset.convention  # a preset reads kernels as it was trained to
+    return Candidate(SUFFIX.sub("", label) or label, solver.to(device).eval(), scale, NAMED[convention])
 
 
 def candidates(words: Sequence[str], usual: Sequence[str], *, device: str = "cpu") -> tuple[list[Candidate], list[str]]:

@@ -359,3 +359,8 @@ def test_the_released_solver_is_studied_where_its_parts_do_not_matter(y: torch.T
     found = run(vary(one, PROTOCOL), y, sigma=0.02)
     with torch.no_grad():
         assert torch.equal(found.x, one.solver(y, 2, sigma=0.02).x.clamp(0, 1)) and found.k is not None
+
+
+def test_a_preset_reads_kernels_as_it_was_trained_to() -> None:
+    assert candidate("dan-x4").convention.name == "DAN" and candidate("ikrnet-x4").convention.name == "PNPSR"
+    assert candidate("dan-x4+PNPSR").convention.name == "PNPSR"  # unless the word says otherwise
