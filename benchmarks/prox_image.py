@@ -14,8 +14,8 @@ from functools import partial
 
 import torch
 from deepinv.physics import Downsampling
+from memory import peak_megabytes
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
 from pnpsr.kernels import gaussian
 from pnpsr.physics import Degradation
@@ -67,18 +67,6 @@ def fastest(calls: dict[str, Callable[[], Tensor]], runs: int) -> dict[str, floa
             call()
             best[name] = min(best[name], time.perf_counter() - begin)
     return best
-
-
-def peak_megabytes(call: Callable[[], Tensor]) -> float:
-    """The largest sum of tensors that the call holds at a time."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
-        call()
-    level = peak = 0
-    for event in record.profiler.kineto_results.events():
-        if event.name() == "[memory]":
-            level += event.nbytes()
-            peak = max(peak, level)
-    return peak / 2**20
 
 
 def main(runs: int) -> None:

@@ -15,7 +15,7 @@ from time import perf_counter, process_time
 
 import torch
 import tyro
-from torch.profiler import ProfilerActivity, profile
+from memory import peak_megabytes
 
 from pnpsr import UnrolledSolver, ikrnet
 from pnpsr.data import SETTINGS, Folder, FromDataset, Pictures, Stream
@@ -72,14 +72,7 @@ class Bench:
             torch.cuda.reset_peak_memory_stats()
             self.run(solver, 2, precision, checkpointing)
             return (torch.cuda.max_memory_allocated() - held) / 2**20
-        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
-            self.run(solver, 2, precision, checkpointing)
-        level = highest = 0
-        for event in record.profiler.kineto_results.events():
-            if event.name() == "[memory]":
-                level += event.nbytes()
-                highest = max(highest, level)
-        return highest / 2**20
+        return peak_megabytes(lambda: self.run(solver, 2, precision, checkpointing))
 
     def drawing(self, workers: int) -> float:
         """Images per second of the data alone."""

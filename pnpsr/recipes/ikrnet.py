@@ -12,6 +12,20 @@ from pnpsr.steps import HQSEstimator, HQSRestorer, HyperNet, LearnedCorrector, L
 
 WIDTHS = (64, 128, 256, 512)
 
+FirstKernel = Literal["encoder", "statistics"]
+
+
+def learned_start(first: FirstKernel, size: int, *, channels: int, code: int) -> LearnedKernelStart:
+    """k0 = I(y) by the paper's ``encoder``, through a code of ``code`` numbers, or by ``statistics`` of y.
+
+    Raises:
+        ValueError: another word, or sizes the networks refuse.
+    """
+    checks.choice(first, ("encoder", "statistics"), "first")
+    if first == "encoder":
+        return LearnedKernelStart(KernelEncoder(size, channels=channels, code=code))
+    return LearnedKernelStart(KernelStatistics(size, channels=channels))
+
 
 @recipe
 def ikrnet(
@@ -29,7 +43,7 @@ def ikrnet(
     gammas: int | None = None,
     gray: bool = False,
     project: bool = False,
-    first: Literal["encoder", "statistics"] = "encoder",
+    first: FirstKernel = "encoder",
     code: int = 10,
     per_iteration: bool = False,
     hidden: int = 64,
@@ -59,9 +73,6 @@ def ikrnet(
         start: interpolation of the first image, ``bilinear`` in the paper.
         detach: fields cut from the graph at every read; the released code cuts k.
     """
-    checks.choice(first, ("encoder", "statistics"), "first")
-    encoder = first == "encoder"
-    net = KernelEncoder(size, channels=channels, code=code) if encoder else KernelStatistics(size, channels=channels)
     kernel_prior = ResUNet(1, widths=tuple(kernel_widths), bias=True)
     return UnrolledSolver(
         estimator=HQSEstimator(
@@ -78,7 +89,7 @@ def ikrnet(
         tuner=HyperNet(noise=NoiseNet(channels), per_iteration=T if per_iteration else None, hidden=hidden),
         restorer=HQSRestorer(ResUNet(channels, strength=True, widths=tuple(widths))),
         T=T,
-        k0=LearnedKernelStart(net),
+        k0=learned_start(first, size, channels=channels, code=code),
         x0=Upsample(start),
         detach=tuple(detach),
     )

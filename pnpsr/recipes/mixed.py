@@ -7,12 +7,13 @@ from torch import nn
 
 from pnpsr import checks
 from pnpsr.kernels import KernelBasis
-from pnpsr.nets import DPCEstimator, DPCRestorer, KernelEncoder, KernelStatistics, NoiseNet, ResUNet
+from pnpsr.nets import DPCEstimator, DPCRestorer, NoiseNet, ResUNet
+from pnpsr.recipes.ikrnet import learned_start
 from pnpsr.recipes.record import recipe
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Dirac, Upsample
 from pnpsr.state import Step
-from pnpsr.steps import DataStep, HQSEstimator, HQSRestorer, HyperNet, LearnedEstimator, LearnedKernelStart, LearnedRestorer
+from pnpsr.steps import DataStep, HQSEstimator, HQSRestorer, HyperNet, LearnedEstimator, LearnedRestorer
 
 Estimator = Literal["dan", "hqs", "none"]
 Restorer = Literal["dan", "dan+data", "hqs"]
@@ -89,12 +90,7 @@ def mixed(
         net = DPCRestorer(scale, code, width=width, groups=groups, blocks=blocks, channels=channels)
         image = LearnedRestorer(net, encode=KernelBasis(size, code).encode)
         image = DataStep(image) if restorer == "dan+data" else image
-    k0: Step = Dirac(size)
-    if start != "dirac":
-        guess = (
-            KernelEncoder(size, channels=channels, code=code) if start == "encoder" else KernelStatistics(size, channels=channels)
-        )
-        k0 = LearnedKernelStart(guess)
+    k0: Step = Dirac(size) if start == "dirac" else learned_start(start, size, channels=channels, code=code)
     return UnrolledSolver(
         step,
         image,

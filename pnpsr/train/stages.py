@@ -140,7 +140,7 @@ USRNET_STAGES = (
     ),
 )
 
-TWO_STEP_STAGES = (*IKRNET_STAGES[:2], IKRNET_STAGES[2])
+TWO_STEP_STAGES = IKRNET_STAGES[:3]
 
 # All parts at once, each from its own loss where the hand-overs are cut, from all of them where not; the first kernel from its own.
 MIXED_STAGES = (
