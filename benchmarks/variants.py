@@ -29,6 +29,7 @@ from pnpsr.cli.training import take
 from pnpsr.data import Folder, Setting, Stream, held_out, setting
 from pnpsr.recipes import RECIPES
 from pnpsr.train import STAGES, Options, Stage, train
+from pnpsr.train.options import Precision
 from pnpsr.train.stages import deepened
 from pnpsr.train.validation import Validation
 
@@ -58,6 +59,7 @@ class Variant:
 HQS = {"estimator": "hqs"}  # closed-form kernel step on the support, gamma learned in units of the Gram trace
 PRINTED = {"first": "statistics", "start": "bicubic"}  # IKR-Net's recipe: gamma is one constant in the units of the image
 EXACT = {**PRINTED, "domain": "support", "constraint": "sum", "project": True}
+DAN = {"groups": 3, "blocks": 5}  # as the presets' restorers have
 VARIANTS: dict[str, Variant] = {
     "exact": Variant("mixed", HQS),  # what the others change
     "no-kernel-step": Variant("mixed", {"estimator": "none"}),
@@ -68,9 +70,9 @@ VARIANTS: dict[str, Variant] = {
     "gamma-relative": Variant("mixed", {**HQS, "learn_gamma": False}),
     "gamma-per-iteration": Variant("mixed", {**HQS, "gammas": 4}),  # iterations beyond the fourth take the fourth's
     "dan-estimator": Variant("mixed", {"estimator": "dan"}),
-    "dan-restorer": Variant("mixed", {"estimator": "dan", "restorer": "dan"}),
-    "dan-restorer-data": Variant("mixed", {"estimator": "dan", "restorer": "dan+data"}),
-    "exact-dan-restorer-data": Variant("mixed", {**HQS, "restorer": "dan+data"}),
+    "dan-restorer": Variant("mixed", {**DAN, "estimator": "dan", "restorer": "dan"}),
+    "dan-restorer-data": Variant("mixed", {**DAN, "estimator": "dan", "restorer": "dan+data"}),
+    "exact-dan-restorer-data": Variant("mixed", {**HQS, **DAN, "restorer": "dan+data"}),
     "start-encoder": Variant("mixed", {**HQS, "start": "encoder"}),
     "start-dirac": Variant("mixed", {**HQS, "start": "dirac"}),
     "deep": Variant("mixed", HQS, deep=True),
@@ -178,10 +180,12 @@ def main(
     T: int = 4,
     tests: tuple[int, ...] = (2, 4, 8),
     widths: tuple[int, ...] = (16, 32, 64, 64),
+    kernel_widths: tuple[int, ...] = (8, 16, 32, 32),
     batch: int = 8,
     patch: int = 96,
     rate: float = 5e-4,
     average: float = 0.995,
+    precision: Precision = "32-true",
     data: str = "ikrnet",
     hold_out: int = 20,
     validate_on: int = 40,
@@ -204,10 +208,12 @@ def main(
         T: iterations in training, unless the variant says otherwise.
         tests: iterations at test.
         widths: of the image prior.
+        kernel_widths: of the kernel prior.
         batch: samples per step.
         patch: side of the sharp crops.
         rate: of Adam, falling to zero as a cosine.
         average: decay of the weights' moving average.
+        precision: of the networks.
         data: named setting.
         hold_out: pictures kept for validation.
         validate_on: crops, the same for all.
@@ -230,14 +236,15 @@ def main(
     bench = Bench(
         Stream(training, chosen, batch=batch, patch=patch, seed=seed),
         Validation(validating, chosen, count=validate_on, patch=validation_patch),
-        Options(steps=steps or 1, rate=rate, average=average, workers=workers, validate_every=0, keep=1),
+        Options(steps=steps or 1, rate=rate, average=average, precision=precision, workers=workers, validate_every=0, keep=1),
         seconds,
         out,
         {"scale": scale, "size": size, "T": T, "widths": widths, "data": data, "batch": batch, "patch": patch, "init": init},
     )
     about = f"```\n{shlex.join(['python', 'benchmarks/variants.py', *sys.argv[1:]])}\n```\n\ntorch {torch.__version__}, "
     about += f"{threads} thread(s), {validate_on} crops of {validation_patch} x {validation_patch}"
-    solvers, rows = pieces({"size": size, "T": T, "widths": widths, "hidden": 32}, scale), []
+    common = {"size": size, "T": T, "widths": widths, "kernel_widths": kernel_widths, "hidden": 32}
+    solvers, rows = pieces(common, scale), []
     for name in only or VARIANTS:
         rows.append(bench.run(name, solvers[name], initial(solvers[name], init), tests))
         write(rows, out, about)

@@ -16,7 +16,7 @@ from pnpsr.data import Setting, Stream, held_out, setting
 from pnpsr.recipes import RECIPES
 from pnpsr.solver import UnrolledSolver
 from pnpsr.train.options import Precision
-from pnpsr.train.stages import Stage, stages_for
+from pnpsr.train.stages import Stage, optional_stages, stages_for
 from pnpsr.train.validation import Validation
 
 
@@ -142,15 +142,18 @@ def take(solver: nn.Module, name: str) -> int:
 
 
 def pick_stages(solver: UnrolledSolver, names: Sequence[str] | None) -> list[Stage]:
-    """The stages of the solver's recipe, or those of the given names, in the recipe's order.
+    """The stages of the solver's recipe, or those of the given names (optional ones too), in the recipe's order.
 
     Raises:
         ValueError: unknown names.
     """
-    known = {stage.name: stage for stage in stages_for(solver)}
-    for name in names or ():
+    usual = list(stages_for(solver))
+    if names is None:
+        return usual
+    known = {stage.name: stage for stage in (*usual, *optional_stages(solver))}
+    for name in names:
         checks.choice(name, tuple(known), "stages")
-    return [stage for name, stage in known.items() if names is None or name in names]
+    return [stage for name, stage in known.items() if name in names]
 
 
 def _sized(named: Setting, size: int | None) -> Setting:

@@ -122,6 +122,16 @@ IKRNET_STAGES = (
     ),
 )
 
+# Not the paper's, whose last stage leaves the kernel prior as it is and the noise level free: every step learns on, the kernel
+# prior from all its iterates, and sigma stays a noise level.
+ALL_STEPS = Stage(
+    "all steps",
+    train=("estimator", "restorer", "tuner"),
+    run=("estimator", "tuner", "restorer"),
+    losses={"image": (1.0, image_l1), "kernel": (0.1, every(kernel_l1)), "sigma": (0.003, sigma_l2)},
+    deep=True,
+)
+
 FIRST_KERNEL = Stage(
     "kernel start",
     train=("k0",),
@@ -156,6 +166,9 @@ STAGES: Mapping[str, Sequence[Stage]] = MappingProxyType(
     {"dan": DAN_STAGES, "ikrnet": IKRNET_STAGES, "mixed": MIXED_STAGES, "usrnet": USRNET_STAGES, "two_step": TWO_STEP_STAGES}
 )
 
+# Stages that a run has only if it names them, after those of the recipe.
+OPTIONAL: Mapping[str, Sequence[Stage]] = MappingProxyType({"ikrnet": (ALL_STEPS,)})
+
 
 def stages_for(solver: UnrolledSolver) -> Sequence[Stage]:
     """The stages of the paper behind the recipe that built ``solver``.
@@ -171,6 +184,11 @@ def stages_for(solver: UnrolledSolver) -> Sequence[Stage]:
     net, stages = getattr(solver.k0, "net", None), STAGES[recipe]
     coded = stages[0].name == "kernel code"
     return (FIRST_KERNEL, *stages[2:]) if coded and not isinstance(net, KernelEncoder) else stages
+
+
+def optional_stages(solver: UnrolledSolver) -> Sequence[Stage]:
+    """Stages for ``solver`` beyond its paper's, to be asked for by name."""
+    return OPTIONAL.get(str(getattr(getattr(solver, "record", None), "recipe", None)), ())
 
 
 def ends(stages: Sequence[Stage], steps: int) -> list[tuple[int, int]]:
