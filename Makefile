@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test lint types unit slow notebooks bench clean
+.PHONY: demo test lint types unit slow notebooks bench results clean
 
 demo: .venv/ready
 	$(BIN)/pnpsr demo --out demo
@@ -28,6 +28,11 @@ notebooks: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python benchmarks/prox_image.py
+
+# every table and figure of the papers; DATA is described in the script
+DATA ?= data
+results: .venv/ready
+	$(BIN)/python benchmarks/results.py --data $(DATA)
 
 .venv/ready: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "pnpsr needs Python 3.11 or newer; set PYTHON=/path/to/python3" >&2; exit 1; }

@@ -42,7 +42,7 @@ def train(
         choice: the training data.
         machine: where it runs.
         arguments: of the recipe, as JSON, for example '{"scale": 4, "width": 32}'.
-        stages: names of the stages to run, in place of all of the recipe's.
+        stages: names of the stages to run, in place of all of the recipe's; "all steps" of ikrnet runs only if named.
         deep: supervise all iterates instead of the last.
         init: weight files (or presets) to start from: every tensor of the same name and shape is taken, later files win.
         out: folder of the run.

@@ -11,4 +11,5 @@ from pnpsr.train.record import Record as Record
 from pnpsr.train.stages import STAGES as STAGES
 from pnpsr.train.stages import Stage as Stage
 from pnpsr.train.stages import deepened as deepened
+from pnpsr.train.stages import optional_stages as optional_stages
 from pnpsr.train.stages import stages_for as stages_for

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 from training import only, quick, run, solver, stream, weights
 
-from pnpsr.train import STAGES, Options, Stage, stages_for, train
+from pnpsr.cli.training import pick_stages
+from pnpsr.train import STAGES, Options, Stage, optional_stages, stages_for, train
 from pnpsr.train.average import averaged
 from pnpsr.train.losses import image_l1
 from pnpsr.train.options import lasting, rate_factor
@@ -119,6 +120,26 @@ def test_stages_are_those_of_the_recipe() -> None:
         from pnpsr.recipes import blind_hqs
 
         stages_for(blind_hqs(5))
+
+
+def test_optional_stages_run_when_named_and_only_then() -> None:
+    ikr = solver("ikrnet")
+    assert [s.name for s in optional_stages(ikr)] == ["all steps"] and not optional_stages(solver("dan"))
+    assert "all steps" not in [s.name for s in pick_stages(ikr, None)]
+    assert [s.name for s in pick_stages(ikr, ("all steps", "joint"))] == ["joint", "all steps"]
+    with pytest.raises(ValueError, match="stages must be one of 'both networks'"):
+        pick_stages(solver("dan"), ("all steps",))
+
+
+def test_all_steps_learn_from_image_kernel_and_noise() -> None:
+    ikr = solver("ikrnet")
+    before = {name: value.clone() for name, value in ikr.state_dict().items()}
+    [record] = run(ikr, optional_stages(ikr), quick(steps=1))
+    assert {"image", "kernel", "sigma"} <= record.losses.keys()
+    changed = {name.split(".")[0] for name, value in ikr.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"estimator", "restorer", "tuner"}
+    noise = [name for name, value in ikr.state_dict().items() if ".noise." in name and not torch.equal(value, before[name])]
+    assert noise
 
 
 @pytest.mark.parametrize(
