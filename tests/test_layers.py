@@ -26,7 +26,7 @@ LAYER = {
     "data": 4,
     "recipes": 5,
     "checkpoint": 6,
-    "released": 6,
+    "released": 6.2,  # opens checkpoints of both kinds
     "train": 6.7,
     "evaluate": 6.5,  # compares what the rooms below it restore
     "studies": 6.8,  # the papers' tables: evaluate and train, with their numbers

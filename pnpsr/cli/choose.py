@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from pnpsr import kernels as sources
-from pnpsr.checkpoint import UNTRAINED, load
+from pnpsr.checkpoint import UNTRAINED
 from pnpsr.recipes import RECIPES
+from pnpsr.released import open_solver
 from pnpsr.weights import presets
 
 Family = Literal["isotropic", "anisotropic", "motion", "disk", "dirac"]
@@ -67,7 +68,7 @@ def choose_solver(preset: str, size: int | None, device: str) -> nn.Module:
         FileNotFoundError: no such preset or file.
     """
     if size is None:
-        return load(preset, device=device)
+        return open_solver(preset, device=device)
     if preset not in UNTRAINED:
         raise ValueError(f"the kernel size of {preset!r} is part of its weights; leave out --size")
     return RECIPES[preset](size=size).to(device).eval()

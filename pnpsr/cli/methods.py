@@ -11,7 +11,7 @@ from pnpsr.conventions import NAMED, PNPSR
 from pnpsr.evaluate import Method, bicubic, bicubic_centre, deepinv_hqs, from_solver, two_step
 from pnpsr.evaluate.solvers import ASSUMED
 from pnpsr.recipes import RECIPES, tv_hqs
-from pnpsr.released import load_released
+from pnpsr.released import open_solver
 from pnpsr.solver import UnrolledSolver
 from pnpsr.weights import presets
 
@@ -52,7 +52,7 @@ def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
     if named is not None:  # a preset reads kernels as it was trained to; the networks of DAN need no periodic border
         options += tuple(o for o in (named.convention, "direct") if named.convention != PNPSR.name and o not in options)
     known = label in WEIGHTLESS or named is not None
-    solvers = [_named(label)] if known and not files else [_load(file) for file in files]
+    solvers = [_named(label)] if known and not files else [open_solver(file) for file in files]
     boundary = "circular" if circular or "direct" in options else "extend"
     if "two_step" in options:
         if len(solvers) > 1 or set(options) - {"two_step", "direct"} or not isinstance(solvers[0], UnrolledSolver):
@@ -102,7 +102,3 @@ def _files(word: str) -> tuple[str, tuple[Path, ...]]:
 def _named(label: str) -> nn.Module:
     """A preset, or a recipe that needs no weights."""
     return load(label) if label in presets() else RECIPES[label]().eval()
-
-
-def _load(file: Path) -> nn.Module:
-    return load_released(file) if file.suffix in (".pth", ".pt") else load(file)

@@ -39,7 +39,8 @@ def restore(
     Args:
         image: picture file (PNG, TIFF, JPEG; gray, colour, 16 bits, transparency).
         scale: enlargement; 1 removes blur only.
-        preset: name of a solver that ships with pnpsr, or path of a checkpoint; by default the trained one for the scale.
+        preset: name of a solver that ships with pnpsr, or a checkpoint, pnpsr's or official (.pth); by default the trained one for
+            the scale.
         size: side of the square kernel to estimate; for the untrained preset only.
         sigma: noise standard deviation as a fraction of white (0.02 for 2 %); estimated if left out, where the solver can.
         iterations: number of iterations, if not the solver's own.
@@ -91,7 +92,7 @@ def run(
     k = None if kernel is None else kernel.to(device)
     curves, s = Curves(truth, border=scale), None
     total = (solver.T if iterations is None else iterations) if isinstance(solver, UnrolledSolver) else 1
-    with tqdm(total=total, desc=f"{preset} ×{scale}", unit="it") as bar:
+    with tqdm(total=total, desc=f"{Path(preset).name} ×{scale}", unit="it") as bar:
         for s in iterates(solver, y, scale, sigma=sigma, k=k, T=iterations, boundary=boundary):
             s = _on_cpu(s)
             bar.set_postfix({name: f"{value:.4g}" for name, value in curves.add(s).items()})

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from pnpsr import checks
-from pnpsr.checkpoint import load
 from pnpsr.cli.pictures import pictures_at
 from pnpsr.conventions import NAMED
 from pnpsr.data import Setting, Stream, held_out, setting
 from pnpsr.recipes import RECIPES
+from pnpsr.released import open_solver
 from pnpsr.solver import UnrolledSolver
 from pnpsr.train.options import Precision
 from pnpsr.train.stages import Stage, optional_stages, stages_for
@@ -133,7 +133,7 @@ def take(solver: nn.Module, name: str) -> int:
     Raises:
         ValueError: there is none.
     """
-    mine, theirs = solver.state_dict(), load(name).state_dict()
+    mine, theirs = solver.state_dict(), open_solver(name).state_dict()
     fitting = {key: value for key, value in theirs.items() if key in mine and mine[key].shape == value.shape}
     if not fitting:
         raise ValueError(f"init: no tensor of {name} has the name and shape of one of the solver's; was it built with other sizes?")

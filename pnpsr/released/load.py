@@ -7,13 +7,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pnpsr.checkpoint import load
 from pnpsr.released.dan import DAN_1, DAN_2
 from pnpsr.released.ikrnet import IKRNET
 from pnpsr.released.layout import Layout, Weights
 from pnpsr.released.usrnet import USRNET
 
 LAYOUTS = (DAN_2, DAN_1, IKRNET, USRNET)  # IKR-Net's files hold all that USRNet's do, so it is asked first
+OFFICIAL = (".pth", ".pt")
 WRAPPERS = ("params_ema", "params", "state_dict", "model")
+
+
+def open_solver(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
+    """The solver of a file, be it :func:`pnpsr.save`'s or official (``.pth``, ``.pt``), or a preset by name.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`pnpsr.load` and :func:`load_released`.
+    """
+    return load_released(name, device=device) if Path(name).suffix in OFFICIAL else load(name, device=device)
 
 
 def load_released(path: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from torch import nn
 
-from pnpsr.checkpoint import load
 from pnpsr.conventions import NAMED, PNPSR, Convention
-from pnpsr.released import load_released
+from pnpsr.released import open_solver
 from pnpsr.solver import PerIteration, UnrolledSolver
 from pnpsr.steps import DataStep, HQSEstimator, HQSRestorer, HyperNet
 from pnpsr.weights import presets
@@ -74,7 +73,7 @@ def candidate(word: str, *, device: str = "cpu") -> Candidate:
         raise ValueError(f"{convention!r} in {word!r} is no convention; known are {', '.join(NAMED)}")
     label, equals, file = name.partition("=") if not Path(name).is_file() else ("", "", name)
     file = file if equals or Path(name).is_file() else name
-    solver = load_released(file) if Path(file).suffix in (".pth", ".pt") else load(file)
+    solver = open_solver(file)
     stem = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(file).stem if Path(file).is_file() else file).strip(".-")
     label, scale = label or stem, getattr(solver, "scale", None)
     suffix = SUFFIX.search(label) or SUFFIX.search(stem)
