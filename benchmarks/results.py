@@ -15,6 +15,7 @@ from pathlib import Path
 
 import tyro
 
+from pnpsr import checks
 from pnpsr.files import replace_file
 from pnpsr.studies import STUDIES
 from pnpsr.studies.table import HERE
@@ -69,6 +70,8 @@ def main(*, data: Path = Path("data"), out: Path = Path("docs/results"), only: t
         out: folder of the results.
         only: these studies and evaluations; all by default.
     """
+    for name in only:
+        checks.choice(name, (*STUDY, *EVALUATION), "only")
     for name, words in STUDY.items():
         if not only or name in only:
             run(f"pnpsr study {name} {words}", data, f"--out {shlex.quote(str(out))}" if out != Path("docs/results") else "")
