@@ -6,7 +6,8 @@ from pnpsr.prox import Centred, l0_gradient, sparse_simplex, tv
 from pnpsr.recipes.record import recipe
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Gaussian, Upsample
-from pnpsr.steps import Continuation, HQSEstimator, HQSRestorer, Schedule, Until, keep_kernel
+from pnpsr.state import Step
+from pnpsr.steps import Afresh, Believing, Continuation, HQSEstimator, HQSRestorer, Schedule, Until, keep_kernel
 
 # Found by search on sample pictures, at two scales, with Gaussian and motion kernels; how well they do: docs/classical.md.
 GAMMA = 2e-3  # in units of the normal matrix' mean diagonal
@@ -16,33 +17,51 @@ FLOOR = 3e-3  # total variation without noise: it also answers for the errors of
 
 
 @recipe
-def blind_hqs(size: int = 21, *, T: int = 12, finish: int = 8, width: float = 1.0) -> UnrolledSolver:
+def blind_hqs(size: int = 21, *, T: int = 12, finish: int | UnrolledSolver = 8, width: float = 1.0) -> UnrolledSolver:
     """k and x from y alone: an image of few edges finds the kernel, then total variation finds the image.
 
     T iterations alternate x ← L0(D(y, x, k; α); β), with a price β per edge that falls, and k ← the ridge
     solution D_k around zero, cleaned and scaled to sum 1. Few strong edges cannot be explained without the blur: that makes the
-    kernel leave its start (Xu, Zheng, Jia 2013). Then ``finish`` iterations solve argmin_x |y - (x ⊗ k)↓s|² + λ TV(x) with it.
+    kernel leave its start (Xu, Zheng, Jia 2013). Then ``finish`` iterations solve argmin_x |y - (x ⊗ k)↓s|² + λ TV(x) with it,
+    or another non-blind solver does, such as ``load("usrnet")``, from its own first image and in its own number of iterations.
 
     Args:
         size: of the square kernel; larger than the blur.
         T: iterations that estimate the kernel.
-        finish: iterations of total variation after them. The solver's T is the sum of both.
+        finish: iterations of total variation after them, or the solver whose restorer and tuner take over (shared, not copied),
+            with the noise level that is estimated from y where the caller gives none. The solver's T is the sum of both.
         width: of the Gaussian the kernel starts from, in high-resolution pixels.
+
+    Raises:
+        ValueError: a solver to finish with that is blind itself.
     """
+    tuner, restorer, more = _by(finish) if isinstance(finish, UnrolledSolver) else _by_total_variation(finish)
     share = [t / max(T - 1, 1) for t in range(T)]
     alpha = [ALPHA[0] * (ALPHA[1] / ALPHA[0]) ** s for s in share]
     beta = [max(BETA[2], BETA[0] * BETA[1] ** t) for t in range(T)]
     return UnrolledSolver(
         estimator=Until(T, HQSEstimator(Centred(sparse_simplex), GAMMA, relative=True, around="zero", gray=True), keep_kernel),
-        tuner=Until(T, Schedule(alpha, beta, relative=True), Continuation((1e-3, 1.0), finish, begin=T, floor=FLOOR)),
-        restorer=Until(
-            T, HQSRestorer(functools.partial(l0_gradient, growth=4.0)), HQSRestorer(functools.partial(tv, iterations=8))
-        ),
-        T=T + finish,
+        tuner=Until(T, Schedule(alpha, beta, relative=True), tuner),
+        restorer=Until(T, HQSRestorer(functools.partial(l0_gradient, growth=4.0)), restorer),
+        T=T + more,
         k0=Gaussian(size, width),
         x0=Upsample(),
         order=("tuner", "restorer", "estimator"),
+        scale=getattr(finish, "scale", None),
     )
+
+
+def _by_total_variation(steps: int) -> tuple[Step, Step, int]:
+    """Tuner and restorer that end at the minimiser after so many steps."""
+    return Continuation((1e-3, 1.0), steps, floor=FLOOR), HQSRestorer(functools.partial(tv, iterations=8)), steps
+
+
+def _by(solver: UnrolledSolver) -> tuple[Step, Step, int]:
+    """Tuner, restorer and T of a non-blind solver."""
+    if solver.k0 is not None or solver.tuner is None or solver.restorer is None:
+        raise ValueError("finish must be a number of iterations or a non-blind solver with a tuner; this one is none")
+    restorer = solver.restorer if solver.x0 is None else Afresh(solver.restorer, solver.x0)
+    return Believing(solver.tuner), restorer, solver.T
 
 
 @recipe

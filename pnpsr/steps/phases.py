@@ -1,13 +1,16 @@
 """One step first, another later: continuation, freezing and finishing as wrappers with the socket of a step."""
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 
 from pnpsr import checks
+from pnpsr.physics import estimate_noise
 from pnpsr.state import Hyper, State, Step
 
 
 class Until(nn.Module):
-    """``first`` for iterations 1 to t, ``then`` for all later ones (so that T at test stays free).
+    """``first`` for iterations 1 to t, ``then`` for all later ones (so that T at test stays free), which it counts from 1 again.
 
     Args:
         t: number of iterations of the first step.
@@ -21,11 +24,50 @@ class Until(nn.Module):
 
     def forward(self, state: State) -> Tensor | Hyper:
         """What the step in charge returns."""
-        return self.first(state) if state.t < self.t else self.then(state)
+        if state.t < self.t:
+            return self.first(state)
+        try:
+            return self.then(replace(state, t=state.t - self.t))
+        except ValueError as error:
+            raise ValueError(f"{error} (counted after the first {self.t})") from error
 
     def extra_repr(self) -> str:
         """The moment of the change, for printing."""
         return f"t={self.t}"
+
+
+class Afresh(nn.Module):
+    """A step that takes ``x0(state)`` for x in its first iteration: a phase that does not go on from the last one's image.
+
+    Args:
+        step: any step.
+        x0: first image, a callable that reads y and the scale.
+    """
+
+    def __init__(self, step: Step, x0: Step) -> None:
+        super().__init__()
+        self.step, self.x0 = step, x0
+
+    def forward(self, state: State) -> Tensor | Hyper:
+        """What the step returns."""
+        return self.step(state if state.t else state.write("x", self.x0(state)))
+
+
+class Believing(nn.Module):
+    """A tuner that is told the noise level: the caller's, or else what :func:`pnpsr.physics.estimate_noise` finds in y.
+
+    Args:
+        tuner: one that needs σ, such as ``HyperNet`` without a noise network.
+    """
+
+    def __init__(self, tuner: Step) -> None:
+        super().__init__()
+        self.tuner = tuner
+
+    def forward(self, state: State) -> Tensor | Hyper:
+        """What the tuner returns."""
+        sigma = estimate_noise(state.y) if state.sigma is None else state.sigma
+        return self.tuner(replace(state, sigma=sigma))
 
 
 def keep_kernel(state: State) -> Tensor:

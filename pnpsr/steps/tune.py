@@ -55,7 +55,6 @@ class Continuation(nn.Module):
     Args:
         alpha: first and last α.
         steps: iterations between them; later ones keep the last.
-        begin: iterations that came before (of another phase).
         floor: λ without noise.
         gain: λ per noise variance.
 
@@ -63,17 +62,17 @@ class Continuation(nn.Module):
         ValueError: α or floor not positive, negative gain, no steps.
     """
 
-    def __init__(self, alpha: tuple[float, float], steps: int, *, begin: int = 0, floor: float = 1e-3, gain: float = 20.0) -> None:
+    def __init__(self, alpha: tuple[float, float], steps: int, *, floor: float = 1e-3, gain: float = 20.0) -> None:
         super().__init__()
         self.alpha, self.steps = checks.span(alpha, "alpha"), checks.whole(steps, "steps")
         if not self.alpha[0] > 0 or not floor > 0 or not gain >= 0:
             raise ValueError(f"alpha and floor must be positive, gain zero or more, got {alpha}, {floor}, {gain}")
-        self.begin, self.floor, self.gain = checks.whole(begin, "begin", least=0), floor, gain
+        self.floor, self.gain = floor, gain
 
     def forward(self, state: State) -> Hyper:
         """σ, α and β of this iteration."""
         sigma = estimate_noise(state.y) if state.sigma is None else state.sigma
-        share = min(max(state.t - self.begin, 0) / max(self.steps - 1, 1), 1.0)
+        share = min(state.t / max(self.steps - 1, 1), 1.0)
         alpha = torch.full_like(sigma, self.alpha[0] * (self.alpha[1] / self.alpha[0]) ** share)
         return Hyper(sigma, alpha, (self.floor + self.gain * sigma.square()) / (2 * alpha))
 

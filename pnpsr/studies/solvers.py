@@ -10,7 +10,7 @@ from torch import nn
 from pnpsr.conventions import NAMED, PNPSR, Convention
 from pnpsr.released import open_solver
 from pnpsr.solver import PerIteration, UnrolledSolver
-from pnpsr.steps import DataStep, HQSEstimator, HQSRestorer, HyperNet
+from pnpsr.steps import Believing, DataStep, HQSEstimator, HQSRestorer, HyperNet, Until
 from pnpsr.weights import presets
 
 SUFFIX = re.compile(r"[-_.]?x([1-4])$")  # of the names of presets: ikrnet-x2
@@ -41,8 +41,7 @@ class Candidate:
         """What of the truth the solver cannot do without, among ``k`` and ``sigma``."""
         solver = self.solver
         blind = not isinstance(solver, UnrolledSolver) or solver.k0 is not None
-        believes = any(isinstance(part, HyperNet) and part.noise is None for part in solver.modules())
-        return ("k",) * (not blind) + ("sigma",) * (not blind or believes)
+        return ("k",) * (not blind) + ("sigma",) * (not blind or _must_be_told(solver))
 
     @property
     def periodic(self) -> bool:
@@ -52,9 +51,26 @@ class Candidate:
     @property
     def longest(self) -> int | None:
         """Iterations that it has weights for; None: any number."""
-        counts = [part.per_iteration for part in self.solver.modules() if isinstance(part, HyperNet)]
-        counts += [len(part) for part in self.solver.modules() if isinstance(part, PerIteration)]
-        return min((count for count in counts if count is not None), default=None)
+        return _longest(self.solver)
+
+
+def _must_be_told(part: nn.Module) -> bool:
+    """Some tuner in it needs a noise level, and nothing around that tuner finds one."""
+    if isinstance(part, HyperNet):
+        return part.noise is None
+    return not isinstance(part, Believing) and any(_must_be_told(child) for child in part.children())
+
+
+def _longest(part: nn.Module) -> int | None:
+    """Iterations that a step has weights for."""
+    if isinstance(part, HyperNet):
+        return part.per_iteration
+    if isinstance(part, PerIteration):
+        return len(part)
+    if isinstance(part, Until):  # its first phase is left before it runs out of weights
+        later = _longest(part.then) if isinstance(part.then, nn.Module) else None
+        return None if later is None else part.t + later
+    return min((count for child in part.children() if (count := _longest(child)) is not None), default=None)
 
 
 def candidate(word: str, *, device: str = "cpu") -> Candidate:

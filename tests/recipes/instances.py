@@ -25,6 +25,7 @@ class Instance:
     channels: int = 3
     bound: bool = False  # built for one scale
     limit: int | None = None  # iterations it has weights for
+    before: int = 0  # iterations of a phase before that
     anytime: bool = True  # T is an argument of the call
     learns: tuple[str, ...] = ("x", "k")  # outputs with a loss
     idle: tuple[str, ...] = ()  # parts that such a loss cannot reach, see below
@@ -94,6 +95,13 @@ INSTANCES = {
     ),
     "mixed from a dirac": Instance("mixed", of("mixed", scale=True, **MIX, restorer="dan", start="dirac"), bound=True),
     "blind_hqs": Instance("blind_hqs", of("blind_hqs", T=3, finish=2), learns=()),
+    "blind_hqs of usrnet": Instance(
+        "blind_hqs",
+        lambda s, p: RECIPES["blind_hqs"](p, T=2, finish=RECIPES["usrnet"](T=2, widths=TINY, hidden=4)),
+        limit=4,
+        before=2,
+        learns=("x",),
+    ),
     "blind_hqs gray": Instance("blind_hqs", of("blind_hqs", T=3, finish=2), channels=1, learns=()),
     "tv_hqs": Instance("tv_hqs", of("tv_hqs", size=False, T=3), needs=("k",), learns=()),
 }

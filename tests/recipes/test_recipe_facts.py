@@ -204,6 +204,8 @@ REFUSED = {
     "blind_hqs size": (lambda: blind_hqs(2.5), TypeError, "size must be an integer"),
     "blind_hqs width": (lambda: blind_hqs(5, width=0.0), ValueError, "width must be a positive number"),
     "blind_hqs T": (lambda: blind_hqs(5, T=-1), ValueError, "must be at least"),
+    "blind_hqs finish half": (lambda: blind_hqs(5, finish=2.5), TypeError, "steps must be an integer"),
+    "blind_hqs finish blind": (lambda: blind_hqs(5, finish=blind_hqs(5)), ValueError, "or a non-blind solver with a tuner"),
     "blind_hqs finish": (lambda: blind_hqs(5, finish=0), ValueError, "steps must be at least 1"),
     "tv_hqs T": (lambda: tv_hqs(T=0), ValueError, "steps must be at least 1"),
     "tv_hqs floor": (lambda: tv_hqs(floor=0.0), ValueError, "floor must be positive"),

@@ -17,6 +17,7 @@ from torch import Tensor
 from pnpsr import Hyper, State, nets, steps
 from pnpsr.kernels import KernelBasis
 from pnpsr.prox import simplex, tv
+from pnpsr.starts import Upsample
 from pnpsr.state import Step
 
 TINY = (4, 6, 8, 8)
@@ -54,6 +55,8 @@ STEPS: dict[str, tuple[str, Callable[[int, int, int], Step]]] = {
     "LearnedCorrector": ("k", lambda c, s, p: steps.LearnedCorrector(nets.KernelCorrector(s, p, code=3, width=4, channels=c))),
     "LearnedKernelStart": ("k", lambda c, s, p: steps.LearnedKernelStart(nets.KernelEncoder(p, code=3, width=4, channels=c))),
     "Until": ("k", lambda c, s, p: steps.Until(1, steps.keep_kernel, steps.HQSEstimator(simplex))),
+    "Afresh": ("x", lambda c, s, p: steps.Afresh(steps.HQSRestorer(tv), Upsample())),
+    "Believing": ("hyper", lambda c, s, p: steps.Believing(steps.HyperNet(hidden=4))),
     "keep_kernel": ("k", lambda c, s, p: steps.keep_kernel),
     "Schedule": ("hyper", lambda c, s, p: steps.Schedule([0.1, 0.2], 0.3)),
     "Continuation": ("hyper", lambda c, s, p: steps.Continuation((0.01, 1.0), 4)),

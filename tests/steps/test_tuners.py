@@ -11,12 +11,12 @@ from strategies import uniform
 from synthetic import kernels, observed, pictures
 from torch import Tensor, nn
 
-from pnpsr import State, UnrolledSolver
+from pnpsr import Hyper, State, UnrolledSolver
 from pnpsr.nets import NoiseNet
 from pnpsr.physics import Degradation, estimate_noise
 from pnpsr.prox import edge_scale, prox_image
 from pnpsr.starts import Dirac
-from pnpsr.steps import Continuation, HQSRestorer, HyperNet, Schedule, Until, keep_kernel
+from pnpsr.steps import Afresh, Believing, Continuation, HQSRestorer, HyperNet, Schedule, Until, keep_kernel
 
 SIGMA = torch.tensor([0.01, 0.05], dtype=torch.float64).reshape(2, 1, 1, 1)
 
@@ -59,10 +59,10 @@ def test_a_schedule_of_numbers() -> None:
 # --- Continuation ---
 
 
-@given(first=st.floats(1e-4, 0.1), growth=st.floats(1, 100), steps=st.integers(1, 6), begin=st.integers(0, 3), t=st.integers(0, 12))
-def test_continuation_grows_geometrically_at_a_constant_weight(first: float, growth: float, steps: int, begin: int, t: int) -> None:
-    hyper = Continuation((first, first * growth), steps, begin=begin, floor=0.002, gain=7.0)(state(t))
-    done = min(max(t - begin, 0), max(steps - 1, 1))
+@given(first=st.floats(1e-4, 0.1), growth=st.floats(1, 100), steps=st.integers(1, 6), t=st.integers(0, 12))
+def test_continuation_grows_geometrically_at_a_constant_weight(first: float, growth: float, steps: int, t: int) -> None:
+    hyper = Continuation((first, first * growth), steps, floor=0.002, gain=7.0)(state(t))
+    done = min(t, max(steps - 1, 1))
     assert torch.allclose(hyper.alpha, torch.full_like(SIGMA, first * growth ** (done / max(steps - 1, 1))), rtol=1e-9)
     assert torch.allclose(2 * hyper.alpha * hyper.beta, 0.002 + 7 * SIGMA**2)  # λ, per sample
     assert hyper.sigma is SIGMA
@@ -128,6 +128,30 @@ def test_until_changes_hands_once(turn: int, T: int) -> None:
     assert [float(s.x.mean()) for s in solver.iterate(solver.start(y, 1), T)] == [1.0] * min(turn, T) + [2.0] * max(T - turn, 0)
 
 
+@given(turn=st.integers(0, 3), T=st.integers(1, 6))
+def test_each_phase_counts_its_own_iterations(turn: int, T: int) -> None:
+    def count(s: State) -> Tensor:
+        return torch.full_like(s.x, s.t)
+
+    solver = UnrolledSolver(None, Until(turn, count, count), k0=Dirac(1))
+    seen = [float(s.x.mean()) for s in solver.iterate(solver.start(uniform(1, 1, 3, 4, seed=0), 1), T)]
+    assert seen == [*range(min(turn, T)), *range(max(T - turn, 0))]
+
+
+def test_a_phase_begins_afresh_and_then_goes_on() -> None:
+    solver = UnrolledSolver(
+        None, Until(2, lambda s: s.x + 1, Afresh(lambda s: 2 * s.x, lambda s: torch.full_like(s.x, 5.0))), k0=Dirac(1)
+    )
+    y = uniform(1, 1, 3, 4, seed=0)
+    assert [float(s.x[0, 0, 0, 0]) for s in solver.iterate(solver.start(y, 1), 4)][2:] == [10.0, 20.0]
+
+
+def test_a_tuner_believes_the_caller_before_the_picture() -> None:
+    blind, told = state(sigma=None), state()
+    tuner = Believing(lambda s: Hyper(s.sigma))
+    assert torch.equal(tuner(blind).sigma, estimate_noise(blind.y)) and tuner(told).sigma is told.sigma
+
+
 def test_until_holds_the_parameters_of_both_and_says_when() -> None:
     both = Until(2, nn.Linear(1, 1), nn.Linear(1, 1))
     assert {name.split(".")[0] for name, _ in both.named_parameters()} == {"first", "then"} and "t=2" in repr(both)
@@ -145,7 +169,6 @@ REFUSED = {
     "floor zero": (lambda: Continuation((0.1, 1.0), 3, floor=0.0), ValueError, "alpha and floor must be positive"),
     "gain negative": (lambda: Continuation((0.1, 1.0), 3, gain=-1.0), ValueError, "gain zero or more"),
     "no steps": (lambda: Continuation((0.1, 1.0), 0), ValueError, "steps must be at least 1"),
-    "begin": (lambda: Continuation((0.1, 1.0), 3, begin=-1), ValueError, "begin must be at least 0"),
     "per_iteration zero": (lambda: HyperNet(per_iteration=0), ValueError, "per_iteration must be at least 1"),
     "per_iteration 2.5": (lambda: HyperNet(per_iteration=2.5), TypeError, "per_iteration must be an integer"),  # type: ignore[arg-type]
     "hidden": (lambda: HyperNet(hidden=0), ValueError, "hidden must be at least 1"),

@@ -16,7 +16,7 @@ from pnpsr import load, save
 from pnpsr.evaluate import Key, Protocol, Row, grid
 from pnpsr.evaluate.named import dan_setting1
 from pnpsr.physics import estimate_noise
-from pnpsr.recipes import dan, ikrnet, ikrnet_released, usrnet
+from pnpsr.recipes import blind_hqs, dan, ikrnet, ikrnet_released, usrnet
 from pnpsr.studies import STUDIES, Bench, Candidate, Findings, Line, candidate, candidates, dan_printed, ikrnet_printed
 from pnpsr.studies.ablation import SHARED, VARIANTS
 from pnpsr.studies.bench import KNOWN
@@ -66,7 +66,10 @@ def test_words_name_solvers(tmp_path: Path) -> None:
     assert (again.label, again.scale) == ("again", 4)
     one = candidate(str(files["usrnet"]))
     assert (one.label, one.scale, one.needs, one.longest) == ("usrnet", None, ("k", "sigma"), 2) and one.does(3)
-    assert candidate("blind_hqs").needs == ()
+    assert candidate("blind_hqs").needs == () and candidate("blind_hqs").longest is None
+    save(blind_hqs(5, T=3, finish=one.solver), tmp_path / "finished.safetensors")  # blind, whatever its second phase was before
+    one = candidate(str(tmp_path / "finished.safetensors"))
+    assert (one.needs, one.longest, one.periodic) == ((), 5, True)
     torch.manual_seed(0)
     save(usrnet(T=1, widths=TINY), tmp_path / "a x2+DAN=b.safetensors")  # a file may be called anything
     assert candidate(str(tmp_path / "a x2+DAN=b.safetensors")).convention.name == "PNPSR"
@@ -75,7 +78,7 @@ def test_words_name_solvers(tmp_path: Path) -> None:
 def test_presets_that_are_not_installed_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     files = tiny(tmp_path / "s")
     monkeypatch.setattr("pnpsr.studies.solvers.presets", lambda: {"dan-x4": None})
-    monkeypatch.setattr("pnpsr.studies.solvers.load", lambda name: load(files[name]))
+    monkeypatch.setattr("pnpsr.studies.solvers.open_solver", lambda name: load(files[name]))
     found, missing = candidates((), ("dan-x2", "dan-x4"))
     assert [(one.label, one.scale) for one in found] == [("dan", 4)] and missing == ["dan-x2"]
 
