@@ -13,6 +13,7 @@ from pnpsr.steps import Afresh, Believing, Continuation, HQSEstimator, HQSRestor
 GAMMA = 2e-3  # in units of the normal matrix' mean diagonal
 ALPHA = (0.03, 0.3)  # first and last
 BETA = (2.4, 0.7, 0.06)  # first, factor per iteration, last; in units of strong edges of y
+LEAST = 0.1  # α of a solver that finishes: on six sample cases 4 dB better than none, which rings, and level with total variation
 FLOOR = 3e-3  # total variation without noise: it also answers for the errors of the kernel
 
 
@@ -29,7 +30,8 @@ def blind_hqs(size: int = 21, *, T: int = 12, finish: int | UnrolledSolver = 8, 
         size: of the square kernel; larger than the blur.
         T: iterations that estimate the kernel.
         finish: iterations of total variation after them, or the solver whose restorer and tuner take over (shared, not copied),
-            with the noise level that is estimated from y where the caller gives none. The solver's T is the sum of both.
+            with the noise level that is estimated from y where the caller gives none, and α of 0.1 at least, since the kernel is an
+            estimate. The solver's T is the sum of both.
         width: of the Gaussian the kernel starts from, in high-resolution pixels.
 
     Raises:
@@ -61,7 +63,7 @@ def _by(solver: UnrolledSolver) -> tuple[Step, Step, int]:
     if solver.k0 is not None or solver.tuner is None or solver.restorer is None:
         raise ValueError("finish must be a number of iterations or a non-blind solver with a tuner; this one is none")
     restorer = solver.restorer if solver.x0 is None else Afresh(solver.restorer, solver.x0)
-    return Believing(solver.tuner), restorer, solver.T
+    return Believing(solver.tuner, LEAST), restorer, solver.T
 
 
 @recipe

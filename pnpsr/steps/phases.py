@@ -58,16 +58,26 @@ class Believing(nn.Module):
 
     Args:
         tuner: one that needs σ, such as ``HyperNet`` without a noise network.
+        least: bound of α from below. A solver that was trained with true kernels trusts them, and rings with estimated ones; the
+            more α, the less the data step fits y where the prior disagrees.
+
+    Raises:
+        ValueError: a negative bound.
     """
 
-    def __init__(self, tuner: Step) -> None:
+    def __init__(self, tuner: Step, least: float = 0.0) -> None:
         super().__init__()
-        self.tuner = tuner
+        if not least >= 0:
+            raise ValueError(f"least must be zero or more, got {least!r}")
+        self.tuner, self.least = tuner, least
 
     def forward(self, state: State) -> Tensor | Hyper:
-        """What the tuner returns."""
+        """What the tuner returns, with the bound."""
         sigma = estimate_noise(state.y) if state.sigma is None else state.sigma
-        return self.tuner(replace(state, sigma=sigma))
+        hyper = self.tuner(replace(state, sigma=sigma))
+        if not isinstance(hyper, Hyper) or hyper.alpha is None:
+            return hyper
+        return replace(hyper, alpha=hyper.alpha.clamp(min=self.least))
 
 
 def keep_kernel(state: State) -> Tensor:

@@ -150,6 +150,8 @@ def test_a_tuner_believes_the_caller_before_the_picture() -> None:
     blind, told = state(sigma=None), state()
     tuner = Believing(lambda s: Hyper(s.sigma))
     assert torch.equal(tuner(blind).sigma, estimate_noise(blind.y)) and tuner(told).sigma is told.sigma
+    for alpha, bound in ((0.2, 0.2), (0.05, 0.1)):
+        assert float(Believing(Schedule(alpha, 1.0), 0.1)(told).alpha[0]) == pytest.approx(bound)
 
 
 def test_until_holds_the_parameters_of_both_and_says_when() -> None:
@@ -183,6 +185,7 @@ REFUSED = {
         r"sigma is unknown: pass sigma=..., or build HyperNet\(noise",
     ),
     "two scales": (lambda: HyperNet().double()(replace(state(), scale=(2, 3))), TypeError, "scale must be a number"),  # type: ignore[arg-type]
+    "least": (lambda: Believing(keep_kernel, -0.1), ValueError, "least must be zero or more"),
     "until": (lambda: Until(-1, keep_kernel, keep_kernel), ValueError, "t must be at least 0"),
     "until 1.5": (lambda: Until(1.5, keep_kernel, keep_kernel), TypeError, "t must be an integer"),  # type: ignore[arg-type]
     "kernel of nothing": (lambda: keep_kernel(replace(state(), k=None)), ValueError, "k is missing from the state"),
