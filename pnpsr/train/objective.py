@@ -34,7 +34,8 @@ class Objective(nn.Module):
         view.detached = solver.detached if stage.detach is None else stage.detach
         view.checkpoint = options.checkpointing
         if options.compile:
-            view.step = torch.compile(view.step)  # type: ignore[method-assign]
+            # torch 2.14 moves tensors to channels-last and then trips over its own derivative of replicate padding
+            view.step = torch.compile(view.step, options={"layout_optimization": False})  # type: ignore[method-assign]
         self.view = view
 
     def forward(self, sealed: Sealed) -> dict[str, Tensor]:
