@@ -119,20 +119,26 @@ def listed(name: str, out: Path) -> str:
 
 
 def beside(name: str, column: str, out: Path) -> str:
-    """The column's values of a study, block by block: what was measured here, and the paper's best three lines."""
-    blocks: dict[str, dict[str, list[tuple[float, str]]]] = defaultdict(lambda: defaultdict(list))
+    """The column's values of a study, block by block: what was measured here, and the paper's best three lines.
+
+    Where a paper prints no average, it is taken over what it prints.
+    """
+    lines: dict[tuple[str, str, str], dict[str, float]] = defaultdict(dict)
     with (out / f"{name}.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["column"] == column:
-                blocks[row["block"]][row["source"]].append((float(row["value"]), row["method"]))
+            lines[row["block"], row["source"], row["method"]][row["column"]] = float(row["value"])
+    blocks: dict[str, dict[str, list[tuple[float, str]]]] = defaultdict(lambda: defaultdict(list))
+    for (block, source, method), values in lines.items():
+        if column in values or column == "Av.":
+            blocks[block][source].append((values.get(column, sum(values.values()) / len(values)), method))
     error = "error" in str(STUDIES[name])
-    lines = [f"## [{STUDIES[name]}]({name}.md)\n\n| | here | paper |\n| --- | --- | --- |"]
+    shown = [f"## [{STUDIES[name]}]({name}.md)\n\n| | here | paper |\n| --- | --- | --- |"]
     for block, sources in blocks.items():
         if sources[HERE]:
             best = sorted(sources["paper"], reverse=not error)[:3]
             ours, theirs = (", ".join(f"{method} {value:.2f}" for value, method in some) for some in (sources[HERE], best))
-            lines.append(f"| {block} | {ours} | {theirs} |")
-    return "\n".join(lines)
+            shown.append(f"| {block} | {ours} | {theirs} |")
+    return "\n".join(shown)
 
 
 if __name__ == "__main__":

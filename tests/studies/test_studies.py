@@ -114,6 +114,7 @@ PARTLY = {  # studies of one set of pictures among the paper's columns
     "dan-table3": {"Set5"},
     "dan-table5": {"parameters, M", "multiply-adds, G"},
 }
+ADDED = {"ikrnet-table5": {"Av."}}  # columns that the paper leaves to its reader
 APART = {"dan-table4": "trained here", "dan-fig9": "printed for Set14 alone"}
 
 
@@ -122,9 +123,9 @@ def test_our_numbers_stand_beside_those_of_the_paper(name: str, result: Callable
     rows = measured(result(name) / f"{name}.csv")
     paper, ours = ([row for row in rows if row["source"] == source] for source in ("paper", "here"))
     columns = {row["column"] for row in paper}
-    assert {row["column"] for row in ours} == PARTLY.get(name, columns) <= columns
+    assert {row["column"] for row in ours} - ADDED.get(name, set()) == PARTLY.get(name, columns) <= columns
     assert {row["block"] for row in ours} & {row["block"] for row in paper}
-    if name not in ("dan-table3", "dan-table5"):  # which have one block in the paper, and ours of ×2 as well
+    if name not in ("dan-table3", "dan-table5", "ikrnet-table5"):  # which have one block in the paper, and ours of ×2 as well
         assert {row["block"] for row in ours} <= {row["block"] for row in paper}
 
 
