@@ -2,15 +2,14 @@
 
     python benchmarks/results.py --data data
 
-``data`` holds ``test/set5``, ``test/cbsd68``, ``kernels/ikrnet12.npz`` and, for the variants of one study, ``train``. Everything
-goes on where it stopped, and what is finished is taken from ``runs/`` without solving again.
+``data`` holds ``test/set5``, ``test/cbsd68``, ``kernels/ikrnet12.npz``, ``kernels/usrnet12.npz`` and, for the variants of one
+study, ``train``. Everything goes on where it stopped, and what is finished is taken from ``runs/`` without solving again.
 """
 
 import csv
 import shlex
 import subprocess
 import sys
-from collections import defaultdict
 from pathlib import Path
 
 import tyro
@@ -18,7 +17,7 @@ import tyro
 from pnpsr import checks
 from pnpsr.files import replace_file
 from pnpsr.studies import STUDIES
-from pnpsr.studies.table import HERE
+from pnpsr.studies.table import HERE, Line
 
 SET5, CBSD68 = "{data}/test/set5", "{data}/test/cbsd68"
 TWELVE = f"--images {CBSD68} --kernels {{data}}/kernels/ikrnet12.npz"
@@ -72,28 +71,28 @@ def main(*, data: Path = Path("data"), out: Path = Path("docs/results"), only: t
     """
     for name in only:
         checks.choice(name, (*STUDY, *EVALUATION), "only")
+    folder = shlex.quote(str(data))
     for name, words in STUDY.items():
         if not only or name in only:
-            run(f"pnpsr study {name} {words}", data, f"--out {shlex.quote(str(out))}" if out != Path("docs/results") else "")
+            run(f"pnpsr study {name} {words.format(data=folder)} --out {shlex.quote(str(out))}")
     for name, (title, words) in EVALUATION.items():
         if not only or name in only:
-            evaluated(name, title, f"pnpsr evaluate {words} --out runs/evaluations/{name}", data, out)
+            evaluated(name, title, f"pnpsr evaluate {words.format(data=folder)} --out runs/evaluations/{name}", out)
     replace_file(out / "index.md", index(out).encode())
 
 
-def evaluated(name: str, title: str, command: str, data: Path, out: Path) -> None:
+def evaluated(name: str, title: str, command: str, out: Path) -> None:
     """Run ``pnpsr evaluate`` and keep its table under the command that made it."""
-    run(command, data)
+    run(command)
     shown = Path(f"runs/evaluations/{name}/table.md").read_text(encoding="utf-8")
-    head = f"# {title}\n\nMade by\n\n```\n{command.format(data=data)}\n```\n\n"
+    head = f"# {title}\n\nMade by\n\n```\n{command}\n```\n\n"
     replace_file(out / f"{name}.md", (head + shown).encode())
 
 
-def run(command: str, data: Path, more: str = "") -> None:
+def run(command: str) -> None:
     """The command, in a process of its own; 1 says that something was left out, which stands in its report."""
-    words = shlex.split(f"{command.format(data=shlex.quote(str(data)))} {more}")
-    print("+", shlex.join(words), flush=True)
-    done = subprocess.run([sys.executable, "-m", *words], check=False)
+    print("+", command, flush=True)
+    done = subprocess.run([sys.executable, "-m", *shlex.split(command)], check=False)
     if done.returncode not in (0, 1):
         raise SystemExit(done.returncode)
 
@@ -101,7 +100,7 @@ def run(command: str, data: Path, more: str = "") -> None:
 def index(out: Path) -> str:
     """All studies with their key figures beside the paper's."""
     parts = [
-        "# Results\n\nEvery table and figure of both papers, measured on the presets that come with the package. The pages have "
+        "# Results\n\nThe tables and figures of both papers, measured on the presets that come with the package. The pages have "
         "the commands, the protocols and all lines of the papers; this one has a column of each. `make results DATA=folder` makes "
         "them, and makes the same CSV files again, byte for byte, except `*.timings.csv`."
     ]
@@ -119,26 +118,23 @@ def listed(name: str, out: Path) -> str:
 
 
 def beside(name: str, column: str, out: Path) -> str:
-    """The column's values of a study, block by block: what was measured here, and the paper's best three lines.
-
-    Where a paper prints no average, it is taken over what it prints.
-    """
-    lines: dict[tuple[str, str, str], dict[str, float]] = defaultdict(dict)
+    """The column of a study, block by block: what was measured here, and the paper's best three lines."""
     with (out / f"{name}.csv").open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            lines[row["block"], row["source"], row["method"]][row["column"]] = float(row["value"])
-    blocks: dict[str, dict[str, list[tuple[float, str]]]] = defaultdict(lambda: defaultdict(list))
-    for (block, source, method), values in lines.items():
-        if column in values or column == "Av.":
-            blocks[block][source].append((values.get(column, sum(values.values()) / len(values)), method))
+        rows = [row for row in csv.DictReader(file) if row["source"] == HERE and row["column"] == column]
     error = "error" in str(STUDIES[name])
     shown = [f"## [{STUDIES[name]}]({name}.md)\n\n| | here | paper |\n| --- | --- | --- |"]
-    for block, sources in blocks.items():
-        if sources[HERE]:
-            best = sorted(sources["paper"], reverse=not error)[:3]
-            ours, theirs = (", ".join(f"{method} {value:.2f}" for value, method in some) for some in (sources[HERE], best))
-            shown.append(f"| {block} | {ours} | {theirs} |")
+    for block in dict.fromkeys(row["block"] for row in rows):
+        ours = [(float(row["value"]), row["method"]) for row in rows if row["block"] == block]
+        theirs = [(value, line.method) for line in STUDIES[name].paper if line.block == block and (value := cell(line, column))]
+        best = sorted(theirs, reverse=not error)[:3]
+        shown.append("| " + " | ".join([block, *(", ".join(f"{m} {v:.2f}" for v, m in some) for some in (ours, best))]) + " |")
     return "\n".join(shown)
+
+
+def cell(line: Line, column: str) -> float | None:
+    """The value of a paper's line; an average that the paper does not print is taken over what it prints."""
+    values = [value for value in line.values.values() if value is not None]
+    return sum(values) / len(values) if column == "Av." and column not in line.values else line.values.get(column)
 
 
 if __name__ == "__main__":

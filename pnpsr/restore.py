@@ -12,7 +12,7 @@ from pnpsr.checks import Scale
 from pnpsr.physics import estimate_noise
 from pnpsr.solver import UnrolledSolver
 from pnpsr.state import State
-from pnpsr.steps import Continuation
+from pnpsr.steps.tune import EstimatesNoise
 
 BOUNDARIES = ("extend", "circular")
 
@@ -69,7 +69,7 @@ def iterates(
     y, (h, w) = checks.image(y, "y"), (y.shape[-2], y.shape[-1])
     coloured = in_colour(solver, y)
     margin = _margins(h, w, _reach(solver, k)) if boundary == "extend" else (0, 0)
-    if sigma is None and any(isinstance(part, Continuation) for part in solver.modules()):
+    if sigma is None and any(isinstance(part, EstimatesNoise) for part in solver.modules()):
         sigma = estimate_noise(y)  # here, because the smooth continuation has none
     wide = _extend(coloured, margin)
 

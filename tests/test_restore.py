@@ -83,7 +83,8 @@ def test_what_is_periodic_is_best_taken_so() -> None:
 
 def test_noise_is_estimated_on_the_photograph_and_not_on_its_continuation() -> None:
     _, y = photograph(kernels(1, 13, seed=4), sigma=0.03)
-    for solver, k in ((tv_hqs(T=2), kernels(1, 5, seed=0)), (blind_hqs(5, T=1, finish=1), None)):
+    learned = blind_hqs(5, T=1, finish=usrnet(T=1, widths=TINY, hidden=4).double())
+    for solver, k in ((tv_hqs(T=2), kernels(1, 5, seed=0)), (blind_hqs(5, T=1, finish=1), None), (learned, None)):
         assert torch.equal(restore(solver, y, 1, k=k).hyper.sigma, estimate_noise(y))
         assert float(restore(solver, y, 1, k=k, sigma=0.5).hyper.sigma) == 0.5
     assert float(estimate_noise(y)) == pytest.approx(0.03, rel=0.1)

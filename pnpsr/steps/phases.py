@@ -5,7 +5,6 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from pnpsr import checks
-from pnpsr.physics import estimate_noise
 from pnpsr.state import Hyper, State, Step
 
 
@@ -29,7 +28,7 @@ class Until(nn.Module):
         try:
             return self.then(replace(state, t=state.t - self.t))
         except ValueError as error:
-            raise ValueError(f"{error} (counted after the first {self.t})") from error
+            raise ValueError(f"{error} (in the phase after the first {self.t})") from error
 
     def extra_repr(self) -> str:
         """The moment of the change, for printing."""
@@ -51,33 +50,6 @@ class Afresh(nn.Module):
     def forward(self, state: State) -> Tensor | Hyper:
         """What the step returns."""
         return self.step(state if state.t else state.write("x", self.x0(state)))
-
-
-class Believing(nn.Module):
-    """A tuner that is told the noise level: the caller's, or else what :func:`pnpsr.physics.estimate_noise` finds in y.
-
-    Args:
-        tuner: one that needs σ, such as ``HyperNet`` without a noise network.
-        least: bound of α from below. A solver that was trained with true kernels trusts them, and rings with estimated ones; the
-            more α, the less the data step fits y where the prior disagrees.
-
-    Raises:
-        ValueError: a negative bound.
-    """
-
-    def __init__(self, tuner: Step, least: float = 0.0) -> None:
-        super().__init__()
-        if not least >= 0:
-            raise ValueError(f"least must be zero or more, got {least!r}")
-        self.tuner, self.least = tuner, least
-
-    def forward(self, state: State) -> Tensor | Hyper:
-        """What the tuner returns, with the bound."""
-        sigma = estimate_noise(state.y) if state.sigma is None else state.sigma
-        hyper = self.tuner(replace(state, sigma=sigma))
-        if not isinstance(hyper, Hyper) or hyper.alpha is None:
-            return hyper
-        return replace(hyper, alpha=hyper.alpha.clamp(min=self.least))
 
 
 def keep_kernel(state: State) -> Tensor:

@@ -1,6 +1,7 @@
 """Tuners: what noise level to believe, and how strong the data step and the prior are."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from pnpsr import checks
 from pnpsr.nets import HyperMLP
 from pnpsr.physics import Degradation, estimate_noise
 from pnpsr.prox import edge_scale
-from pnpsr.state import Hyper, State
+from pnpsr.state import Hyper, State, Step
 
 
 class Schedule:
@@ -46,7 +47,41 @@ class Schedule:
         return f"Schedule({len(self.alpha)} alphas from {self.alpha[0]:g} to {self.alpha[-1]:g})"
 
 
-class Continuation(nn.Module):
+class EstimatesNoise(nn.Module):
+    """A tuner that takes σ from y where the caller gives none; :func:`pnpsr.restore.restore` does so before it continues y."""
+
+    def believed(self, state: State) -> Tensor:
+        """σ (b 1 1 1): the caller's, or else that of :func:`pnpsr.physics.estimate_noise`."""
+        return estimate_noise(state.y) if state.sigma is None else state.sigma
+
+
+class Believing(EstimatesNoise):
+    """A tuner that is told the noise level: the caller's, or else what :func:`pnpsr.physics.estimate_noise` finds in y.
+
+    Args:
+        tuner: one that needs σ, such as ``HyperNet`` without a noise network.
+        least: bound of α from below. A solver that was trained with true kernels trusts them, and rings with estimated ones; the
+            more α, the less the data step fits y where the prior disagrees.
+
+    Raises:
+        ValueError: a negative bound.
+    """
+
+    def __init__(self, tuner: Step, least: float = 0.0) -> None:
+        super().__init__()
+        if not least >= 0:
+            raise ValueError(f"least must be zero or more, got {least!r}")
+        self.tuner, self.least = tuner, least
+
+    def forward(self, state: State) -> Tensor | Hyper:
+        """What the tuner returns, with the bound."""
+        hyper = self.tuner(replace(state, sigma=self.believed(state)))
+        if not isinstance(hyper, Hyper) or hyper.alpha is None:
+            return hyper
+        return replace(hyper, alpha=hyper.alpha.clamp(min=self.least))
+
+
+class Continuation(EstimatesNoise):
     """α grows geometrically and β = λ / 2α: tends to argmin |y - (x ⊗ k)↓s|² + λ Φ(x) for a prior of ½|u - v|² + βΦ(u).
 
     λ = floor + gain σ²: the floor answers for the errors of the kernel, the second term for the noise. σ is the caller's, or else
@@ -71,7 +106,7 @@ class Continuation(nn.Module):
 
     def forward(self, state: State) -> Hyper:
         """σ, α and β of this iteration."""
-        sigma = estimate_noise(state.y) if state.sigma is None else state.sigma
+        sigma = self.believed(state)
         share = min(state.t / max(self.steps - 1, 1), 1.0)
         alpha = torch.full_like(sigma, self.alpha[0] * (self.alpha[1] / self.alpha[0]) ** share)
         return Hyper(sigma, alpha, (self.floor + self.gain * sigma.square()) / (2 * alpha))

@@ -178,7 +178,7 @@ def stages_for(solver: UnrolledSolver) -> Sequence[Stage]:
     Raises:
         ValueError: none are known; the message lists the recipes that have some.
     """
-    recipe = str(getattr(getattr(solver, "record", None), "recipe", None))
+    recipe = _recipe(solver)
     if recipe not in STAGES:
         raise ValueError(f"recipe {recipe!r} has no stages of its own; {', '.join(STAGES)} have; name yours: stages=[Stage(...)]")
     net, stages = getattr(solver.k0, "net", None), STAGES[recipe]
@@ -188,7 +188,12 @@ def stages_for(solver: UnrolledSolver) -> Sequence[Stage]:
 
 def optional_stages(solver: UnrolledSolver) -> Sequence[Stage]:
     """Stages for ``solver`` beyond its paper's, to be asked for by name."""
-    return OPTIONAL.get(str(getattr(getattr(solver, "record", None), "recipe", None)), ())
+    return OPTIONAL.get(_recipe(solver), ())
+
+
+def _recipe(solver: UnrolledSolver) -> str:
+    """Name of the recipe that built the solver; "None" where none did."""
+    return str(getattr(getattr(solver, "record", None), "recipe", None))
 
 
 def ends(stages: Sequence[Stage], steps: int) -> list[tuple[int, int]]:

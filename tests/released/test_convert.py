@@ -32,7 +32,7 @@ def test_an_unknown_file_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFi
     assert "holds no network that is known" in capsys.readouterr().err and not out.exists()
 
 
-def test_commands_open_either_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_open_either_kind(tmp_path: Path) -> None:
     path, out = tmp_path / "a.pth", tmp_path / "a.safetensors"
     torch.save({name: value.float() for name, value in invented(usrnet_shapes((4, 6, 8, 10), 3, 5)).items()}, path)
     main(["convert", str(path), str(out)])
