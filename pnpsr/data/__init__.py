@@ -1,5 +1,7 @@
 """Pictures, and endless seeded batches of degraded crops with their truth."""
 
+from pnpsr.data.bank import Bank as Bank
+from pnpsr.data.batched import BatchedStream as BatchedStream
 from pnpsr.data.pictures import Folder as Folder
 from pnpsr.data.pictures import FromDataset as FromDataset
 from pnpsr.data.pictures import Pictures as Pictures

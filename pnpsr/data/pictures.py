@@ -10,6 +10,8 @@ from torch import Tensor
 from pnpsr import checks
 from pnpsr.images import FORMATS, read_image
 
+SUFFIXES = tuple(dict.fromkeys((*FORMATS, ".webp")))  # what is looked for in a folder
+
 
 class Pictures(Protocol):
     """A finite collection of named pictures that are read when asked for."""
@@ -27,7 +29,7 @@ class Pictures(Protocol):
 
 
 class Folder:
-    """The pictures of a folder and of those below it (PNG, JPEG, TIFF, BMP), sorted by path; names are paths below the folder.
+    """The pictures of a folder and of those below it (PNG, JPEG, TIFF, BMP, WebP), sorted by path; names are paths below the folder.
 
     Args:
         path: the folder.
@@ -43,10 +45,10 @@ class Folder:
         checks.choice(channels, (1, 3), "channels")
         if not self.path.is_dir():
             raise FileNotFoundError(f"there is no folder of pictures at {path}")
-        files = sorted(file for file in self.path.rglob("*") if file.suffix.lower() in FORMATS and file.is_file())
+        files = sorted(file for file in self.path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
         self.names: Sequence[str] = tuple(file.relative_to(self.path).as_posix() for file in files)
         if not self.names:
-            raise ValueError(f"there are no pictures ({', '.join(FORMATS)}) in {path}")
+            raise ValueError(f"there are no pictures ({', '.join(SUFFIXES)}) in {path}")
 
     def read(self, index: int) -> Tensor:
         """Picture ``index`` as (1 c h w) float32 in [0, 1]. Raises as :func:`pnpsr.images.read_image`."""

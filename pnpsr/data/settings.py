@@ -11,7 +11,7 @@ from pnpsr import checks
 from pnpsr.conventions import PNPSR, Convention
 from pnpsr.kernels import dan_setting1, dan_setting2, random_gaussian, random_motion
 
-KernelSource = Callable[[int, int, torch.Generator], Tensor]  # (scale, size, generator) -> one kernel (1 1 p p)
+KernelSource = Callable[[int, int, int, torch.Generator], Tensor]  # (count, scale, size, generator) -> kernels (count 1 p p)
 GAUSSIAN_WIDTHS = (0.2, 4.0)  # IKR-Net, section 4.1: both axes, any angle
 MOTION_LENGTHS = (1.0, 22.0)  # pixels travelled; IKR-Net does not state them
 
@@ -66,30 +66,49 @@ class Setting:
         return checks.whole(self.size[scale] if isinstance(self.size, Mapping) else self.size, "size")
 
     def draw(self, scale: int, generator: torch.Generator) -> tuple[Tensor, float]:
-        """One kernel (1 1 p p) and one noise level."""
+        """One kernel (1 1 p p) and one noise level, on the CPU."""
         source = self.sources[int(torch.randint(len(self.sources), (), generator=generator))]
         chance, level = torch.rand(2, generator=generator, dtype=torch.float64).tolist()
         low, high = self.sigma
-        return source(scale, self.kernel_size(scale), generator), 0.0 if chance < self.clean else low + (high - low) * level
+        return source(1, scale, self.kernel_size(scale), generator), 0.0 if chance < self.clean else low + (high - low) * level
+
+    def draws(self, count: int, scale: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """``count`` kernels (b 1 p p) and noise levels (b 1 1 1), drawn together where the generator lives, never read back.
+
+        Each source draws as many, and one of them is taken per sample: no sample depends on what the others have drawn.
+        """
+        device, size = generator.device, self.kernel_size(scale)
+        choice = torch.randint(len(self.sources), (count,), generator=generator, device=device)
+        drawn = torch.stack([source(count, scale, size, generator).to(device) for source in self.sources])
+        chance, level = torch.rand(2, count, 1, 1, 1, generator=generator, device=device)
+        low, high = self.sigma
+        return drawn[choice, torch.arange(count, device=device)], (low + (high - low) * level) * (chance >= self.clean)
 
 
-def _isotropic(scale: int, size: int, generator: torch.Generator) -> Tensor:
-    return dan_setting1(1, scale, size, generator=generator)
+def _isotropic(count: int, scale: int, size: int, generator: torch.Generator) -> Tensor:
+    return dan_setting1(count, scale, size, generator=generator, device=generator.device)
 
 
-def _noisy_gaussian(_: int, size: int, generator: torch.Generator) -> Tensor:
-    return dan_setting2(1, size, generator=generator)
+def _noisy_gaussian(count: int, _: int, size: int, generator: torch.Generator) -> Tensor:
+    return dan_setting2(count, size, generator=generator, device=generator.device)
 
 
-def _gaussian(_: int, size: int, generator: torch.Generator) -> Tensor:
-    one_width = bool(torch.rand((), generator=generator) < 0.5)
-    return random_gaussian(1, size, widths=GAUSSIAN_WIDTHS, anisotropic=not one_width, generator=generator)
+def _gaussian(count: int, _: int, size: int, generator: torch.Generator) -> Tensor:
+    """Half of them isotropic."""
+    device = generator.device
+    round_, oval = (
+        random_gaussian(count, size, widths=GAUSSIAN_WIDTHS, anisotropic=two, generator=generator, device=device)
+        for two in (False, True)
+    )
+    return torch.where(torch.rand(count, 1, 1, 1, generator=generator, device=device) < 0.5, round_, oval)
 
 
-def _motion(_: int, size: int, generator: torch.Generator) -> Tensor:
-    nonlinearity = float(torch.rand((), generator=generator))
+def _motion(count: int, _: int, size: int, generator: torch.Generator) -> Tensor:
+    nonlinearity = torch.rand(count, generator=generator, device=generator.device)
     low, high = (length * size / 21 for length in MOTION_LENGTHS)
-    return random_motion(1, size, nonlinearity=nonlinearity, length=(low, high), generator=generator)
+    return random_motion(
+        count, size, nonlinearity=nonlinearity, length=(low, high), generator=generator, device=generator.device
+    )
 
 
 SETTINGS: Mapping[str, Setting] = MappingProxyType(

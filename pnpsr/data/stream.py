@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from pnpsr import checks
-from pnpsr.conventions import degrade
+from pnpsr.conventions import PNPSR, degrade
 from pnpsr.data.pictures import Pictures
 from pnpsr.data.sample import Sample
 from pnpsr.data.settings import Setting
-from pnpsr.physics import quantise
+from pnpsr.physics import Degradation, quantise
 
 CACHE = 2**29  # bytes of decoded pictures that each loading process keeps
 
@@ -26,6 +26,7 @@ class Draft:
     sigma: Tensor  # (b 1 1 1)
     noise: Tensor  # (b c h w) of unit variance
     scale: int
+    margin: int = 0  # pixels of x on each side that only take part in the blur
 
 
 class Stream(Dataset[Draft]):
@@ -148,7 +149,16 @@ class _Steps:
 
 
 def realise(draft: Draft, setting: Setting, device: torch.device | str = "cpu") -> Sample:
-    """y = (x ⊗ k)↓s + sigma n under the setting's convention, stored in its bits, on ``device``."""
+    """y = (x ⊗ k)↓s + sigma n under the setting's convention, stored in its bits, on ``device``; margins are cut off."""
     x, k, sigma, noise = (t.to(device, non_blocking=True) for t in (draft.x, draft.k, draft.sigma, draft.noise))
-    y = degrade(x, k, draft.scale, setting.convention) + sigma * noise
+    if setting.convention == PNPSR:  # the same numbers by two FFTs
+        y = Degradation(draft.scale)(x, k)
+    else:
+        y = degrade(x, k, draft.scale, setting.convention)
+    y, x = _within(y, draft.margin // draft.scale), _within(x, draft.margin)
+    y = y + sigma * noise
     return Sample(y if setting.bits is None else quantise(y, setting.bits), x, k, sigma, draft.scale)
+
+
+def _within(x: Tensor, margin: int) -> Tensor:
+    return x[..., margin : x.shape[-2] - margin, margin : x.shape[-1] - margin]

@@ -25,19 +25,18 @@ class KernelStatistics(nn.Module):
     and the log power of Hann windows of 32 x 32, averaged.
     """
 
-    def __init__(self, size: int | tuple[int, int] = 21, *, channels: int = 3, width: int = 512) -> None:
-        """Build the net for pictures (b ``channels`` h w) and kernels of ``size``; three hidden layers of ``width``.
+    def __init__(self, size: int | tuple[int, int] = 21, *, channels: int | None = 3, width: int = 512) -> None:
+        """Build the net for kernels of ``size``; three hidden layers of ``width``.
+
+        ``channels`` is what its pictures (b c h w) must have; None takes any number, since only their mean is read.
 
         Raises:
             TypeError: a size or count is no integer.
             ValueError: one is below 1.
         """
         super().__init__()
-        self.size, self.channels, width = (
-            checks.size(size, "size"),
-            checks.whole(channels, "channels"),
-            checks.whole(width, "width"),
-        )
+        self.size, width = checks.size(size, "size"), checks.whole(width, "width")
+        self.channels = None if channels is None else checks.whole(channels, "channels")
         inputs = 4 * (2 * LAGS + 1) * (LAGS + 1) + 4 + WINDOW * (WINDOW // 2 + 1)
         layers: list[nn.Module] = []
         for into in (inputs, width, width):
@@ -52,7 +51,7 @@ class KernelStatistics(nn.Module):
             ValueError: wrong number of channels.
         """
         weight = self.layers[-1].weight
-        y = checks.feed(y, "y", self.channels, weight)  # type: ignore[arg-type]
+        y = checks.feed(y, "y", self.channels or y.shape[1], weight)  # type: ignore[arg-type]
         with torch.autocast(y.device.type, enabled=False):
             known = statistics(y.to(weight.dtype).mean(1))  # type: ignore[arg-type]
         return rearrange(self.layers(known).softmax(1), "b (p q) -> b 1 p q", p=self.size[0])
@@ -74,11 +73,24 @@ def statistics(y: Tensor) -> Tensor:
 
 def _autocorrelation(m: Tensor) -> tuple[Tensor, Tensor]:
     """log of the power (b 1), and the autocorrelation at lags -8 .. 8, 0 .. 8 over it (b n), without wrapping around."""
-    size = [n + LAGS for n in m.shape[-2:]]
+    size = [_fast(n + LAGS) for n in m.shape[-2:]]
     full = torch.fft.irfft2(torch.fft.rfft2(m, s=size).abs().square(), s=size) / (m.shape[-2] * m.shape[-1])
     window = full.roll((LAGS, LAGS), (-2, -1))[:, : 2 * LAGS + 1, LAGS : 2 * LAGS + 1]
     power = window[:, LAGS, :1] + FLOOR / 100
     return power.log(), (window / power[..., None]).flatten(1)
+
+
+def _fast(n: int) -> int:
+    """The least even number from ``n`` on without a prime factor above 5: prime lengths make an FFT several times slower."""
+    n += n % 2
+    while True:
+        rest = n
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return n
+        n += 2
 
 
 def _log_spectrum(y: Tensor) -> Tensor:

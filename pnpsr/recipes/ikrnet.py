@@ -15,8 +15,8 @@ WIDTHS = (64, 128, 256, 512)
 FirstKernel = Literal["encoder", "statistics"]
 
 
-def learned_start(first: FirstKernel, size: int, *, channels: int, code: int) -> LearnedKernelStart:
-    """k0 = I(y) by the paper's ``encoder``, through a code of ``code`` numbers, or by ``statistics`` of y.
+def learned_start(first: FirstKernel, size: int, *, channels: int, code: int, width: int = 512) -> LearnedKernelStart:
+    """k0 = I(y) by the paper's ``encoder``, through a code of ``code`` numbers, or by ``statistics`` of y and layers of ``width``.
 
     Raises:
         ValueError: another word, or sizes the networks refuse.
@@ -24,7 +24,7 @@ def learned_start(first: FirstKernel, size: int, *, channels: int, code: int) ->
     checks.choice(first, ("encoder", "statistics"), "first")
     if first == "encoder":
         return LearnedKernelStart(KernelEncoder(size, channels=channels, code=code))
-    return LearnedKernelStart(KernelStatistics(size, channels=channels))
+    return LearnedKernelStart(KernelStatistics(size, channels=channels, width=width))
 
 
 @recipe
@@ -44,6 +44,7 @@ def ikrnet(
     gray: bool = False,
     project: bool = False,
     first: FirstKernel = "encoder",
+    first_width: int = 512,
     code: int = 10,
     per_iteration: bool = False,
     hidden: int = 64,
@@ -67,6 +68,7 @@ def ikrnet(
         gray: let the kernel step fit the mean of the channels.
         project: end the kernel step on the simplex; what P_k returns may be negative or of another sum.
         first: network of the first kernel: ``encoder`` (the paper's) or ``statistics`` (:class:`pnpsr.nets.KernelStatistics`).
+        first_width: of the layers of ``statistics``.
         code: numbers of the auto-encoder's code, which the first kernel is predicted in; 10 in the paper.
         per_iteration: values (α, β) of their own for each of the T iterations, as USRNet has; the paper shares one pair.
         hidden: width of the hyper-network.
@@ -89,7 +91,7 @@ def ikrnet(
         tuner=HyperNet(noise=NoiseNet(channels), per_iteration=T if per_iteration else None, hidden=hidden),
         restorer=HQSRestorer(ResUNet(channels, strength=True, widths=tuple(widths))),
         T=T,
-        k0=learned_start(first, size, channels=channels, code=code),
+        k0=learned_start(first, size, channels=channels, code=code, width=first_width),
         x0=Upsample(start),
         detach=tuple(detach),
     )

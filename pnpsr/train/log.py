@@ -1,6 +1,7 @@
 """Records on disk: two CSV files, TensorBoard, and pictures of what the weights can do."""
 
 import csv
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ class Log:
     Args:
         folder: the run's.
         step: the last step that counts: rows behind it, which a killed run wrote after its last checkpoint, are dropped.
-        tensorboard: write event files too.
+        tensorboard: write event files too, where TensorBoard is installed.
     """
 
     def __init__(self, folder: str | Path, step: int = 0, *, tensorboard: bool = True) -> None:
@@ -28,7 +29,7 @@ class Log:
         for name in ("records.csv", "validation.csv"):
             self._truncate(self.folder / name, step)
         self.events = None
-        if tensorboard:
+        if tensorboard and find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
             self.events = SummaryWriter(self.folder / "tensorboard", purge_step=step + 1)
@@ -52,8 +53,10 @@ class Log:
             for name, value in scalars.items():
                 self.events.add_scalar(name, value, record.step)
 
-    def panel(self, step: int, sample: Sample, s: State, scores: Scores) -> Path:
-        """Input, restored, truth and kernels of one validation sample, as a picture."""
+    def panel(self, step: int, sample: Sample, s: State, scores: Scores) -> Path | None:
+        """Input, restored, truth and kernels of one validation sample, as a picture; None where Matplotlib is not installed."""
+        if find_spec("matplotlib") is None:
+            return None
         (self.folder / "panels").mkdir(exist_ok=True)
         path = self.folder / "panels" / f"{step:08d}.png"
         notes = {"restored": f"mean of all: {scores.psnr:.2f} dB"}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pnpsr.data.stream import Stream
+from pnpsr.data import BatchedStream, Stream
 from pnpsr.solver import UnrolledSolver
 from pnpsr.train.options import Options
 from pnpsr.train.record import Diverged as Diverged
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def train(
     solver: UnrolledSolver,
-    stream: Stream,
+    stream: Stream | BatchedStream,
     stages: Sequence[Stage],
     options: Options | None = None,
     *,
@@ -35,7 +35,7 @@ def train(
 
     Args:
         solver: an :class:`UnrolledSolver`; other modules have no slots to train.
-        stream: the data; its rank and world are set to those of ``fabric``.
+        stream: the data, drawn one by one on CPUs or in batch on the device; its rank and world are set to those of ``fabric``.
         stages: one after another, each for its share of ``options.steps``.
         options: see :class:`Options`.
         folder: where checkpoints, CSV files, TensorBoard events and panels go; None keeps nothing.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from pnpsr.data import Sample
@@ -85,6 +86,23 @@ def first_kernel_l2(o: Outcome) -> Tensor:
 def first_kernel_l1(o: Outcome) -> Tensor:
     """Σ |k_0 - k|."""
     return kernel_l1(replace(o, states=o.states[:1]))
+
+
+def first_kernel_entropy(o: Outcome) -> Tensor:
+    """min over the two turns of -Σ k log k_0: cross-entropy, with k or k turned by 180 degrees as the truth, whichever fits better.
+
+    Second-order statistics hold no word on the turn (:class:`pnpsr.nets.KernelStatistics`); asked for it, a network would spend
+    itself on the mean of both. A point that is off costs what its probability says, also where the square of a wide kernel's is
+    nothing. Kernels of odd sides are turned about their centre.
+
+    Raises:
+        ValueError: a kernel with an even side, which has no turn about its centre.
+    """
+    k0, k = o.states[0].known("k"), o.truth.k
+    if not all(n % 2 for n in k.shape[-2:]):
+        raise ValueError(f"first_kernel_entropy needs kernels of odd sides, got {tuple(k.shape)}")
+    logs = k0.clamp(min=1e-20).log()
+    return torch.minimum(-(k * logs).sum((1, 2, 3)), -(k.flip(-2, -1) * logs).sum((1, 2, 3))).mean()
 
 
 def kernel_autoencoder_l2(o: Outcome) -> Tensor:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from pnpsr import checks
-from pnpsr.data.stream import Draft, Stream, realise
+from pnpsr.data import BatchedStream, Stream
+from pnpsr.data.stream import Draft, realise
 from pnpsr.solver import UnrolledSolver
 from pnpsr.train.average import averaged
 from pnpsr.train.folder import RunFolder
@@ -36,7 +37,7 @@ class Run:
     def __init__(
         self,
         solver: UnrolledSolver,
-        stream: Stream,
+        stream: Stream | BatchedStream,
         stages: Sequence[Stage],
         options: Options,
         folder: str | Path | None,

@@ -1,0 +1,72 @@
+"""The training data drawn in batch where the training runs: no picture is decoded twice, nothing is sent to the device."""
+
+from collections.abc import Generator
+
+import torch
+
+from pnpsr import checks
+from pnpsr.data.bank import Bank
+from pnpsr.data.settings import Setting
+from pnpsr.data.stream import Draft
+
+
+class BatchedStream:
+    """As :class:`pnpsr.data.Stream`, for pictures in a :class:`Bank`: the batch of step n is a function of (seed, n) alone.
+
+    Everything random of a batch is drawn by one generator on the bank's device, seeded by (seed, n), so that a run that was
+    interrupted goes on with the batches it would have had. Every process draws the numbers of the whole batch and makes its share
+    of the pictures. Other devices draw other numbers: a run is reproduced on the kind of device it ran on.
+
+    Args:
+        bank: the pictures.
+        setting: what is done to them.
+        batch: samples per step, over all processes.
+        patch: side of the square sharp crops; a multiple of every scale of the setting.
+        margin: pixels of the picture around each crop that are blurred into it and then cut off, as around a window of a
+            photograph; 0 leaves the crop to the border of the setting's convention. A multiple of every scale.
+        seed: of everything.
+        rank: this process among ``world`` ones.
+        world: number of processes; it must divide the batch.
+
+    Raises:
+        TypeError: a count that is no integer.
+        ValueError: a patch that a scale does not divide, that a kernel does not fit, or beyond the bank's pictures; a batch that
+            cannot be shared out.
+    """
+
+    def __init__(
+        self, bank: Bank, setting: Setting, *, batch: int, patch: int, margin: int = 0, seed: int = 0, rank: int = 0, world: int = 1
+    ) -> None:
+        self.bank, self.setting, self.seed, self.margin = bank, setting, seed, checks.whole(margin, "margin", 0)
+        self.batch, self.patch, self.rank, self.world = checks.whole(batch, "batch"), checks.whole(patch, "patch"), rank, world
+        for scale in setting.scales:
+            size = setting.kernel_size(scale)
+            if patch % scale or patch < size or margin % scale:
+                raise ValueError(
+                    f"patch and margin must be multiples of scale {scale}, patch hold kernels of {size} pixels, got {patch}, {margin}"
+                )
+        if patch + 2 * margin > bank.least:
+            raise ValueError(f"the bank's pictures have sides from {bank.least}, crops with their margin {patch + 2 * margin}")
+        if batch % world:
+            raise ValueError(f"batch must be a multiple of the number of processes, {world}, got {batch}")
+        self._generator = torch.Generator(bank.bytes.device)
+
+    def __getitem__(self, step: int) -> Draft:
+        """This process's share of the batch of ``step``, on the bank's device."""
+        generator, device = self._generator, self.bank.bytes.device
+        generator.manual_seed(hash((self.seed, step)) & (2**63 - 1))  # of integers: the same in every process
+        scales = self.setting.scales
+        scale = scales[hash((self.seed, step, -1)) % len(scales)]
+        mine = slice(self.rank * (self.batch // self.world), (self.rank + 1) * (self.batch // self.world))
+        place = torch.rand(self.batch, 4, generator=generator, device=device)
+        k, sigma = self.setting.draws(self.batch, scale, generator)
+        low = self.patch // scale
+        noise = torch.randn(self.batch, self.bank.channels, low, low, generator=generator, device=device)
+        x = self.bank.crops(place[mine], self.patch + 2 * self.margin)
+        return Draft(x, k[mine], sigma[mine], noise[mine], scale, self.margin)
+
+    def batches(self, start: int = 0, *, workers: int = 0) -> Generator[Draft, None, None]:  # noqa: ARG002  nothing to hide
+        """The drafts of steps ``start``, ``start`` + 1, ... without end; ``workers`` of other streams have no work here."""
+        while True:
+            yield self[start]
+            start += 1
