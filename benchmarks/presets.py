@@ -3,9 +3,9 @@
     python benchmarks/presets.py --data DATA --out runs --only first-x2 --minutes 30
     python benchmarks/presets.py --data DATA --out runs --device cuda --minutes 9
 
-``DATA/train`` holds the pictures. Each part of the plan is a run folder below ``--out``: run again, it goes on. ``--minutes`` is shared
-out by the parts' weights; how many steps that is, is measured in the first seconds of a part and kept in its folder. Needs torch,
-numpy, scipy, einops, safetensors, opencv-python, scikit-image and lightning, nothing else of the package's dependencies.
+``DATA/train`` holds the pictures. Each part of the plan is a run folder below ``--out``: run again, it goes on. ``--minutes`` is
+shared out by the parts' weights; how many steps that is, is measured in the first seconds of a part and kept in its folder.
+Needs torch, numpy, scipy, einops, safetensors, opencv-python, scikit-image and lightning, nothing else of the package's dependencies.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import torch
 from pnpsr.checkpoint import load
 from pnpsr.data import Bank, BatchedStream, Folder, held_out, setting
 from pnpsr.recipes import RECIPES
-from pnpsr.train import Options, stages_for, train
+from pnpsr.train import Options, Stage, stages_for, train
 from pnpsr.train.stages import optional_stages
 from pnpsr.train.validation import Validation
 
@@ -38,6 +38,7 @@ class Part:
     batch: int = 8
     patch: int = 96
     margin: int = 0
+    wide: int = 0
     gray: bool = False
     stages: tuple[str, ...] = ()  # by name; the recipe's own if empty
     init: tuple[str, ...] = ()  # parts whose weights it takes over
@@ -55,11 +56,32 @@ def first(scale: int, patch: int, **other: Any) -> Part:
     )
 
 
+def turn(scale: int, patch: int, **other: Any) -> Part:
+    """Which of the first kernel and its turn: learned on what each makes of the picture, the kernel's network as it is."""
+    made = {"size": 21, "width": 768, "turn": "judge"}
+    fixed = {"batch": 8, "patch": patch, "margin": 12, "gray": True, "drawn": {"clean": 0.33}, "options": {"rate": 1e-3}}
+    return Part("first_kernel", made, "ikrnet", (scale,), stages=("turn",), init=(f"first-x{scale}",), **{**fixed, **other})
+
+
+def restorer(scale: int, patch: int, **other: Any) -> Part:
+    """The image steps on the kernels that they will get, from the image prior of the preset before."""
+    made = {"size": 21, "T": 5, "widths": (16, 32, 64, 64), "hidden": 32, "per_iteration": True, "start": "bicubic"}
+    made |= {"first": "statistics", "first_width": 768, "turn": "judge", "kernel_step": False, "percent": True}
+    options = {"rate": 5e-4, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
+    fixed = {"batch": 8, "patch": patch, "wide": 288, "drawn": {"clean": 0.4}, "options": options}
+    before = (f"ikrnet-x{scale}", f"turn-x{scale}")
+    return Part("ikrnet", made, "ikrnet", (scale,), stages=("restorer",), init=before, **{**fixed, **other})
+
+
 PLAN: dict[str, Part] = {
     "first-x2": first(2, 192, weight=2.0),
     "first-x4": first(4, 288),
     "first-x1": first(1, 144),
     "first-x3": first(3, 216),
+    "turn-x2": turn(2, 192, weight=0.6),
+    "turn-x4": turn(4, 288, weight=0.6),
+    "restorer-x2": restorer(2, 96, weight=3.0),
+    "restorer-x4": restorer(4, 144, weight=3.0),
 }
 
 
@@ -86,18 +108,24 @@ def run(name: str, part: Part, data: Path, out: Path, device: str, seconds: floa
     folder = out / name
     learning, rest = held_out(Folder(data), HELD_OUT)
     named = setting(part.setting, scales=part.scales, **part.drawn)
-    bank = Bank(learning, part.patch + 2 * part.margin, device, gray=part.gray)
-    stream = BatchedStream(bank, named, batch=part.batch, patch=part.patch, margin=part.margin)
+    bank = Bank(learning, max(part.patch + 2 * part.margin, part.wide), device, gray=part.gray)
+    stream = BatchedStream(bank, named, batch=part.batch, patch=part.patch, margin=part.margin, wide=part.wide)
     validation = Validation(rest, named, count=48 if part.gray else 16, patch=288)
     fabric = Fabric(accelerator=device, devices=1, precision=part.options.get("precision", "32-true"))
     fabric.launch()
-    steps = planned(folder, part, stream, fabric, seconds)
+    steps = planned(folder, part, stream, fabric, seconds, out)
     usual = {"workers": 0, "log_every": 200, "validate_every": max(200, steps // 12), "save_every": 1000}
     options = Options(steps=steps, **{**usual, **part.options})
     solver = built(part, out)
-    chosen = [stage for stage in (*stages_for(solver), *optional_stages(solver)) if not part.stages or stage.name in part.stages]
+    chosen = stages(part, solver)
     note = {"recipe": part.recipe, "arguments": part.arguments, "setting": named.name, "scales": part.scales, "drawn": part.drawn}
-    note |= {"batch": part.batch, "patch": part.patch, "margin": part.margin, "init": part.init, "convention": named.convention.name}
+    note |= {
+        "batch": part.batch,
+        "patch": part.patch,
+        "margin": part.margin,
+        "init": part.init,
+        "convention": named.convention.name,
+    }
     for record in train(
         solver, stream, chosen, options, folder=folder, resume=True, validation=validation, fabric=fabric, note=note
     ):
@@ -105,29 +133,47 @@ def run(name: str, part: Part, data: Path, out: Path, device: str, seconds: floa
         print(f"{name} {record.step}/{steps} {record.losses['total']:.4f} {record.images_per_second:.0f}/s{scores}", flush=True)
 
 
-def planned(folder: Path, part: Part, stream: BatchedStream, fabric: Any, seconds: float) -> int:
+def planned(folder: Path, part: Part, stream: BatchedStream, fabric: Any, seconds: float, out: Path) -> int:
     """Steps that fill ``seconds``, measured on a throw-away solver; what an earlier call measured stays."""
     note = folder / "plan.json"
     if not note.exists():
-        solver = RECIPES[part.recipe](**part.arguments)
-        options = Options(steps=60, **{"workers": 0, "log_every": 10, "validate_every": 0, **part.options})
-        clock = [(record.step, time.perf_counter()) for record in train(solver, stream, stages_for(solver)[-1:], options, fabric=fabric)]
+        solver = built(part, out)
+        options = Options(steps=24, **{**part.options, "workers": 0, "log_every": 4, "validate_every": 0})
+        clock = [
+            (record.step, time.perf_counter()) for record in train(solver, stream, stages(part, solver), options, fabric=fabric)
+        ]
         (a, then), (b, now) = clock[1], clock[-1]
         folder.mkdir(parents=True, exist_ok=True)
         note.write_text(json.dumps({"steps": max(100, int(seconds * (b - a) / (now - then))), "device": str(fabric.device)}))
     return int(json.loads(note.read_text())["steps"])
 
 
+def stages(part: Part, solver: Any) -> list[Stage]:
+    """Those of the recipe, or the part's own choice among them and the optional ones."""
+    usual = stages_for(solver)
+    return [stage for stage in (*usual, *optional_stages(solver)) if stage.name in part.stages] if part.stages else list(usual)
+
+
 def built(part: Part, out: Path) -> Any:
-    """The recipe's solver, with the weights of the parts it starts from, wherever names and shapes agree."""
+    """The recipe's solver, with the weights of the parts or presets it starts from, wherever names and shapes agree."""
     torch.manual_seed(0)
     solver = RECIPES[part.recipe](**part.arguments)
     mine = solver.state_dict()
     for name in part.init:
-        theirs = load(out / name / "last.safetensors").state_dict()
+        theirs = taken(load(out / name / "last.safetensors" if name in PLAN else name).state_dict(), mine)
         mine |= {key: value for key, value in theirs.items() if key in mine and mine[key].shape == value.shape}
     solver.load_state_dict(mine)
     return solver
+
+
+def taken(theirs: dict[str, Any], mine: dict[str, Any]) -> dict[str, Any]:
+    """Weights under the names they have here: a start that is now chosen from, a hyper-network that now reads percents."""
+    if "k0.start.net.layers.0.weight" in mine and "k0.net.layers.0.weight" in theirs:
+        theirs = {key.replace("k0.net.", "k0.start.net."): value for key, value in theirs.items()}
+    first = "tuner.mlp.mlp.0.weight"
+    if first in theirs:
+        theirs = {**theirs, first: theirs[first] * theirs[first].new_tensor([0.01, 1.0]).reshape(1, 2, 1, 1)}
+    return theirs
 
 
 if __name__ == "__main__":

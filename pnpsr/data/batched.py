@@ -1,6 +1,7 @@
 """The training data drawn in batch where the training runs: no picture is decoded twice, nothing is sent to the device."""
 
 from collections.abc import Generator
+from dataclasses import replace
 
 import torch
 
@@ -24,6 +25,8 @@ class BatchedStream:
         patch: side of the square sharp crops; a multiple of every scale of the setting.
         margin: pixels of the picture around each crop that are blurred into it and then cut off, as around a window of a
             photograph; 0 leaves the crop to the border of the setting's convention. A multiple of every scale.
+        wide: side of larger gray windows of the same pictures under the same kernels and noise, which training may take the first
+            kernel from (``Sample.wide``): on a small crop a blind estimate is worse than it will be on pictures. 0: none.
         seed: of everything.
         rank: this process among ``world`` ones.
         world: number of processes; it must divide the batch.
@@ -35,18 +38,30 @@ class BatchedStream:
     """
 
     def __init__(
-        self, bank: Bank, setting: Setting, *, batch: int, patch: int, margin: int = 0, seed: int = 0, rank: int = 0, world: int = 1
+        self,
+        bank: Bank,
+        setting: Setting,
+        *,
+        batch: int,
+        patch: int,
+        margin: int = 0,
+        wide: int = 0,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
-        self.bank, self.setting, self.seed, self.margin = bank, setting, seed, checks.whole(margin, "margin", 0)
+        self.bank, self.setting, self.seed = bank, setting, seed
+        self.margin, self.wide = checks.whole(margin, "margin", 0), checks.whole(wide, "wide", 0)
         self.batch, self.patch, self.rank, self.world = checks.whole(batch, "batch"), checks.whole(patch, "patch"), rank, world
         for scale in setting.scales:
             size = setting.kernel_size(scale)
-            if patch % scale or patch < size or margin % scale:
+            if patch % scale or patch < size or margin % scale or wide % scale:
                 raise ValueError(
-                    f"patch and margin must be multiples of scale {scale}, patch hold kernels of {size} pixels, got {patch}, {margin}"
+                    f"patch, margin and wide must be multiples of scale {scale} and patch hold kernels of {size} pixels, "
+                    f"got {patch}, {margin}, {wide}"
                 )
-        if patch + 2 * margin > bank.least:
-            raise ValueError(f"the bank's pictures have sides from {bank.least}, crops with their margin {patch + 2 * margin}")
+        if (most := max(patch + 2 * margin, wide)) > bank.least:
+            raise ValueError(f"the bank's pictures have sides from {bank.least}, crops with their margin would have {most}")
         if batch % world:
             raise ValueError(f"batch must be a multiple of the number of processes, {world}, got {batch}")
         self._generator = torch.Generator(bank.bytes.device)
@@ -63,7 +78,14 @@ class BatchedStream:
         low = self.patch // scale
         noise = torch.randn(self.batch, self.bank.channels, low, low, generator=generator, device=device)
         x = self.bank.crops(place[mine], self.patch + 2 * self.margin)
-        return Draft(x, k[mine], sigma[mine], noise[mine], scale, self.margin)
+        draft = Draft(x, k[mine], sigma[mine], noise[mine], scale, self.margin)
+        if not self.wide:
+            return draft
+        low = self.wide // scale
+        elsewhere = torch.rand(self.batch, 4, generator=generator, device=device)
+        windows = self.bank.crops(torch.cat((place[:, :1], elsewhere[:, 1:]), 1)[mine], self.wide)
+        wide_noise = torch.randn(self.batch, 1, low, low, generator=generator, device=device)[mine]
+        return replace(draft, wide=windows.mean(1, keepdim=True), wide_noise=wide_noise)
 
     def batches(self, start: int = 0, *, workers: int = 0) -> Generator[Draft, None, None]:  # noqa: ARG002  nothing to hide
         """The drafts of steps ``start``, ``start`` + 1, ... without end; ``workers`` of other streams have no work here."""

@@ -29,7 +29,7 @@ class Pictures(Protocol):
 
 
 class Folder:
-    """The pictures of a folder and of those below it (PNG, JPEG, TIFF, BMP, WebP), sorted by path; names are paths below the folder.
+    """The pictures of a folder and of those below it (PNG, JPEG, TIFF, BMP, WebP), by path, which is their name.
 
     Args:
         path: the folder.

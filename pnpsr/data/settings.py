@@ -106,9 +106,7 @@ def _gaussian(count: int, _: int, size: int, generator: torch.Generator) -> Tens
 def _motion(count: int, _: int, size: int, generator: torch.Generator) -> Tensor:
     nonlinearity = torch.rand(count, generator=generator, device=generator.device)
     low, high = (length * size / 21 for length in MOTION_LENGTHS)
-    return random_motion(
-        count, size, nonlinearity=nonlinearity, length=(low, high), generator=generator, device=generator.device
-    )
+    return random_motion(count, size, nonlinearity=nonlinearity, length=(low, high), generator=generator, device=generator.device)
 
 
 SETTINGS: Mapping[str, Setting] = MappingProxyType(

@@ -27,6 +27,8 @@ class Draft:
     noise: Tensor  # (b c h w) of unit variance
     scale: int
     margin: int = 0  # pixels of x on each side that only take part in the blur
+    wide: Tensor | None = None  # (b 1 S S) gray windows of the same pictures, see Sample.wide
+    wide_noise: Tensor | None = None  # (b 1 S/s S/s)
 
 
 class Stream(Dataset[Draft]):
@@ -151,13 +153,24 @@ class _Steps:
 def realise(draft: Draft, setting: Setting, device: torch.device | str = "cpu") -> Sample:
     """y = (x ⊗ k)↓s + sigma n under the setting's convention, stored in its bits, on ``device``; margins are cut off."""
     x, k, sigma, noise = (t.to(device, non_blocking=True) for t in (draft.x, draft.k, draft.sigma, draft.noise))
-    if setting.convention == PNPSR:  # the same numbers by two FFTs
-        y = Degradation(draft.scale)(x, k)
-    else:
-        y = degrade(x, k, draft.scale, setting.convention)
+    y = _blurred(x, k, draft.scale, setting)
     y, x = _within(y, draft.margin // draft.scale), _within(x, draft.margin)
-    y = y + sigma * noise
-    return Sample(y if setting.bits is None else quantise(y, setting.bits), x, k, sigma, draft.scale)
+    y = _stored(y + sigma * noise, setting)
+    if draft.wide is None or draft.wide_noise is None:
+        return Sample(y, x, k, sigma, draft.scale)
+    gray = _blurred(draft.wide.to(device), k, draft.scale, setting)
+    gray = gray + sigma / x.shape[1] ** 0.5 * draft.wide_noise.to(device)  # as the mean of channels with independent noise
+    return Sample(y, x, k, sigma, draft.scale, _stored(gray, setting))
+
+
+def _blurred(x: Tensor, k: Tensor, scale: int, setting: Setting) -> Tensor:
+    if setting.convention == PNPSR:
+        return Degradation(scale)(x, k)  # the same numbers by two FFTs
+    return degrade(x, k, scale, setting.convention)
+
+
+def _stored(y: Tensor, setting: Setting) -> Tensor:
+    return y if setting.bits is None else quantise(y, setting.bits)
 
 
 def _within(x: Tensor, margin: int) -> Tensor:

@@ -53,8 +53,9 @@ class KernelStatistics(nn.Module):
         weight = self.layers[-1].weight
         y = checks.feed(y, "y", self.channels or y.shape[1], weight)  # type: ignore[arg-type]
         with torch.autocast(y.device.type, enabled=False):
-            known = statistics(y.to(weight.dtype).mean(1))  # type: ignore[arg-type]
-        return rearrange(self.layers(known).softmax(1), "b (p q) -> b 1 p q", p=self.size[0])
+            # the layers too: logits of half precision would be off by some percent of every coefficient
+            k = self.layers(statistics(y.to(weight.dtype).mean(1))).softmax(1)  # type: ignore[arg-type]
+        return rearrange(k, "b (p q) -> b 1 p q", p=self.size[0])
 
 
 def statistics(y: Tensor) -> Tensor:

@@ -19,5 +19,6 @@ from pnpsr.recipes.twostep import two_step as two_step
 from pnpsr.recipes.usrnet import usrnet as usrnet
 
 RECIPES: dict[str, Callable[..., nn.Module]] = {
-    build.__name__: build for build in (bisrnet, blind_hqs, dan, first_kernel, ikrnet, ikrnet_released, mixed, tv_hqs, two_step, usrnet)
+    build.__name__: build
+    for build in (bisrnet, blind_hqs, dan, first_kernel, ikrnet, ikrnet_released, mixed, tv_hqs, two_step, usrnet)
 }

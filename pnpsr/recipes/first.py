@@ -1,17 +1,51 @@
-"""A first kernel alone: what other solvers start from, trained apart."""
+"""A first kernel: what other solvers start from, and can be trained apart."""
 
-from pnpsr.nets import KernelStatistics
+from typing import Literal
+
+from pnpsr import checks
+from pnpsr.nets import ImageJudge, KernelEncoder, KernelStatistics
 from pnpsr.recipes.record import recipe
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Upsample
-from pnpsr.steps import LearnedKernelStart
+from pnpsr.state import Step
+from pnpsr.steps import ChooseTurn, LearnedKernelStart
+
+FirstKernel = Literal["encoder", "statistics"]
+Turn = Literal["sparsity", "judge"]
+
+
+def learned_start(
+    first: FirstKernel, size: int, *, channels: int, code: int = 10, width: int = 512, turn: Turn | None = None
+) -> Step:
+    """k0 = I(y) by the paper's ``encoder``, through a code of ``code`` numbers, or by ``statistics`` of y and layers of ``width``.
+
+    ``turn`` chooses between that kernel and its turn by 180 degrees: by ``sparsity``, or by a ``judge`` that is trained for it.
+
+    Raises:
+        ValueError: another word, or sizes the networks refuse.
+    """
+    checks.choice(first, ("encoder", "statistics"), "first")
+    checks.choice(turn, (None, "sparsity", "judge"), "turn")
+    if first == "encoder":
+        start = LearnedKernelStart(KernelEncoder(size, channels=channels, code=code))
+    else:
+        start = LearnedKernelStart(KernelStatistics(size, channels=None, width=width))
+    if turn is None:
+        return start
+    return ChooseTurn(start, ImageJudge()) if turn == "judge" else ChooseTurn(start)
 
 
 @recipe
-def first_kernel(size: int = 21, *, width: int = 768) -> UnrolledSolver:
-    """k0 = I(y), x0 = y upsampled, and no iteration: :class:`pnpsr.nets.KernelStatistics` of ``width`` for kernels of ``size``.
+def first_kernel(size: int = 21, *, width: int = 768, turn: Turn | None = None) -> UnrolledSolver:
+    """k0 = I(y), x0 = y upsampled, and no iteration: :class:`pnpsr.nets.KernelStatistics` for kernels of ``size``.
 
-    Its weights bear the names that they have in :func:`ikrnet` with ``first="statistics"`` and the same width, which can start
-    from them.
+    Its weights bear the names that they have in :func:`ikrnet` with ``first="statistics"`` and the same ``first_width`` and
+    ``turn``, which can start from them.
+
+    Args:
+        size: of the square kernel.
+        width: of the network's layers.
+        turn: choose between the kernel and its turn by 180 degrees, by ``sparsity`` or by a ``judge`` that is trained for it.
     """
-    return UnrolledSolver(None, None, 0, k0=LearnedKernelStart(KernelStatistics(size, channels=None, width=width)), x0=Upsample("bicubic"))
+    k0 = learned_start("statistics", size, channels=3, width=width, turn=turn)
+    return UnrolledSolver(None, None, 0, k0=k0, x0=Upsample("bicubic"))

@@ -1,30 +1,15 @@
 """IKR-Net: blind half-quadratic splitting, every prior learned (Ates, Yildirim, Gunturk 2023); and its predecessor BISR-Net."""
 
 from collections.abc import Sequence
-from typing import Literal
 
-from pnpsr import checks
-from pnpsr.nets import KernelCorrector, KernelEncoder, KernelStatistics, NoiseNet, ResUNet
+from pnpsr.nets import KernelCorrector, KernelEncoder, NoiseNet, ResUNet
+from pnpsr.recipes.first import FirstKernel, Turn, learned_start
 from pnpsr.recipes.record import recipe
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Upsample
 from pnpsr.steps import HQSEstimator, HQSRestorer, HyperNet, LearnedCorrector, LearnedKernelStart
 
 WIDTHS = (64, 128, 256, 512)
-
-FirstKernel = Literal["encoder", "statistics"]
-
-
-def learned_start(first: FirstKernel, size: int, *, channels: int, code: int, width: int = 512) -> LearnedKernelStart:
-    """k0 = I(y) by the paper's ``encoder``, through a code of ``code`` numbers, or by ``statistics`` of y and layers of ``width``.
-
-    Raises:
-        ValueError: another word, or sizes the networks refuse.
-    """
-    checks.choice(first, ("encoder", "statistics"), "first")
-    if first == "encoder":
-        return LearnedKernelStart(KernelEncoder(size, channels=channels, code=code))
-    return LearnedKernelStart(KernelStatistics(size, channels=channels, width=width))
 
 
 @recipe
@@ -45,6 +30,9 @@ def ikrnet(
     project: bool = False,
     first: FirstKernel = "encoder",
     first_width: int = 512,
+    turn: Turn | None = None,
+    kernel_step: bool = True,
+    percent: bool = False,
     code: int = 10,
     per_iteration: bool = False,
     hidden: int = 64,
@@ -69,16 +57,19 @@ def ikrnet(
         project: end the kernel step on the simplex; what P_k returns may be negative or of another sum.
         first: network of the first kernel: ``encoder`` (the paper's) or ``statistics`` (:class:`pnpsr.nets.KernelStatistics`).
         first_width: of the layers of ``statistics``.
+        turn: choose between the first kernel and its turn by 180 degrees, see :func:`pnpsr.recipes.first_kernel`.
+        kernel_step: without it the first kernel stays, and all weights are the image's.
+        percent: the hyper-network reads sigma in percent of white, so that a small sigma is not lost among its other inputs.
         code: numbers of the auto-encoder's code, which the first kernel is predicted in; 10 in the paper.
         per_iteration: values (α, β) of their own for each of the T iterations, as USRNet has; the paper shares one pair.
         hidden: width of the hyper-network.
         start: interpolation of the first image, ``bilinear`` in the paper.
         detach: fields cut from the graph at every read; the released code cuts k.
     """
-    kernel_prior = ResUNet(1, widths=tuple(kernel_widths), bias=True)
-    return UnrolledSolver(
-        estimator=HQSEstimator(
-            kernel_prior,
+    estimator = None
+    if kernel_step:
+        estimator = HQSEstimator(
+            ResUNet(1, widths=tuple(kernel_widths), bias=True),
             gamma,
             domain=domain,
             constraint=constraint,
@@ -87,11 +78,13 @@ def ikrnet(
             per_iteration=gammas,
             gray=gray,
             project=project,
-        ),
-        tuner=HyperNet(noise=NoiseNet(channels), per_iteration=T if per_iteration else None, hidden=hidden),
+        )
+    return UnrolledSolver(
+        estimator=estimator,
+        tuner=HyperNet(NoiseNet(channels), per_iteration=T if per_iteration else None, hidden=hidden, percent=percent),
         restorer=HQSRestorer(ResUNet(channels, strength=True, widths=tuple(widths))),
         T=T,
-        k0=learned_start(first, size, channels=channels, code=code, width=first_width),
+        k0=learned_start(first, size, channels=channels, code=code, width=first_width, turn=turn),
         x0=Upsample(start),
         detach=tuple(detach),
     )

@@ -8,7 +8,7 @@ from torch import nn
 from pnpsr import checks
 from pnpsr.kernels import KernelBasis
 from pnpsr.nets import DPCEstimator, DPCRestorer, NoiseNet, ResUNet
-from pnpsr.recipes.ikrnet import learned_start
+from pnpsr.recipes.first import learned_start
 from pnpsr.recipes.record import recipe
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Dirac, Upsample

@@ -123,15 +123,18 @@ class HyperNet(nn.Module):
         noise: network y - y_D (b c h w) -> σ (b 1 1 1), for calls that do not give σ; None means σ must be given.
         per_iteration: T for separate values at each of T iterations (USRNet), None for one pair that serves any number (IKR-Net).
         hidden: width of the MLP.
+        percent: the MLP reads σ in percent of white: from 0 to some units, as its other input.
 
     Raises:
         TypeError, ValueError: a count that is no positive integer.
         ValueError: (on a call) σ neither given nor estimated, or more iterations than ``per_iteration``.
     """
 
-    def __init__(self, noise: nn.Module | None = None, *, per_iteration: int | None = None, hidden: int = 64) -> None:
+    def __init__(
+        self, noise: nn.Module | None = None, *, per_iteration: int | None = None, hidden: int = 64, percent: bool = False
+    ) -> None:
         super().__init__()
-        self.noise = noise
+        self.noise, self.percent = noise, bool(percent)
         self.per_iteration = None if per_iteration is None else checks.whole(per_iteration, "per_iteration")
         self.mlp = HyperMLP(2 * (per_iteration or 1), hidden=hidden)
 
@@ -145,7 +148,7 @@ class HyperNet(nn.Module):
             if self.noise is None:
                 raise ValueError("sigma is unknown: pass sigma=..., or build HyperNet(noise=NoiseNet())")
             sigma = self.noise(s.y - Degradation(s.scale)(s.known("x"), s.known("k"))).to(s.y.dtype)
-        values = self.mlp(sigma, s.scale).to(s.y.dtype)
+        values = self.mlp(100 * sigma if self.percent else sigma, s.scale).to(s.y.dtype)
         t = s.t if self.per_iteration is not None else 0
         return Hyper(sigma, values[:, t : t + 1], values[:, count + t : count + t + 1])
 

@@ -41,7 +41,10 @@ class Objective(nn.Module):
     def forward(self, sealed: Sealed) -> dict[str, Tensor]:
         """The weighted losses by name, with the sum as ``total``."""
         truth, stage = sealed.sample, self.stage
-        states = [self.view.start(truth.y, truth.scale, **truth.given(*stage.given))]
+        given = truth.given(*(name for name in stage.given if name != "k0"))
+        if "k0" in stage.given:
+            given["k"] = self._first_kernel(truth)
+        states = [self.view.start(truth.y, truth.scale, **given)]
         for s in self.view.iterate(states[0], stage.T if stage.run else 0):
             states = [*states, s] if stage.deep else [states[0], s]
         outcome = Outcome(self.view, states, truth)
@@ -51,6 +54,13 @@ class Objective(nn.Module):
             # DDP waits for a gradient of every parameter that is trained; those which this loss does not reach get zero
             total = total + sum((0 * p.sum() for p in self.parameters_trained), total.new_zeros(()))
         return {**terms, "total": total}
+
+    @torch.no_grad()
+    def _first_kernel(self, truth: Sample) -> Tensor:
+        """What the solver's start finds on the wider window, and the true kernels for the stage's share of the batch."""
+        k = self.view.start(truth.y if truth.wide is None else truth.wide, truth.scale).known("k")
+        told = torch.arange(len(k), device=k.device) < self.stage.true * len(k)
+        return torch.where(told[:, None, None, None], truth.k, k)
 
     def groups(self, rate: float) -> list[dict[str, object]]:
         """Parameter groups by learning rate; each carries its factor, which the schedule multiplies.

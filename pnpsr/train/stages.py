@@ -20,9 +20,10 @@ from pnpsr.train.losses import (
     kernel_l1,
     kernel_l2,
     sigma_l2,
+    turn_entropy,
 )
 
-GIVEN = ("sigma", "k")
+GIVEN = ("sigma", "k", "k0")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,10 @@ class Stage:
         train: parts of the solver that learn (``"restorer"``, ``"tuner.noise"``), the rest is frozen; none named: all learn.
         run: slots that take their turns; none: only the start is computed.
         losses: by name, (weight, loss); what is minimised is their weighted sum.
-        given: truths that the call is handed, among ``sigma`` and ``k``.
+        given: what the call is handed: the truths ``sigma`` and ``k``; or ``k0``, the kernel that the solver's own start
+            finds on the sample's wider window (``Sample.wide``), without gradients, as it will find it on whole pictures.
+        true: share of each batch that is handed the true kernel in place of ``k0``, so that what is learned on wrong
+            kernels does not become blunt for right ones.
         share: part of the run's steps, in proportion to the other stages' shares.
         deep: keep all iterates for the losses (see :func:`pnpsr.train.losses.every`), not only the last.
         detach: fields cut at every read, in place of the solver's own; None keeps those.
@@ -50,6 +54,7 @@ class Stage:
     run: tuple[str, ...]
     losses: Mapping[str, tuple[float, Loss]]
     given: tuple[str, ...] = ()
+    true: float = 0.0
     share: float = 1.0
     deep: bool = False
     detach: tuple[str, ...] | None = None
@@ -61,6 +66,8 @@ class Stage:
             raise ValueError(f"stage {self.name!r} needs losses to minimise")
         for name in self.given:
             checks.choice(name, GIVEN, "given")
+        if not 0 <= self.true <= 1:
+            raise ValueError(f"true must be a share between 0 and 1, got {self.true!r}")
         if not self.share > 0:
             raise ValueError(f"share of stage {self.name!r} must be positive, got {self.share!r}")
 
@@ -144,6 +151,19 @@ FIRST_KERNEL = Stage(
 # By probability instead of squares, with the turn by 180 degrees left open: in minutes where squares take hours.
 TURNLESS_KERNEL = Stage("kernel", train=("k0",), run=(), losses={"kernel": (1.0, first_kernel_entropy)})
 
+# Which of k and its turn: the cost that ChooseTurn compares learns on pairs, the kernels themselves stay.
+TURN = Stage("turn", train=("k0.cost",), run=(), losses={"turn": (1.0, turn_entropy)})
+
+# The image steps learn with the kernels that they will get; sigma stays a noise level, and its share in alpha and beta may move.
+RESTORER = Stage(
+    "restorer",
+    train=("restorer", "tuner"),
+    run=("tuner", "restorer"),
+    losses={"image": (1.0, image_l1), "sigma": (0.003, sigma_l2)},
+    given=("k0",),
+    true=0.25,
+)
+
 USRNET_STAGES = (
     Stage(
         "image prior",
@@ -167,11 +187,18 @@ MIXED_STAGES = (
 )
 
 STAGES: Mapping[str, Sequence[Stage]] = MappingProxyType(
-    {"dan": DAN_STAGES, "first_kernel": (TURNLESS_KERNEL,), "ikrnet": IKRNET_STAGES, "mixed": MIXED_STAGES, "usrnet": USRNET_STAGES, "two_step": TWO_STEP_STAGES}
+    {
+        "dan": DAN_STAGES,
+        "first_kernel": (TURNLESS_KERNEL,),
+        "ikrnet": IKRNET_STAGES,
+        "mixed": MIXED_STAGES,
+        "usrnet": USRNET_STAGES,
+        "two_step": TWO_STEP_STAGES,
+    }
 )
 
 # Stages that a run has only if it names them, after those of the recipe.
-OPTIONAL: Mapping[str, Sequence[Stage]] = MappingProxyType({"ikrnet": (ALL_STEPS,)})
+OPTIONAL: Mapping[str, Sequence[Stage]] = MappingProxyType({"first_kernel": (TURN,), "ikrnet": (ALL_STEPS, RESTORER)})
 
 
 def stages_for(solver: UnrolledSolver) -> Sequence[Stage]:
