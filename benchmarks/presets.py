@@ -5,7 +5,7 @@
 
 ``DATA/train`` holds the pictures. Each part of the plan is a run folder below ``--out``: run again, it goes on. ``--minutes`` is
 shared out by the parts' weights; how many steps that is, is measured in the first seconds of a part and kept in its folder.
-Needs torch, numpy, scipy, einops, safetensors, opencv-python, scikit-image and lightning, nothing else of the package's dependencies.
+Needs torch, numpy, scipy, einops, safetensors, opencv-python, scikit-image and lightning, no other dependency of the package.
 """
 
 import argparse

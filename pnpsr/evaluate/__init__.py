@@ -1,5 +1,6 @@
 """Scores of images and kernels against the truth, and the protocol under which they are comparable."""
 
+from pnpsr.evaluate.aligned import psnr_aligned as psnr_aligned
 from pnpsr.evaluate.baselines import bicubic as bicubic
 from pnpsr.evaluate.baselines import bicubic_centre as bicubic_centre
 from pnpsr.evaluate.baselines import deepinv_hqs as deepinv_hqs

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pnpsr import checks
 from pnpsr.conventions import convert_kernel, degrade
+from pnpsr.evaluate.aligned import psnr_aligned
 from pnpsr.evaluate.cases import Case
 from pnpsr.evaluate.kernels import kernel_l1, kernel_mse, kernel_psnr
 from pnpsr.evaluate.method import Method, Result
@@ -88,6 +89,7 @@ def _data(s: Seen) -> Tensor | None:
 
 MEASURES: Mapping[str, Callable[[Seen], Tensor | None]] = {
     "psnr": _image(psnr),
+    "psnr_aligned": _image(psnr_aligned),
     "ssim": _image(ssim),
     "psnr_rgb": _image(psnr, "rgb"),
     "psnr_y": _image(psnr, "y"),

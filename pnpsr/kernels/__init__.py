@@ -14,6 +14,7 @@ from pnpsr.kernels.shift import centre_kernel as centre_kernel
 from pnpsr.kernels.shift import centroid as centroid
 from pnpsr.kernels.shift import resize_support as resize_support
 from pnpsr.kernels.shift import shift_kernel as shift_kernel
+from pnpsr.kernels.shift import turned as turned
 from pnpsr.kernels.simple import dirac as dirac
 from pnpsr.kernels.simple import disk as disk
 from pnpsr.kernels.simple import line as line

@@ -66,6 +66,18 @@ def resize_support(k: Tensor, size: Scale, *, tolerance: float = 0.01) -> Tensor
     return out * compensation(k, out, tolerance, f"cropping to {size}")
 
 
+def turned(k: Tensor) -> Tensor:
+    """k(-n), turned by 180 degrees about its centre p // 2: (b 1 p q) -> (b 1 p q).
+
+    In an even side index 0 has no mirror image within the support: what it holds stays there.
+
+    Raises:
+        ValueError: no kernel batch.
+    """
+    checks.kernel(k, "k")
+    return k.flip(-2, -1).roll([1 - n % 2 for n in k.shape[-2:]], (-2, -1))
+
+
 def as_shift(shift: tuple[float, float] | Tensor, k: Tensor) -> Tensor:
     """A pair of numbers, (2,) or (b 2) as (b 2) or (1 2) like k, finite."""
     given = shift.to(k) if isinstance(shift, Tensor) else k.new_tensor(shift)

@@ -38,10 +38,15 @@ class ImageJudge(nn.Module):
             TypeError: no floats, or another dtype than the net.
             ValueError: more than one channel.
         """
-        x = checks.feed(x, "x", 1, self.last[0].weight)  # type: ignore[arg-type]
+        weight = self.last[0].weight
+        x = checks.feed(x, "x", 1, weight)  # type: ignore[arg-type]
+        with torch.autocast(x.device.type, enabled=False):  # costs differ in their last digits
+            return self._cost(x.to(weight.dtype))  # type: ignore[arg-type]
+
+    def _cost(self, x: Tensor) -> Tensor:
         x = F.pad(x, [side for n in reversed(x.shape[-2:]) for side in (0, max(0, 16 - n))], mode="replicate")
         laplacian = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1) - x
         strength = (F.avg_pool2d(laplacian.square(), 9, 1, 4, count_include_pad=False) + 1e-6).sqrt()
-        contrast = x.std((-2, -1), keepdim=True) + 1e-3
+        contrast = (x.var((-2, -1), correction=0, keepdim=True) + 1e-6).sqrt()
         maps = self.features(torch.cat(((x - x.mean((-2, -1), keepdim=True)) / contrast, laplacian / strength), 1))
-        return self.last(torch.cat((maps.mean((-2, -1)), maps.std((-2, -1))), 1).float()).squeeze(1)
+        return self.last(torch.cat((maps.mean((-2, -1)), (maps.var((-2, -1), correction=0) + 1e-12).sqrt()), 1)).squeeze(1)

@@ -11,4 +11,5 @@ from pnpsr.prox.priors import box as box
 from pnpsr.prox.priors import edge_scale as edge_scale
 from pnpsr.prox.priors import identity as identity
 from pnpsr.prox.priors import l0_gradient as l0_gradient
+from pnpsr.prox.priors import sparsity as sparsity
 from pnpsr.prox.priors import tv as tv

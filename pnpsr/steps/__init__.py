@@ -15,4 +15,3 @@ from pnpsr.steps.tune import Continuation as Continuation
 from pnpsr.steps.tune import HyperNet as HyperNet
 from pnpsr.steps.tune import Schedule as Schedule
 from pnpsr.steps.turn import ChooseTurn as ChooseTurn
-from pnpsr.steps.turn import sparsity as sparsity

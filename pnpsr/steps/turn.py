@@ -6,18 +6,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from pnpsr.kernels import turned
 from pnpsr.physics import estimate_noise
-from pnpsr.prox import prox_image
+from pnpsr.prox import prox_image, sparsity
 from pnpsr.starts import Upsample
 from pnpsr.state import State, Step
 
 Cost = Callable[[Tensor], Tensor]  # gray images (b 1 h w) -> (b), the lower the likelier
-
-
-def sparsity(x: Tensor) -> Tensor:
-    """Mean |∇x|^0.8 of each image (b): low for pictures of few edges, high for what a wrong kernel leaves, echoes and rings."""
-    down, right = x[..., 1:, :] - x[..., :-1, :], x[..., 1:] - x[..., :-1]
-    return sum((d.abs() + 1e-8).pow(0.8).mean((1, 2, 3)) for d in (down, right))  # type: ignore[return-value]
 
 
 class ChooseTurn(nn.Module):
@@ -28,8 +23,8 @@ class ChooseTurn(nn.Module):
     its edges under the wrong one. To choose, never to descend: the sparsest image of all is y itself, with a Dirac.
 
     Args:
-        start: step that returns the first kernel (b 1 p q) with odd sides.
-        cost: gray images (b 1 h w) -> (b); by default :func:`sparsity`. A module learns with the solver it is in.
+        start: step that returns the first kernel (b 1 p q).
+        cost: gray images (b 1 h w) -> (b); by default :func:`pnpsr.prox.sparsity`. A module learns with the solver it is in.
     """
 
     def __init__(self, start: Step, cost: Cost = sparsity) -> None:
@@ -38,15 +33,14 @@ class ChooseTurn(nn.Module):
 
     def forward(self, state: State) -> Tensor:
         """The first kernel (b 1 p q), turned where that is likelier."""
-        k = self.start(state)
-        costs = self.costs(state, k)  # type: ignore[arg-type]
-        turned = k.flip(-2, -1)  # type: ignore[union-attr]
-        return torch.where((costs[:, 1] < costs[:, 0])[:, None, None, None], turned, k)  # type: ignore[arg-type]
+        k: Tensor = self.start(state)  # type: ignore[assignment]
+        costs = self.costs(state, k)
+        return torch.where((costs[:, 1] < costs[:, 0])[:, None, None, None], turned(k), k)
 
     def costs(self, state: State, k: Tensor) -> Tensor:
         """The costs (b 2) of k (b 1 p q) and of its turn."""
         y = state.y.mean(1, keepdim=True)
         sigma = estimate_noise(y) if state.sigma is None else state.sigma / state.y.shape[1] ** 0.5
         x0 = Upsample("bicubic")(replace(state, y=y))
-        both = (prox_image(y, turn, x0, 0.1 + 3 * sigma.square(), state.scale) for turn in (k, k.flip(-2, -1)))
+        both = (prox_image(y, turn, x0, 0.1 + 3 * sigma.square(), state.scale) for turn in (k, turned(k)))
         return torch.stack([self.cost(x) for x in both], 1)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pnpsr.data import Sample
+from pnpsr.kernels import turned
 from pnpsr.nets import KernelEncoder
 from pnpsr.solver import UnrolledSolver
 from pnpsr.state import State
@@ -95,16 +96,11 @@ def first_kernel_entropy(o: Outcome) -> Tensor:
 
     Second-order statistics hold no word on the turn (:class:`pnpsr.nets.KernelStatistics`); asked for it, a network would spend
     itself on the mean of both. A point that is off costs what its probability says, also where the square of a wide kernel's is
-    nothing. Kernels of odd sides are turned about their centre.
-
-    Raises:
-        ValueError: a kernel with an even side, which has no turn about its centre.
+    nothing.
     """
     k0, k = o.states[0].known("k"), o.truth.k
-    if not all(n % 2 for n in k.shape[-2:]):
-        raise ValueError(f"first_kernel_entropy needs kernels of odd sides, got {tuple(k.shape)}")
     logs = k0.clamp(min=1e-20).log()
-    return torch.minimum(-(k * logs).sum((1, 2, 3)), -(k.flip(-2, -1) * logs).sum((1, 2, 3))).mean()
+    return torch.minimum(-(k * logs).sum((1, 2, 3)), -(turned(k) * logs).sum((1, 2, 3))).mean()
 
 
 def turn_entropy(o: Outcome) -> Tensor:
@@ -121,11 +117,11 @@ def turn_entropy(o: Outcome) -> Tensor:
             "turn_entropy trains the cost of a ChooseTurn: build the solver with k0=ChooseTurn(..., cost=ImageJudge())"
         )
     k, truth = start.known("k").detach(), o.truth.k
-    turned = k.flip(-2, -1)
-    right = ((k - truth).square().sum((1, 2, 3)) <= (turned - truth).square().sum((1, 2, 3)))[:, None]
+    other = turned(k)
+    right = ((k - truth).square().sum((1, 2, 3)) <= (other - truth).square().sum((1, 2, 3)))[:, None]
     costs = choose.costs(start, k)
     gap = torch.where(right, costs, costs.flip(1))
-    weight = (k - turned).abs().sum((1, 2, 3))
+    weight = (k - other).abs().sum((1, 2, 3))
     return (F.softplus(gap[:, 0] - gap[:, 1]) * weight).sum() / weight.sum().clamp(min=1e-6)
 
 

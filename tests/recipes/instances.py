@@ -28,6 +28,7 @@ class Instance:
     before: int = 0  # iterations of a phase before that
     anytime: bool = True  # T is an argument of the call
     learns: tuple[str, ...] = ("x", "k")  # outputs with a loss
+    steps: bool = True  # has slots that run, and networks that read a picture's channels in them
     idle: tuple[str, ...] = ()  # parts that such a loss cannot reach, see below
 
 
@@ -60,6 +61,13 @@ INSTANCES = {
     "ikrnet from statistics": Instance(
         "ikrnet", of("ikrnet", **IKR, first="statistics", gammas=2, per_iteration=True), limit=2, idle=CUT
     ),
+    "ikrnet without a kernel step": Instance(
+        "ikrnet",
+        of("ikrnet", **IKR, first="statistics", first_width=8, turn="sparsity", kernel_step=False, percent=True),
+        learns=("x",),
+        idle=CUT,
+    ),
+    "first_kernel": Instance("first_kernel", of("first_kernel", width=8), learns=("k",), steps=False),
     "ikrnet with known noise": Instance("ikrnet", of("ikrnet", **IKR), needs=("sigma",), idle=(*CUT, "tuner.noise")),
     # one kernel step around zero from the first half's image; the first half's kernel is cut
     "ikrnet released": Instance(
