@@ -11,17 +11,18 @@ Needs torch, numpy, scipy, einops, safetensors, opencv-python, scikit-image and 
 import argparse
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from pnpsr.checkpoint import load
+from pnpsr.conventions import DAN
 from pnpsr.data import Bank, BatchedStream, Folder, held_out, setting
 from pnpsr.recipes import RECIPES
 from pnpsr.train import Options, Stage, stages_for, train
-from pnpsr.train.stages import optional_stages
+from pnpsr.train.stages import deepened, optional_stages
 from pnpsr.train.validation import Validation
 
 HELD_OUT = 20  # pictures; the same ones in every part
@@ -41,10 +42,12 @@ class Part:
     wide: int = 0
     gray: bool = False
     stages: tuple[str, ...] = ()  # by name; the recipe's own if empty
-    init: tuple[str, ...] = ()  # parts whose weights it takes over
+    init: tuple[str, ...] = ()  # parts, or preset:NAME, whose weights it takes over
     drawn: dict[str, Any] = field(default_factory=dict)  # in place of the setting's values
     options: dict[str, Any] = field(default_factory=dict)
+    deep: bool = False  # every loss on all iterates
     weight: float = 1.0  # share of the minutes
+    gpu: dict[str, Any] = field(default_factory=dict)  # what is larger there
 
 
 def first(scale: int, patch: int, **other: Any) -> Part:
@@ -53,6 +56,7 @@ def first(scale: int, patch: int, **other: Any) -> Part:
     return Part(
         *("first_kernel", {"size": 21, "width": 768}, "ikrnet", (scale,)),
         **{"batch": 16, "patch": patch, "margin": 12, "gray": True, "drawn": {"clean": 0.33}, "options": options, **other},
+        gpu={"batch": 256, "options": {**options, "rate": 2e-3}},
     )
 
 
@@ -68,9 +72,29 @@ def restorer(scale: int, patch: int, **other: Any) -> Part:
     made = {"size": 21, "T": 5, "widths": (16, 32, 64, 64), "hidden": 32, "per_iteration": True, "start": "bicubic"}
     made |= {"first": "statistics", "first_width": 768, "turn": "judge", "kernel_step": False, "percent": True}
     options = {"rate": 5e-4, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
-    fixed = {"batch": 8, "patch": patch, "wide": 288, "drawn": {"clean": 0.4}, "options": options}
-    before = (f"ikrnet-x{scale}", f"turn-x{scale}")
+    fixed = {"batch": 8, "patch": patch, "wide": 288, "drawn": {"clean": 0.4, "gray": 0.03, "correlated": 0.1}, "options": options}
+    fixed["gpu"] = {"arguments": {**made, "T": 8, "hidden": 64, "widths": (64, 128, 256, 512)}, "batch": 48}
+    before = (f"preset:ikrnet-x{scale}", f"turn-x{scale}")
     return Part("ikrnet", made, "ikrnet", (scale,), stages=("restorer",), init=before, **{**fixed, **other})
+
+
+def dan(scale: int, **other: Any) -> Part:
+    """DAN's two networks in the convention of its code, losses on all iterates."""
+    made = {"scale": scale, "width": 32, "groups": 3, "blocks": 5, "T": 3}
+    options = {"rate": 8e-4, "average": 0.995, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
+    fixed = {"patch": 36 * scale, "drawn": {"convention": DAN}, "options": options, "deep": True}
+    fixed["init"] = (f"preset:dan-x{scale}",) if scale in (2, 4) else ()
+    gpu = {"arguments": {**made, "width": 64, "groups": 5, "blocks": 10, "T": 4}, "batch": 64, "patch": 64 * scale}
+    return Part("dan", made, "dan-setting1", (scale,), gpu=gpu, **{**fixed, **other})
+
+
+def usrnet(**other: Any) -> Part:
+    """Known kernels, all scales, and every kind of noise that is white in space."""
+    made = {"T": 5, "widths": (16, 32, 64, 64), "hidden": 32, "start": "bicubic"}
+    options = {"rate": 5e-4, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
+    fixed = {"patch": 96, "drawn": {"gray": 0.1, "correlated": 0.3}, "options": options, "init": ("preset:usrnet",)}
+    gpu = {"arguments": {**made, "T": 8, "hidden": 64, "widths": (64, 128, 256, 512)}, "batch": 48}
+    return Part("usrnet", made, "usrnet", (1, 2, 3, 4), gpu=gpu, **{**fixed, **other})
 
 
 PLAN: dict[str, Part] = {
@@ -82,6 +106,10 @@ PLAN: dict[str, Part] = {
     "turn-x4": turn(4, 288, weight=0.6),
     "restorer-x2": restorer(2, 96, weight=3.0),
     "restorer-x4": restorer(4, 144, weight=3.0),
+    "dan-x2": dan(2),
+    "dan-x4": dan(4),
+    "dan-x3": dan(3),
+    "usrnet": usrnet(weight=2.0),
 }
 
 
@@ -105,6 +133,7 @@ def run(name: str, part: Part, data: Path, out: Path, device: str, seconds: floa
     """One part, to its end, on from its last checkpoint."""
     from lightning.fabric import Fabric
 
+    part = replace(part, **part.gpu) if device == "cuda" else part
     folder = out / name
     learning, rest = held_out(Folder(data), HELD_OUT)
     named = setting(part.setting, scales=part.scales, **part.drawn)
@@ -151,7 +180,8 @@ def planned(folder: Path, part: Part, stream: BatchedStream, fabric: Any, second
 def stages(part: Part, solver: Any) -> list[Stage]:
     """Those of the recipe, or the part's own choice among them and the optional ones."""
     usual = stages_for(solver)
-    return [stage for stage in (*usual, *optional_stages(solver)) if stage.name in part.stages] if part.stages else list(usual)
+    chosen = [stage for stage in (*usual, *optional_stages(solver)) if stage.name in part.stages] if part.stages else list(usual)
+    return [deepened(stage) for stage in chosen] if part.deep else chosen
 
 
 def built(part: Part, out: Path) -> Any:
@@ -160,7 +190,8 @@ def built(part: Part, out: Path) -> Any:
     solver = RECIPES[part.recipe](**part.arguments)
     mine = solver.state_dict()
     for name in part.init:
-        theirs = taken(load(out / name / "last.safetensors" if name in PLAN else name).state_dict(), mine)
+        preset = name.removeprefix("preset:")
+        theirs = taken(load(preset if preset != name else out / name / "last.safetensors").state_dict(), mine)
         mine |= {key: value for key, value in theirs.items() if key in mine and mine[key].shape == value.shape}
     solver.load_state_dict(mine)
     return solver

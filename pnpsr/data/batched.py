@@ -77,15 +77,19 @@ class BatchedStream:
         k, sigma = self.setting.draws(self.batch, scale, generator)
         low = self.patch // scale
         noise = torch.randn(self.batch, self.bank.channels, low, low, generator=generator, device=device)
+        noise, rho, gray = self.setting.mixed(noise, generator)
         x = self.bank.crops(place[mine], self.patch + 2 * self.margin)
+        x = torch.where(gray[mine], x.mean(1, keepdim=True), x)
         draft = Draft(x, k[mine], sigma[mine], noise[mine], scale, self.margin)
         if not self.wide:
             return draft
         low = self.wide // scale
         elsewhere = torch.rand(self.batch, 4, generator=generator, device=device)
         windows = self.bank.crops(torch.cat((place[:, :1], elsewhere[:, 1:]), 1)[mine], self.wide)
-        wide_noise = torch.randn(self.batch, 1, low, low, generator=generator, device=device)[mine]
-        return replace(draft, wide=windows.mean(1, keepdim=True), wide_noise=wide_noise)
+        # the mean of the channels, as first kernels read it
+        spread = ((1 + (self.bank.channels - 1) * rho) / self.bank.channels).sqrt()
+        wide_noise = spread * torch.randn(self.batch, 1, low, low, generator=generator, device=device)
+        return replace(draft, wide=windows.mean(1, keepdim=True), wide_noise=wide_noise[mine])
 
     def batches(self, start: int = 0, *, workers: int = 0) -> Generator[Draft, None, None]:  # noqa: ARG002  nothing to hide
         """The drafts of steps ``start``, ``start`` + 1, ... without end; ``workers`` of other streams have no work here."""

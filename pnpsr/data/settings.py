@@ -11,7 +11,7 @@ from pnpsr import checks
 from pnpsr.conventions import PNPSR, Convention
 from pnpsr.kernels import dan_setting1, dan_setting2, random_gaussian, random_motion
 
-KernelSource = Callable[[int, int, int, torch.Generator], Tensor]  # (count, scale, size, generator) -> kernels (count 1 p p)
+KernelSource = Callable[[int, int, torch.Generator], Tensor]  # (scale, size, generator) -> one kernel (1 1 p p)
 GAUSSIAN_WIDTHS = (0.2, 4.0)  # IKR-Net, section 4.1: both axes, any angle
 MOTION_LENGTHS = (1.0, 22.0)  # pixels travelled; IKR-Net does not state them
 
@@ -27,6 +27,8 @@ class Setting:
         size: side of the square kernels, or one per scale.
         sigma: range of the noise level, in the units of the image; uniform, per sample.
         clean: share of the samples that have no noise at all.
+        gray: share of the samples whose picture, and so its noise, is the same in all channels.
+        correlated: share of the samples whose noise has a part that the channels share, from none to all of its variance.
         bits: y is stored in so many bits, as DAN's training data are; None keeps floats.
         convention: centre, border and decimation, see :class:`pnpsr.conventions.Convention`.
 
@@ -40,6 +42,8 @@ class Setting:
     size: int | Mapping[int, int] = 21
     sigma: tuple[float, float] = (0.0, 0.0)
     clean: float = 0.0
+    gray: float = 0.0
+    correlated: float = 0.0
     bits: int | None = None
     convention: Convention = PNPSR
 
@@ -50,8 +54,9 @@ class Setting:
             checks.whole(scale, "scale")
             self.kernel_size(scale)
         checks.span(self.sigma, "sigma")
-        if not 0 <= self.clean <= 1:
-            raise ValueError(f"clean must be a share between 0 and 1, got {self.clean!r}")
+        for name in ("clean", "gray", "correlated"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be a share between 0 and 1, got {getattr(self, name)!r}")
         if self.convention.boundary == "valid":
             raise ValueError("a setting's convention must have a border: with 'valid' y and x would not cover the same area")
 
@@ -70,7 +75,7 @@ class Setting:
         source = self.sources[int(torch.randint(len(self.sources), (), generator=generator))]
         chance, level = torch.rand(2, generator=generator, dtype=torch.float64).tolist()
         low, high = self.sigma
-        return source(1, scale, self.kernel_size(scale), generator), 0.0 if chance < self.clean else low + (high - low) * level
+        return source(scale, self.kernel_size(scale), generator), 0.0 if chance < self.clean else low + (high - low) * level
 
     def draws(self, count: int, scale: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """``count`` kernels (b 1 p p) and noise levels (b 1 1 1), drawn together where the generator lives, never read back.
@@ -79,10 +84,43 @@ class Setting:
         """
         device, size = generator.device, self.kernel_size(scale)
         choice = torch.randint(len(self.sources), (count,), generator=generator, device=device)
-        drawn = torch.stack([source(count, scale, size, generator).to(device) for source in self.sources])
+        drawn = torch.stack([many(source, count, scale, size, generator) for source in self.sources])
         chance, level = torch.rand(2, count, 1, 1, 1, generator=generator, device=device)
         low, high = self.sigma
         return drawn[choice, torch.arange(count, device=device)], (low + (high - low) * level) * (chance >= self.clean)
+
+    def mixed(self, noise: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Unit noise (b c h w) with the shares of gray and correlated samples; its correlation and who is gray, (b 1 1 1) each.
+
+        Every channel keeps its variance 1; two channels have the correlation's part of it in common.
+        """
+        b, device = noise.shape[0], generator.device
+        chance, much, pale = torch.rand(3, b, 1, 1, 1, generator=generator, device=device)
+        common = torch.randn(b, 1, *noise.shape[-2:], generator=generator, device=device)
+        gray = pale < self.gray
+        rho = torch.where(gray, 1.0, much * (chance < self.correlated))
+        return (1 - rho).sqrt() * noise + rho.sqrt() * common, rho, gray
+
+
+@dataclass(frozen=True)
+class Together:
+    """A source of kernels that can draw many at once, on the generator's device: ``draw(count, scale, size, generator)``."""
+
+    draw: Callable[[int, int, int, torch.Generator], Tensor]
+
+    def __call__(self, scale: int, size: int, generator: torch.Generator) -> Tensor:
+        """One kernel (1 1 p p)."""
+        return self.draw(1, scale, size, generator)
+
+
+def many(source: KernelSource, count: int, scale: int, size: int, generator: torch.Generator) -> Tensor:
+    """``count`` kernels (b 1 p p) of a source where the generator lives: at once where it can, else one by one on the CPU."""
+    if isinstance(source, Together):
+        return source.draw(count, scale, size, generator)
+    own = generator
+    if generator.device.type != "cpu":  # a plain function expects a CPU's generator; its seed is the step's
+        own = torch.Generator().manual_seed(generator.initial_seed())
+    return torch.cat([source(scale, size, own) for _ in range(count)]).to(generator.device)
 
 
 def _isotropic(count: int, scale: int, size: int, generator: torch.Generator) -> Tensor:
@@ -105,19 +143,20 @@ def _gaussian(count: int, _: int, size: int, generator: torch.Generator) -> Tens
 
 def _motion(count: int, _: int, size: int, generator: torch.Generator) -> Tensor:
     nonlinearity = torch.rand(count, generator=generator, device=generator.device)
-    low, high = (length * size / 21 for length in MOTION_LENGTHS)
-    return random_motion(count, size, nonlinearity=nonlinearity, length=(low, high), generator=generator, device=generator.device)
+    length = (MOTION_LENGTHS[0] * size / 21, MOTION_LENGTHS[1] * size / 21)
+    return random_motion(count, size, nonlinearity=nonlinearity, length=length, generator=generator, device=generator.device)
 
 
+ISOTROPIC, NOISY, GAUSSIAN, MOTION = (Together(draw) for draw in (_isotropic, _noisy_gaussian, _gaussian, _motion))
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
     {
         one.name: one
         for one in (
-            Setting("dan-setting1", (2, 3, 4), (_isotropic,), bits=8),
-            Setting("dan-setting2", (2, 4), (_noisy_gaussian,), size={2: 11, 4: 31}, bits=8),
-            Setting("ikrnet", (2, 4), (_gaussian, _motion), sigma=(0.0, 0.03)),
+            Setting("dan-setting1", (2, 3, 4), (ISOTROPIC,), bits=8),
+            Setting("dan-setting2", (2, 4), (NOISY,), size={2: 11, 4: 31}, bits=8),
+            Setting("ikrnet", (2, 4), (GAUSSIAN, MOTION), sigma=(0.0, 0.03)),
             # one network for all scales and noise levels; a quarter without noise, which a range alone would never contain
-            Setting("usrnet", (1, 2, 3, 4), (_gaussian, _motion), sigma=(0.0, 0.05), clean=0.25),
+            Setting("usrnet", (1, 2, 3, 4), (GAUSSIAN, MOTION), sigma=(0.0, 0.05), clean=0.25),
         )
     }
 )
@@ -129,6 +168,8 @@ def setting(
     scales: tuple[int, ...] | None = None,
     sigma: tuple[float, float] | None = None,
     clean: float | None = None,
+    gray: float | None = None,
+    correlated: float | None = None,
     size: int | None = None,
     bits: int | None = None,
     convention: Convention | None = None,
@@ -139,5 +180,14 @@ def setting(
         ValueError: unknown name, or values the setting refuses.
     """
     checks.choice(name, tuple(SETTINGS), "setting")
-    given = {"scales": scales, "sigma": sigma, "clean": clean, "size": size, "bits": bits, "convention": convention}
+    given = {
+        "scales": scales,
+        "sigma": sigma,
+        "clean": clean,
+        "gray": gray,
+        "correlated": correlated,
+        "size": size,
+        "bits": bits,
+        "convention": convention,
+    }
     return replace(SETTINGS[name], **{field: value for field, value in given.items() if value is not None})  # type: ignore[arg-type]

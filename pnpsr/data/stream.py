@@ -28,7 +28,7 @@ class Draft:
     scale: int
     margin: int = 0  # pixels of x on each side that only take part in the blur
     wide: Tensor | None = None  # (b 1 S S) gray windows of the same pictures, see Sample.wide
-    wide_noise: Tensor | None = None  # (b 1 S/s S/s)
+    wide_noise: Tensor | None = None  # (b 1 S/s S/s) of the variance that a mean of channels has
 
 
 class Stream(Dataset[Draft]):
@@ -95,6 +95,9 @@ class Stream(Dataset[Draft]):
         x = self._crop(self._picture(int(torch.randint(len(self.pictures.names), (), generator=generator))), generator)
         low = self.patch // scale
         noise = torch.randn(1, x.shape[1], low, low, generator=generator)
+        if self.setting.gray or self.setting.correlated:
+            noise, _, gray = self.setting.mixed(noise, generator)
+            x = x.mean(1, keepdim=True).expand_as(x) if bool(gray) else x
         return x, k, torch.full((1, 1, 1, 1), sigma), noise
 
     def _crop(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -159,7 +162,7 @@ def realise(draft: Draft, setting: Setting, device: torch.device | str = "cpu") 
     if draft.wide is None or draft.wide_noise is None:
         return Sample(y, x, k, sigma, draft.scale)
     gray = _blurred(draft.wide.to(device), k, draft.scale, setting)
-    gray = gray + sigma / x.shape[1] ** 0.5 * draft.wide_noise.to(device)  # as the mean of channels with independent noise
+    gray = gray + sigma * draft.wide_noise.to(device)
     return Sample(y, x, k, sigma, draft.scale, _stored(gray, setting))
 
 

@@ -103,6 +103,8 @@ def test_kernels_and_noise_levels_are_those_of_the_setting() -> None:
     clean = sigma == 0
     assert 0.2 < float(clean.float().mean()) < 0.3
     assert 0.01 <= float(sigma[~clean].min()) < 0.0105 and 0.0295 < float(sigma.max()) <= 0.03
+    own = replace(SMALL, sources=(lambda scale, size, g: torch.rand(1, 1, size, size, generator=g).softmax(-1) / size,))
+    assert len({tuple(one.flatten().tolist()) for one in own.draws(9, 2, torch.Generator().manual_seed(0))[0]}) == 9
     dirac = setting("dan-setting1", scales=(2,), size=5).draws(500, 2, torch.Generator().manual_seed(0))[0]
     assert (dirac - dirac.mT).abs().max() < 1e-6  # isotropic, all of them
     assert (k - k.mT).abs().amax((1, 2, 3)).median() > 1e-3
@@ -123,14 +125,28 @@ def test_wide_windows_share_picture_kernel_and_noise_level() -> None:
     draft = stream()[3]
     sample = realise(draft, SMALL)
     assert sample.wide is not None and sample.wide.shape == (6, 1, 16, 16) and draft.wide is not None
-    assert torch.allclose(draft.wide.mean((1, 2, 3)) * 3 % 1, draft.wide.mean((1, 2, 3)) * 3 % 1)
     none = realise(replace(draft, wide=None), SMALL)
     assert none.wide is None and torch.equal(none.y, sample.y)
     flat = replace(draft, wide=torch.full_like(draft.wide, 0.5))
     gray = realise(flat, SMALL).wide
     assert gray is not None
-    expected = 0.5 + draft.sigma / 3**0.5 * draft.wide_noise
-    torch.testing.assert_close(gray, expected)
+    torch.testing.assert_close(gray, 0.5 + draft.sigma * draft.wide_noise)
+
+
+def test_gray_pictures_and_noise_that_channels_share() -> None:
+    some = replace(SMALL, gray=0.3, correlated=0.5)
+    noise = torch.randn(400, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    mixed, rho, gray = some.mixed(noise, torch.Generator().manual_seed(0))
+    assert 0.2 < float(gray.float().mean()) < 0.4
+    partly = (rho > 0) & ~gray
+    assert 0.25 < float(partly.float().mean()) < 0.45 and float(rho.max()) == 1
+    torch.testing.assert_close(mixed.square().mean((2, 3)).mean(0), torch.ones(3), atol=0.03, rtol=0)
+    found = (mixed[:, 0] * mixed[:, 1]).mean((1, 2))
+    assert float((found - rho.flatten()).square().mean().sqrt()) < 0.1
+    draft = BatchedStream(BANK, replace(SMALL, gray=1.0), batch=4, patch=20, wide=32)[0]
+    assert torch.equal(draft.x[:, 0], draft.x[:, 2]) and torch.equal(draft.noise[:, 0], draft.noise[:, 1])
+    assert draft.wide_noise is not None
+    assert 0.9 < float(draft.wide_noise.std()) < 1.1  # all channels alike: a mean takes nothing away
 
 
 @pytest.mark.parametrize(
