@@ -2,6 +2,8 @@
 
 from pnpsr.data.bank import Bank as Bank
 from pnpsr.data.batched import BatchedStream as BatchedStream
+from pnpsr.data.camera import Camera as Camera
+from pnpsr.data.jpeg import jpeg as jpeg
 from pnpsr.data.pictures import Folder as Folder
 from pnpsr.data.pictures import FromDataset as FromDataset
 from pnpsr.data.pictures import Pictures as Pictures

@@ -80,7 +80,8 @@ class BatchedStream:
         noise, rho, gray = self.setting.mixed(noise, generator)
         x = self.bank.crops(place[mine], self.patch + 2 * self.margin)
         x = torch.where(gray[mine], x.mean(1, keepdim=True), x)
-        draft = Draft(x, k[mine], sigma[mine], noise[mine], scale, self.margin)
+        seed = hash((self.seed, step, self.rank, -2)) & (2**63 - 1)
+        draft = Draft(x, k[mine], sigma[mine], noise[mine], scale, self.margin, seed=seed)
         if not self.wide:
             return draft
         low = self.wide // scale

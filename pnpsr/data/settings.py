@@ -9,7 +9,8 @@ from torch import Tensor
 
 from pnpsr import checks
 from pnpsr.conventions import PNPSR, Convention
-from pnpsr.kernels import dan_setting1, dan_setting2, random_gaussian, random_motion
+from pnpsr.data.camera import Camera
+from pnpsr.kernels import dan_setting1, dan_setting2, disk, random_gaussian, random_motion
 
 KernelSource = Callable[[int, int, torch.Generator], Tensor]  # (scale, size, generator) -> one kernel (1 1 p p)
 GAUSSIAN_WIDTHS = (0.2, 4.0)  # IKR-Net, section 4.1: both axes, any angle
@@ -29,6 +30,8 @@ class Setting:
         clean: share of the samples that have no noise at all.
         gray: share of the samples whose picture, and so its noise, is the same in all channels.
         correlated: share of the samples whose noise has a part that the channels share, from none to all of its variance.
+        camera: what makes a photograph of the blurred scene, see :class:`pnpsr.data.Camera`; it brings its own noise, and the
+            noise level of a sample is then the standard deviation of all that it changed.
         bits: y is stored in so many bits, as DAN's training data are; None keeps floats.
         convention: centre, border and decimation, see :class:`pnpsr.conventions.Convention`.
 
@@ -44,6 +47,7 @@ class Setting:
     clean: float = 0.0
     gray: float = 0.0
     correlated: float = 0.0
+    camera: Camera | None = None
     bits: int | None = None
     convention: Convention = PNPSR
 
@@ -147,7 +151,15 @@ def _motion(count: int, _: int, size: int, generator: torch.Generator) -> Tensor
     return random_motion(count, size, nonlinearity=nonlinearity, length=length, generator=generator, device=generator.device)
 
 
-ISOTROPIC, NOISY, GAUSSIAN, MOTION = (Together(draw) for draw in (_isotropic, _noisy_gaussian, _gaussian, _motion))
+def _defocus(count: int, _: int, size: int, generator: torch.Generator) -> Tensor:
+    """Discs of radius 0.5 to 4, as a lens out of focus makes them."""
+    radius = 0.5 + 3.5 * torch.rand(count, generator=generator, device=generator.device)
+    return disk(size, radius.clamp(max=(size - 1) / 2))
+
+
+ISOTROPIC, NOISY, GAUSSIAN, MOTION, DEFOCUS = (
+    Together(draw) for draw in (_isotropic, _noisy_gaussian, _gaussian, _motion, _defocus)
+)
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
     {
         one.name: one
@@ -156,6 +168,8 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
             Setting("dan-setting2", (2, 4), (NOISY,), size={2: 11, 4: 31}, bits=8),
             Setting("ikrnet", (2, 4), (GAUSSIAN, MOTION), sigma=(0.0, 0.03)),
             # one network for all scales and noise levels; a quarter without noise, which a range alone would never contain
+            # scenes seen by a camera: twice as much motion as anything else, for it is what hands do
+            Setting("photograph", (1, 2, 4), (GAUSSIAN, MOTION, MOTION, DEFOCUS), camera=Camera()),
             Setting("usrnet", (1, 2, 3, 4), (GAUSSIAN, MOTION), sigma=(0.0, 0.05), clean=0.25),
         )
     }

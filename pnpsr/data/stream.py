@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from pnpsr import checks
 from pnpsr.conventions import PNPSR, degrade
+from pnpsr.data.camera import Camera
 from pnpsr.data.pictures import Pictures
 from pnpsr.data.sample import Sample
 from pnpsr.data.settings import Setting
@@ -29,6 +30,7 @@ class Draft:
     margin: int = 0  # pixels of x on each side that only take part in the blur
     wide: Tensor | None = None  # (b 1 S S) gray windows of the same pictures, see Sample.wide
     wide_noise: Tensor | None = None  # (b 1 S/s S/s) of the variance that a mean of channels has
+    seed: int = 0  # of what a setting's camera adds where the arithmetic is done
 
 
 class Stream(Dataset[Draft]):
@@ -71,7 +73,7 @@ class Stream(Dataset[Draft]):
         share = self.batch // self.world
         parts = [self._one(step, i, scale) for i in range(self.rank * share, (self.rank + 1) * share)]
         x, k, sigma, noise = (torch.cat(column) for column in zip(*parts, strict=True))
-        return Draft(x, k, sigma, noise, scale)
+        return Draft(x, k, sigma, noise, scale, seed=_seed(self.seed, step, self.rank, -2))
 
     def batches(self, start: int = 0, *, workers: int = 0) -> Generator[Draft, None, None]:
         """The drafts of steps ``start``, ``start`` + 1, ... without end, drawn ahead by ``workers`` processes.
@@ -123,8 +125,12 @@ class Stream(Dataset[Draft]):
         return self._decoded[index]
 
     def _generator(self, step: int, place: int) -> torch.Generator:
-        # Python's hash of integers is the same in every process; the mask keeps it a valid seed
-        return torch.Generator().manual_seed(hash((self.seed, step, place)) & (2**63 - 1))
+        return torch.Generator().manual_seed(_seed(self.seed, step, place))
+
+
+def _seed(*numbers: int) -> int:
+    # Python's hash of integers is the same in every process; the mask keeps it a valid seed
+    return hash(numbers) & (2**63 - 1)
 
 
 class _Telling(Dataset[Draft | Exception]):
@@ -154,16 +160,33 @@ class _Steps:
 
 
 def realise(draft: Draft, setting: Setting, device: torch.device | str = "cpu") -> Sample:
-    """y = (x ⊗ k)↓s + sigma n under the setting's convention, stored in its bits, on ``device``; margins are cut off."""
+    """y = (x ⊗ k)↓s + sigma n under the setting's convention, or its camera's photograph, on ``device``; margins are cut off."""
     x, k, sigma, noise = (t.to(device, non_blocking=True) for t in (draft.x, draft.k, draft.sigma, draft.noise))
+    wide, m = None if draft.wide is None else draft.wide.to(device, non_blocking=True), draft.margin
+    if setting.camera is not None:
+        generator = torch.Generator(x.device).manual_seed(draft.seed)
+        drawn = setting.camera.draw(len(x), generator)
+        y, x = _seen(x, k, draft.scale, setting, setting.camera, drawn, generator)
+        clean = _within(_blurred(x, k, draft.scale, setting), m // draft.scale)
+        y, x = _within(y, m // draft.scale), _within(x, m).clamp(0, 1)
+        sigma = (y - clean.clamp(0, 1)).square().mean((1, 2, 3), keepdim=True).sqrt()
+        gray = None if wide is None else _seen(wide, k, draft.scale, setting, setting.camera, drawn, generator)[0]
+        return Sample(y, x, k, sigma, draft.scale, gray)
     y = _blurred(x, k, draft.scale, setting)
-    y, x = _within(y, draft.margin // draft.scale), _within(x, draft.margin)
+    y, x = _within(y, m // draft.scale), _within(x, m)
     y = _stored(y + sigma * noise, setting)
-    if draft.wide is None or draft.wide_noise is None:
+    if wide is None or draft.wide_noise is None:
         return Sample(y, x, k, sigma, draft.scale)
-    gray = _blurred(draft.wide.to(device), k, draft.scale, setting)
-    gray = gray + sigma * draft.wide_noise.to(device)
+    gray = _blurred(wide, k, draft.scale, setting) + sigma * draft.wide_noise.to(device)
     return Sample(y, x, k, sigma, draft.scale, _stored(gray, setting))
+
+
+def _seen(
+    x: Tensor, k: Tensor, scale: int, setting: Setting, camera: Camera, drawn: dict[str, Tensor], generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """The camera's picture of the scene x under its exposure, and that scene."""
+    x = drawn["exposure"] * x
+    return camera.develop(_blurred(x, k, scale, setting), drawn, generator), x
 
 
 def _blurred(x: Tensor, k: Tensor, scale: int, setting: Setting) -> Tensor:
