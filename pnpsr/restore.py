@@ -9,6 +9,7 @@ from torch.nn.functional import pad
 
 from pnpsr import checks
 from pnpsr.checks import Scale
+from pnpsr.needs import needs_of
 from pnpsr.physics import estimate_noise
 from pnpsr.solver import UnrolledSolver
 from pnpsr.state import State
@@ -68,7 +69,8 @@ def iterates(
         raise ValueError(f"{type(solver).__name__} is no UnrolledSolver: it takes neither k= nor T=; leave them out")
     y, (h, w) = checks.image(y, "y"), (y.shape[-2], y.shape[-1])
     coloured = in_colour(solver, y)
-    margin = _margins(h, w, _reach(solver, k)) if boundary == "extend" else (0, 0)
+    reach = max(k.shape[-2:]) if k is not None else needs_of(solver).kernel_size or 21  # moves the seam away by a kernel
+    margin = _margins(h, w, reach) if boundary == "extend" else (0, 0)
     if sigma is None and any(isinstance(part, EstimatesNoise) for part in solver.modules()):
         sigma = estimate_noise(y)  # here, because the smooth continuation has none
     wide = _extend(coloured, margin)
@@ -91,8 +93,7 @@ def iterates(
 
 def in_colour(solver: nn.Module, y: Tensor) -> Tensor:
     """What the solver reads for a picture y (b c h w): y, or a gray y three times where the solver's networks want colours."""
-    wanted = {part.channels for part in solver.modules() if isinstance(getattr(part, "channels", None), int)}
-    return y.expand(-1, 3, -1, -1) if y.shape[1] == 1 and 3 in wanted else y
+    return y.expand(-1, 3, -1, -1) if y.shape[1] == 1 and needs_of(solver).channels == 3 else y
 
 
 def _extend(y: Tensor, margin: tuple[int, int]) -> Tensor:
@@ -118,11 +119,3 @@ def _margins(h: int, w: int, reach: int) -> tuple[int, int]:
         return (total - n) // 2
 
     return one(h), one(w)
-
-
-def _reach(solver: nn.Module, k: Tensor | None) -> int:
-    """Pixels of y by which the border should be moved away: the size of the kernel."""
-    if k is not None:
-        return max(k.shape[-2:])
-    sizes = [getattr(part, "size", None) for part in (getattr(solver, "k0", None), *solver.modules())]
-    return max((max(checks.size(size, "size")) for size in sizes if isinstance(size, int | tuple)), default=21)

@@ -10,10 +10,12 @@ from torch.utils.checkpoint import checkpoint
 
 from pnpsr import checks
 from pnpsr.checks import Scale
+from pnpsr.needs import Needs, together
 from pnpsr.starts import Dirac, Upsample
 from pnpsr.state import Hyper, State, Step
 
 _READS = ("x", "k", "hyper")
+_NO_BLUR = Dirac(21)  # where an estimator begins unless it is told; no estimate by itself
 
 
 class UnrolledSolver(nn.Module):
@@ -27,13 +29,15 @@ class UnrolledSolver(nn.Module):
         restorer: step that returns x (b c sh sw).
         T: number of iterations, unless a call says otherwise.
         tuner: step that returns a :class:`Hyper`.
-        k0: step that returns the first kernel; None means the caller passes ``k=``.
+        k0: step that returns the first kernel; None means the caller passes ``k=``, and so does the default (no blur) without an
+            estimator, which nothing would ever improve.
         x0: step that returns the first image; None means the caller passes ``x=``.
         order: the slots in the order of their turns (DAN restores first, IKR-Net estimates first).
         detach: fields that steps read without passing gradients back, among ``x``, ``k`` and ``hyper``. What a step writes
             keeps its graph, so the last iterate always trains.
         checkpoint: recompute each iteration in the backward pass instead of storing it: same gradients, memory of one iteration.
         scale: the only scale the steps can do, if they can do only one; calls may then omit it.
+        scales: the factors that the weights were trained for, an attribute that may be set later; None: any.
 
     Raises:
         ValueError: unknown names in ``order`` or ``detach``, negative T.
@@ -49,14 +53,17 @@ class UnrolledSolver(nn.Module):
         T: int = 4,
         *,
         tuner: Step | None = None,
-        k0: Step | None = Dirac(21),  # noqa: B008  frozen and free of parameters: sharing it is harmless
+        k0: Step | None = _NO_BLUR,
         x0: Step | None = Upsample(),  # noqa: B008
         order: Sequence[str] = ("estimator", "tuner", "restorer"),
         detach: Collection[str] = (),
         checkpoint: bool = False,
         scale: Scale | None = None,
+        scales: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        if k0 is _NO_BLUR and estimator is None:
+            k0 = None
         for name, slot in (("estimator", estimator), ("restorer", restorer), ("tuner", tuner), ("k0", k0), ("x0", x0)):
             if slot is not None and not callable(slot):
                 raise TypeError(f"{name} must be callable, state -> value, or None; got {slot!r}")
@@ -71,6 +78,14 @@ class UnrolledSolver(nn.Module):
         self.estimator, self.tuner, self.restorer, self.k0, self.x0 = estimator, tuner, restorer, k0, x0
         self.T, self.order, self.detached, self.checkpoint = checks.whole(T, "T", 0), tuple(order), tuple(detach), checkpoint
         self.scale = scale
+        self.scales = None if scales is None else tuple(checks.whole(s, "scales") for s in scales)
+
+    @property
+    def needs(self) -> Needs:
+        """What a call must give and what the solver can do, from what its slots say; a restored y needs no more."""
+        built = (self.scale,) if isinstance(self.scale, int) else None
+        own = Needs(kernel=self.k0 is None, scales=built) & Needs(scales=self.scales)
+        return own & together(getattr(self, name) for name in (*self.order, "k0", "x0"))
 
     def start(
         self,
@@ -162,7 +177,9 @@ class UnrolledSolver(nn.Module):
         if scale is not None and self.scale is not None and checks.factors(scale) != checks.factors(self.scale):
             raise ValueError(f"this solver was built for scale {self.scale}, got {scale!r}; build one for that scale")
         scale = self.scale if scale is None else scale
-        pair = checks.factors(scale)  # type: ignore[arg-type]
+        pair, able = checks.factors(scale), self.needs.scales  # type: ignore[arg-type]
+        if able is not None and (pair[0] != pair[1] or pair[0] not in able):
+            raise ValueError(f"this solver is for scale {' or '.join(map(str, able))}, got {scale!r}; take one for that scale")
         return pair[0] if pair[0] == pair[1] else pair
 
 
@@ -181,6 +198,11 @@ class PerIteration(nn.Module):
                 raise TypeError(f"steps must be callable, state -> value; item {i} is {step!r}")
             setattr(self, str(i), step)  # registers modules; plain callables are plain attributes
 
+    @property
+    def needs(self) -> Needs:
+        """Those of all steps, and no more iterations than there are of them."""
+        return Needs(longest=self.count) & replace(together(self), longest=None)
+
     def forward(self, state: State) -> Tensor | Hyper:
         """What the step of this iteration returns.
 
@@ -193,6 +215,9 @@ class PerIteration(nn.Module):
 
     def __len__(self) -> int:
         return self.count
+
+    def __iter__(self) -> Iterator[Step]:
+        return (self[t] for t in range(self.count))
 
     def __getitem__(self, t: int) -> Step:
         step: Step = getattr(self, str(range(self.count)[t]))

@@ -10,6 +10,7 @@ from torch.nn.functional import pad
 
 from pnpsr import checks, precision
 from pnpsr.checks import Scale
+from pnpsr.needs import Needs
 from pnpsr.state import State
 
 MODES = ("nearest", "bilinear", "bicubic")
@@ -77,6 +78,11 @@ class Dirac:
     def __post_init__(self) -> None:
         checks.size(self.size, "size")
 
+    @property
+    def needs(self) -> Needs:
+        """The size of its kernels."""
+        return Needs(kernel_size=max(checks.size(self.size, "size")))
+
     def __call__(self, state: State) -> Tensor:
         """The first kernel (b 1 p q)."""
         p, q = checks.size(self.size, "size")
@@ -96,6 +102,11 @@ class Gaussian:
         checks.size(self.size, "size")
         if not (isinstance(self.width, int | float) and math.isfinite(self.width) and self.width > 0):
             raise ValueError(f"width must be a positive number of pixels, got {self.width!r}; for no blur use Dirac({self.size})")
+
+    @property
+    def needs(self) -> Needs:
+        """The size of its kernels."""
+        return Needs(kernel_size=max(checks.size(self.size, "size")))
 
     def __call__(self, state: State) -> Tensor:
         """The first kernel (b 1 p q)."""

@@ -1,12 +1,14 @@
 """The two half-steps of half-quadratic splitting: a closed form, then a prior."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from pnpsr import checks
 from pnpsr.checks import Scale
+from pnpsr.needs import Needs, needs_of
 from pnpsr.prox import differences, gram_scale, prox_image, prox_kernel, simplex
 from pnpsr.prox.kernel import CONSTRAINTS, DOMAINS
 from pnpsr.state import Prior, State, Step
@@ -25,6 +27,11 @@ class HQSRestorer(nn.Module):
     def __init__(self, prior: Prior) -> None:
         super().__init__()
         self.prior = prior
+
+    @property
+    def needs(self) -> Needs:
+        """Those of the prior, and a periodic y."""
+        return Needs(periodic=True) & needs_of(self.prior)
 
     def forward(self, state: State) -> Tensor:
         """The new image (b c sh sw)."""
@@ -56,6 +63,11 @@ class DataStep(nn.Module):
         if not (isinstance(alpha, int | float) and math.isfinite(alpha) and alpha > 0):
             raise ValueError(f"alpha must be a positive number, got {alpha!r}")
         self.restorer, self.log_alpha = restorer, nn.Parameter(torch.tensor(math.log(alpha)))
+
+    @property
+    def needs(self) -> Needs:
+        """Those of the restorer, and a periodic y."""
+        return Needs(periodic=True) & needs_of(self.restorer)
 
     def forward(self, state: State) -> Tensor:
         """The new image (b c sh sw)."""
@@ -117,6 +129,11 @@ class HQSEstimator(nn.Module):
             self.log_gamma = nn.Parameter(start)
         else:
             self.register_buffer("log_gamma", start)  # no parameter: nobody may train it by accident
+
+    @property
+    def needs(self) -> Needs:
+        """Those of the prior, whose channels are a kernel's, and a periodic y."""
+        return Needs(periodic=True) & replace(needs_of(self.prior), channels=None)
 
     def gamma(self, x: Tensor, scale: Scale, t: int = 0) -> Tensor:
         """The weight in use for images x in the iteration after t others, (b 1 1 1) or (1 1 1 1)."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from pnpsr.needs import Needs, needs_of, together
 from pnpsr.state import State
 
 
@@ -20,6 +21,11 @@ class LearnedRestorer(nn.Module):
         super().__init__()
         self.net, self.encode = net, encode
         self.basis = _owner(encode)
+
+    @property
+    def needs(self) -> Needs:
+        """Those of the network and of what stands behind the codes."""
+        return together((self.net, self.basis))
 
     def forward(self, state: State) -> Tensor:
         """The new image (b c sh sw)."""
@@ -39,6 +45,11 @@ class LearnedEstimator(nn.Module):
         self.net, self.decode = net, decode
         self.basis = _owner(decode)
 
+    @property
+    def needs(self) -> Needs:
+        """Those of the network and of what stands behind the codes."""
+        return together((self.net, self.basis))
+
     def forward(self, state: State) -> Tensor:
         """The new kernel (b 1 p p)."""
         out = self.net(state.y, state.x)
@@ -52,6 +63,11 @@ class LearnedCorrector(nn.Module):
         super().__init__()
         self.net = net
 
+    @property
+    def needs(self) -> Needs:
+        """Those of the network."""
+        return needs_of(self.net)
+
     def forward(self, state: State) -> Tensor:
         """The new kernel (b 1 p p)."""
         return self.net(state.y, state.x, state.k).to(state.y.dtype)
@@ -63,6 +79,11 @@ class LearnedKernelStart(nn.Module):
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
+
+    @property
+    def needs(self) -> Needs:
+        """Those of the network."""
+        return needs_of(self.net)
 
     def forward(self, state: State) -> Tensor:
         """The first kernel (b 1 p p)."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pnpsr import checks
+from pnpsr.needs import Needs, needs_of
 from pnpsr.nets import HyperMLP
 from pnpsr.physics import Degradation, estimate_noise
 from pnpsr.prox import edge_scale
@@ -73,6 +74,11 @@ class Believing(EstimatesNoise):
             raise ValueError(f"least must be zero or more, got {least!r}")
         self.tuner, self.least = tuner, least
 
+    @property
+    def needs(self) -> Needs:
+        """Those of the tuner, but no noise level."""
+        return replace(needs_of(self.tuner), sigma=False)
+
     def forward(self, state: State) -> Tensor | Hyper:
         """What the tuner returns, with the bound."""
         hyper = self.tuner(replace(state, sigma=self.believed(state)))
@@ -134,6 +140,11 @@ class HyperNet(nn.Module):
         self.noise = noise
         self.per_iteration = None if per_iteration is None else checks.whole(per_iteration, "per_iteration")
         self.mlp = HyperMLP(2 * (per_iteration or 1), hidden=hidden)
+
+    @property
+    def needs(self) -> Needs:
+        """A noise level where no network finds one, and no more iterations than there are values for."""
+        return Needs(sigma=self.noise is None, longest=self.per_iteration) & needs_of(self.noise)
 
     def forward(self, state: State) -> Hyper:
         """The hyper-parameters of this iteration, each (b 1 1 1)."""
