@@ -68,4 +68,4 @@ def test_what_is_no_needs_is_refused() -> None:
             return state.known("x")
 
     with pytest.raises(TypeError, match="needs of Wrong must be a Needs"):
-        UnrolledSolver(None, Wrong()).needs
+        needs_of(UnrolledSolver(None, Wrong()))
