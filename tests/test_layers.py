@@ -14,9 +14,9 @@ LAYER = {
     "precision": 0.5,
     "needs": 0.5,
     "files": 0.5,
-    "state": 1,
+    "physics": 1,
+    "state": 1.5,
     "starts": 2,
-    "physics": 2,
     "kernels": 2,
     "images": 2,
     "conventions": 3,
@@ -40,7 +40,7 @@ LAYER = {
     "__init__": 9,
 }
 ONLY = {
-    "solver": {"checks", "needs", "state", "starts"},
+    "solver": {"checks", "needs", "physics", "state", "starts"},
     "nets": {"checks", "needs"},
 }  # so it could alternate anything; so they are portable
 HEAVY = {"deepinv", "matplotlib", "skimage", "cv2", "scipy", "lightning", "tensorboard"}

@@ -29,7 +29,7 @@ class LearnedRestorer(nn.Module):
 
     def forward(self, state: State) -> Tensor:
         """The new image (b c sh sw)."""
-        return self.net(state.y, self.encode(state.known("k"))).to(state.y.dtype)
+        return self.net(state.completed, self.encode(state.known("k"))).to(state.y.dtype)
 
 
 class LearnedEstimator(nn.Module):
@@ -52,7 +52,7 @@ class LearnedEstimator(nn.Module):
 
     def forward(self, state: State) -> Tensor:
         """The new kernel (b 1 p p)."""
-        out = self.net(state.y, state.x)
+        out = self.net(state.completed, state.x)
         return (out if self.decode is None else self.decode(out)).to(state.y.dtype)
 
 
@@ -70,7 +70,7 @@ class LearnedCorrector(nn.Module):
 
     def forward(self, state: State) -> Tensor:
         """The new kernel (b 1 p p)."""
-        return self.net(state.y, state.x, state.k).to(state.y.dtype)
+        return self.net(state.completed, state.x, state.k).to(state.y.dtype)
 
 
 class LearnedKernelStart(nn.Module):
@@ -87,7 +87,7 @@ class LearnedKernelStart(nn.Module):
 
     def forward(self, state: State) -> Tensor:
         """The first kernel (b 1 p p)."""
-        return self.net(state.y).to(state.y.dtype)
+        return self.net(state.completed).to(state.y.dtype)
 
 
 def _owner(method: Callable[[Tensor], Tensor] | None) -> nn.Module | None:
