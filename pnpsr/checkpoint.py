@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pnpsr.files import replace_file
 from pnpsr.recipes import RECIPES, Record
+from pnpsr.solver import UnrolledSolver
 from pnpsr.weights import preset_file, presets
 
 _KEY = "pnpsr"
@@ -65,6 +66,8 @@ def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
         path = preset_file(str(name))
     note, tensors = _read(path)
     solver = _build(note, path)
+    if not Path(name).is_file() and isinstance(solver, UnrolledSolver):
+        solver.scales = presets()[str(name)].scales  # a preset is refused where it was not trained to be
     types = {value.dtype for value in tensors.values() if value.is_floating_point()}
     if types == {torch.float64}:
         solver.double()  # weights saved in float64 stay so; half precision is widened

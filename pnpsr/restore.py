@@ -9,10 +9,10 @@ from torch.nn.functional import pad
 
 from pnpsr import checks
 from pnpsr.checks import Scale
-from pnpsr.physics import estimate_noise
+from pnpsr.needs import needs_of
+from pnpsr.physics import Physics
 from pnpsr.solver import UnrolledSolver
 from pnpsr.state import State
-from pnpsr.steps.tune import EstimatesNoise
 
 BOUNDARIES = ("extend", "circular")
 
@@ -20,16 +20,17 @@ BOUNDARIES = ("extend", "circular")
 def restore(
     solver: nn.Module,
     y: Tensor,
-    scale: Scale | None = None,
+    physics: Physics | Scale | None = None,
     *,
     sigma: float | Tensor | None = None,
     k: Tensor | None = None,
     T: int | None = None,
+    mask: Tensor | None = None,
     boundary: str = "extend",
 ) -> State:
     """The last of :func:`iterates`, which has the same arguments and errors: ``out.x`` (b c sh sw) and ``out.k`` (b 1 p p)."""
     out = None
-    for out in iterates(solver, y, scale, sigma=sigma, k=k, T=T, boundary=boundary):  # noqa: B007  only the last is wanted
+    for out in iterates(solver, y, physics, sigma=sigma, k=k, T=T, mask=mask, boundary=boundary):  # noqa: B007  only the last is wanted
         pass
     if out is None:
         raise ValueError(f"T must be at least 1 to restore anything, got {T}")
@@ -39,24 +40,26 @@ def restore(
 def iterates(
     solver: nn.Module,
     y: Tensor,
-    scale: Scale | None = None,
+    physics: Physics | Scale | None = None,
     *,
     sigma: float | Tensor | None = None,
     k: Tensor | None = None,
     T: int | None = None,
+    mask: Tensor | None = None,
     boundary: str = "extend",
 ) -> Iterator[State]:
     """Yield the state after each iteration on the photograph y, without gradients; x in [0, 1] and as large as y times the scale.
 
     Args:
         solver: an :class:`UnrolledSolver`; any other module is called once as ``solver(y, scale, sigma=sigma)`` and yields once:
-            it takes neither ``k`` nor ``T``.
+            it takes neither ``k``, ``T`` nor ``mask``.
         y: observed image (b c h w), floats in [0, 1]; gray for a solver of colour networks is repeated, and averaged again.
-        scale: integer factor; may be omitted where the solver was built for one.
-        sigma: noise standard deviation in the units of y, if known; where the solver would estimate it from y, that is done before
-            y is continued.
+        physics: what made y, or its integer factor; may be omitted where the solver was built for one.
+        sigma: noise standard deviation in the units of y, if known; a solver that reads it off y reads it off this y, not off
+            its continuation.
         k: the kernel, if known (then no estimator should run), or one to start from.
         T: number of iterations, if not the solver's own.
+        mask: (b 1 h w) of zeros and ones, the pixels of y that count, if not all.
         boundary: ``extend`` continues y smoothly around a torus before the solve and crops after it (Liu and Jia 2008), as a
             photograph needs; ``circular`` takes y as periodic, as synthetic test images of the papers are.
 
@@ -64,25 +67,29 @@ def iterates(
         TypeError, ValueError: as :meth:`UnrolledSolver.start`; unknown boundary; k or T for a module that takes none.
     """
     checks.choice(boundary, BOUNDARIES, "boundary")
-    if not isinstance(solver, UnrolledSolver) and (k is not None or T is not None):
-        raise ValueError(f"{type(solver).__name__} is no UnrolledSolver: it takes neither k= nor T=; leave them out")
+    if not isinstance(solver, UnrolledSolver) and (k is not None or T is not None or mask is not None):
+        raise ValueError(f"{type(solver).__name__} is no UnrolledSolver: it takes neither k= nor T= nor mask=; leave them out")
     y, (h, w) = checks.image(y, "y"), (y.shape[-2], y.shape[-1])
-    coloured = in_colour(solver, y)
-    margin = _margins(h, w, _reach(solver, k)) if boundary == "extend" else (0, 0)
-    if sigma is None and any(isinstance(part, EstimatesNoise) for part in solver.modules()):
-        sigma = estimate_noise(y)  # here, because the smooth continuation has none
+    model = solver.physics_for(physics, mask) if isinstance(solver, UnrolledSolver) else None
+    coloured = in_colour(solver, y) if model is None or model.image_shape(y)[1] == y.shape[1] else y
+    reach = max(k.shape[-2:]) if k is not None else needs_of(solver).kernel_size or 21  # moves the seam away by a kernel
+    margin = _margins(h, w, reach) if boundary == "extend" else (0, 0)
     wide = _extend(coloured, margin)
 
     def shown(s: State) -> State:
         s1, s2 = checks.factors(s.scale)
         x = s.known("x")[..., s1 * margin[0] : s1 * (margin[0] + h), s2 * margin[1] : s2 * (margin[1] + w)]
-        return replace(s, y=y, x=(x if coloured is y else x.mean(1, keepdim=True)).clamp(0, 1))
+        x = (x if coloured is y else x.mean(1, keepdim=True)).clamp(0, 1)
+        return replace(s, y=y, x=x, physics=model or s.physics)
 
-    with torch.no_grad():
-        s = solver.start(wide, scale, sigma=sigma, k=k) if isinstance(solver, UnrolledSolver) else solver(wide, scale, sigma=sigma)
-    if not isinstance(solver, UnrolledSolver):
+    if model is None:
+        with torch.no_grad():
+            s = solver(wide, physics, sigma=sigma)
         yield shown(s)
         return
+    with torch.no_grad():
+        noise = model.noise_level(y) if sigma is None else None  # here, because the smooth continuation has none
+        s = solver.start(wide, model.padded(margin, coloured), sigma=sigma, k=k, given=y, noise=noise)
     for _ in range(solver.T if T is None else checks.whole(T, "T")):
         with torch.no_grad():  # never around a yield: the context would leak to the caller
             s = solver.step(s)
@@ -91,8 +98,7 @@ def iterates(
 
 def in_colour(solver: nn.Module, y: Tensor) -> Tensor:
     """What the solver reads for a picture y (b c h w): y, or a gray y three times where the solver's networks want colours."""
-    wanted = {part.channels for part in solver.modules() if isinstance(getattr(part, "channels", None), int)}
-    return y.expand(-1, 3, -1, -1) if y.shape[1] == 1 and 3 in wanted else y
+    return y.expand(-1, 3, -1, -1) if y.shape[1] == 1 and needs_of(solver).channels == 3 else y
 
 
 def _extend(y: Tensor, margin: tuple[int, int]) -> Tensor:
@@ -118,11 +124,3 @@ def _margins(h: int, w: int, reach: int) -> tuple[int, int]:
         return (total - n) // 2
 
     return one(h), one(w)
-
-
-def _reach(solver: nn.Module, k: Tensor | None) -> int:
-    """Pixels of y by which the border should be moved away: the size of the kernel."""
-    if k is not None:
-        return max(k.shape[-2:])
-    sizes = [getattr(part, "size", None) for part in (getattr(solver, "k0", None), *solver.modules())]
-    return max((max(checks.size(size, "size")) for size in sizes if isinstance(size, int | tuple)), default=21)

@@ -10,10 +10,13 @@ from torch.utils.checkpoint import checkpoint
 
 from pnpsr import checks
 from pnpsr.checks import Scale
+from pnpsr.needs import Needs, together
+from pnpsr.physics import Physics
 from pnpsr.starts import Dirac, Upsample
-from pnpsr.state import Hyper, State, Step
+from pnpsr.state import Hyper, State, Step, as_physics
 
 _READS = ("x", "k", "hyper")
+_NO_BLUR = Dirac(21)  # where an estimator begins unless it is told; no estimate by itself
 
 
 class UnrolledSolver(nn.Module):
@@ -27,13 +30,15 @@ class UnrolledSolver(nn.Module):
         restorer: step that returns x (b c sh sw).
         T: number of iterations, unless a call says otherwise.
         tuner: step that returns a :class:`Hyper`.
-        k0: step that returns the first kernel; None means the caller passes ``k=``.
+        k0: step that returns the first kernel; None means the caller passes ``k=``, and so does the default (no blur) without an
+            estimator, which nothing would ever improve.
         x0: step that returns the first image; None means the caller passes ``x=``.
         order: the slots in the order of their turns (DAN restores first, IKR-Net estimates first).
         detach: fields that steps read without passing gradients back, among ``x``, ``k`` and ``hyper``. What a step writes
             keeps its graph, so the last iterate always trains.
         checkpoint: recompute each iteration in the backward pass instead of storing it: same gradients, memory of one iteration.
         scale: the only scale the steps can do, if they can do only one; calls may then omit it.
+        scales: the factors that the weights were trained for, an attribute that may be set later; None: any.
 
     Raises:
         ValueError: unknown names in ``order`` or ``detach``, negative T.
@@ -49,14 +54,17 @@ class UnrolledSolver(nn.Module):
         T: int = 4,
         *,
         tuner: Step | None = None,
-        k0: Step | None = Dirac(21),  # noqa: B008  frozen and free of parameters: sharing it is harmless
+        k0: Step | None = _NO_BLUR,
         x0: Step | None = Upsample(),  # noqa: B008
         order: Sequence[str] = ("estimator", "tuner", "restorer"),
         detach: Collection[str] = (),
         checkpoint: bool = False,
         scale: Scale | None = None,
+        scales: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        if k0 is _NO_BLUR and estimator is None:
+            k0 = None
         for name, slot in (("estimator", estimator), ("restorer", restorer), ("tuner", tuner), ("k0", k0), ("x0", x0)):
             if slot is not None and not callable(slot):
                 raise TypeError(f"{name} must be callable, state -> value, or None; got {slot!r}")
@@ -71,31 +79,46 @@ class UnrolledSolver(nn.Module):
         self.estimator, self.tuner, self.restorer, self.k0, self.x0 = estimator, tuner, restorer, k0, x0
         self.T, self.order, self.detached, self.checkpoint = checks.whole(T, "T", 0), tuple(order), tuple(detach), checkpoint
         self.scale = scale
+        self.scales = None if scales is None else tuple(checks.whole(s, "scales") for s in scales)
+
+    @property
+    def needs(self) -> Needs:
+        """What a call must give and what the solver can do, from what its slots say; a restored y needs no more."""
+        built = (self.scale,) if isinstance(self.scale, int) else None
+        own = Needs(kernel=self.k0 is None, scales=built) & Needs(scales=self.scales)
+        return own & together(getattr(self, name) for name in (*self.order, "k0", "x0"))
 
     def start(
         self,
         y: Tensor,
-        scale: Scale | None = None,
+        physics: Physics | Scale | None = None,
         *,
         sigma: float | Tensor | None = None,
         x: Tensor | None = None,
         k: Tensor | None = None,
+        mask: Tensor | None = None,
+        given: Tensor | None = None,
+        noise: Tensor | None = None,
     ) -> State:
         """The state before the first iteration: what the caller knows, completed by ``k0`` and ``x0``.
 
         Args:
             y: observed image (b c h w), floats in [0, 1].
-            scale: integer factor between x and y (or one per axis); may be omitted where the solver was built for one.
+            physics: what made y of x and k, see :class:`pnpsr.physics.Physics`; an integer factor between x and y (or one per
+                axis) stands for ``Degradation(scale)``. May be omitted where the solver was built for one scale.
             sigma: noise standard deviation in the units of y, a number or one per sample; None: unknown.
             x: first image (b c sh sw), in place of ``x0``.
             k: first kernel (b 1 p p) or (1 1 p p), in place of ``k0``; with no estimator it is the kernel.
+            mask: (b 1 h w) or (b c h w) of zeros and ones, the pixels of y that count: short for ``physics.masked(mask)``.
+            given: y before it was continued beyond its border, if it was.
+            noise: the noise level (b 1 1 1) that ``given`` shows.
 
         Raises:
             TypeError: integers where floats in [0, 1] are due, different dtypes.
             ValueError: wrong shapes, NaN, values far outside [0, 1], no kernel or image to start from, a scale the solver was
                 not built for.
         """
-        y, scale = checks.image(y, "y"), self._scale(scale)
+        y, physics = checks.image(y, "y"), self.physics_for(physics, mask)
         if not checks.tracing() and y.detach().abs().amax() > 16:
             raise ValueError(
                 f"y must hold floats in [0, 1], got values up to {y.detach().abs().amax():g}; divide 8-bit values by 255"
@@ -105,7 +128,7 @@ class UnrolledSolver(nn.Module):
             if len(sigma) not in (1, len(y)):
                 raise ValueError(f"sigma has {len(sigma)} values for a batch of {len(y)}")
             sigma = sigma.expand(len(y), 1, 1, 1)
-        s = State(y, scale, sigma, x, k)
+        s = State(y, physics, sigma, x, k, given=given, noise=noise)
         for name, init in (("k", self.k0), ("x", self.x0)):
             if getattr(s, name) is None:
                 if init is None:
@@ -129,15 +152,16 @@ class UnrolledSolver(nn.Module):
     def forward(
         self,
         y: Tensor,
-        scale: Scale | None = None,
+        physics: Physics | Scale | None = None,
         *,
         T: int | None = None,
         sigma: float | Tensor | None = None,
         x: Tensor | None = None,
         k: Tensor | None = None,
+        mask: Tensor | None = None,
     ) -> State:
-        """The state after T iterations from ``start(y, scale, ...)``: ``out.x`` (b c sh sw), ``out.k`` (b 1 p p), ``out.hyper``."""
-        s = self.start(y, scale, sigma=sigma, x=x, k=k)
+        """The state after T iterations from ``start(y, ...)``: ``out.x`` (b c sh sw), ``out.k`` (b 1 p p), ``out.hyper``."""
+        s = self.start(y, physics, sigma=sigma, x=x, k=k, mask=mask)
         for s in self.iterate(s, T):  # noqa: B007, B020  only the last state is wanted, and none before it is held
             pass
         return s
@@ -156,14 +180,23 @@ class UnrolledSolver(nn.Module):
         built = f", scale={self.scale}" if self.scale is not None else ""
         return f"T={self.T}, {filled}, detach=({', '.join(self.detached)}){built}"
 
-    def _scale(self, scale: Scale | None) -> Scale:
-        if scale is None and self.scale is None:
-            raise ValueError("scale is missing: call the solver as solver(y, scale)")
-        if scale is not None and self.scale is not None and checks.factors(scale) != checks.factors(self.scale):
-            raise ValueError(f"this solver was built for scale {self.scale}, got {scale!r}; build one for that scale")
-        scale = self.scale if scale is None else scale
-        pair = checks.factors(scale)  # type: ignore[arg-type]
-        return pair[0] if pair[0] == pair[1] else pair
+    def physics_for(self, physics: Physics | Scale | None = None, mask: Tensor | None = None) -> Physics:
+        """The physics that a call means by its ``physics`` and ``mask``.
+
+        Raises:
+            TypeError: neither a physics nor a scale.
+            ValueError: none where the solver was built for no scale, or one of a scale that it is not for.
+        """
+        if physics is None and self.scale is None:
+            raise ValueError("scale is missing: call the solver as solver(y, scale), or solver(y, physics)")
+        physics = as_physics(self.scale if physics is None else physics)
+        pair, able = physics.scale, self.needs.scales
+        shown = pair[0] if pair[0] == pair[1] else pair
+        if self.scale is not None and pair != checks.factors(self.scale):
+            raise ValueError(f"this solver was built for scale {self.scale}, got {shown!r}; build one for that scale")
+        if able is not None and shown not in able:
+            raise ValueError(f"this solver is for scale {' or '.join(map(str, able))}, got {shown!r}; take one for that scale")
+        return physics if mask is None else physics.masked(mask)
 
 
 class PerIteration(nn.Module):
@@ -181,6 +214,11 @@ class PerIteration(nn.Module):
                 raise TypeError(f"steps must be callable, state -> value; item {i} is {step!r}")
             setattr(self, str(i), step)  # registers modules; plain callables are plain attributes
 
+    @property
+    def needs(self) -> Needs:
+        """Those of all steps, and no more iterations than there are of them."""
+        return Needs(longest=self.count) & replace(together(self), longest=None)
+
     def forward(self, state: State) -> Tensor | Hyper:
         """What the step of this iteration returns.
 
@@ -193,6 +231,9 @@ class PerIteration(nn.Module):
 
     def __len__(self) -> int:
         return self.count
+
+    def __iter__(self) -> Iterator[Step]:
+        return (self[t] for t in range(self.count))
 
     def __getitem__(self, t: int) -> Step:
         step: Step = getattr(self, str(range(self.count)[t]))
@@ -220,15 +261,14 @@ def train_only(solver: nn.Module, *names: str) -> list[nn.Parameter]:
 
 def _checked(s: State) -> State:
     """The state, if its x and k fit its y; a kernel of batch 1 is shared by all samples."""
-    (s1, s2), (b, c, h, w) = checks.factors(s.scale), s.y.shape
+    due = s.physics.image_shape(s.y)
     x = checks.image(s.x, "x")
-    k = checks.kernel(s.k, "k", within=(s1 * h, s2 * w))
+    k = checks.kernel(s.k, "k", within=(due[2], due[3]))
     checks.matching(x, s.y, "x and y")
     checks.matching(k, s.y, "k and y")
-    if x.shape != (b, c, s1 * h, s2 * w):
-        raise ValueError(
-            f"x must have shape {(b, c, s1 * h, s2 * w)} for y of {tuple(s.y.shape)} at scale {s.scale}, got {tuple(x.shape)}"
-        )
-    if k.shape[0] not in (1, b):
-        raise ValueError(f"k has batch {k.shape[0]}, y has {b}: pass one kernel, or one per sample")
-    return replace(s, x=x, k=k.expand(b, -1, -1, -1))
+    if x.shape != due:
+        raise ValueError(f"x must have shape {due} for y of {tuple(s.y.shape)} at scale {s.scale}, got {tuple(x.shape)}")
+    if k.shape[0] not in (1, due[0]):
+        raise ValueError(f"k has batch {k.shape[0]}, y has {due[0]}: pass one kernel, or one per sample")
+    k = k.expand(due[0], -1, -1, -1)
+    return replace(s, x=x, k=k, x0=x, k0=k)

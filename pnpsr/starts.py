@@ -10,12 +10,13 @@ from torch.nn.functional import pad
 
 from pnpsr import checks, precision
 from pnpsr.checks import Scale
+from pnpsr.needs import Needs
 from pnpsr.state import State
 
 MODES = ("nearest", "bilinear", "bicubic")
 
 
-def interpolation_weights(scale: int, offset: int, mode: str) -> list[list[float]]:
+def interpolation_weights(scale: int, offset: float, mode: str) -> list[list[float]]:
     """Row r: weights of low-resolution pixels j-2 .. j+2 for high-resolution pixel s j + r, which is at j + (r - offset) / s.
 
     ``bicubic`` is Keys' cubic with a = -1/2 (Keys 1981), the one that reproduces quadratics; ``nearest`` repeats pixel j.
@@ -34,16 +35,20 @@ def interpolation_weights(scale: int, offset: int, mode: str) -> list[list[float
     return [[weight((r - offset) / scale - tap) for tap in range(-2, 3)] for r in range(scale)]
 
 
-def upsample(y: Tensor, scale: Scale, mode: str = "bicubic", offset: Scale = 0) -> Tensor:
+def upsample(y: Tensor, scale: Scale, mode: str = "bicubic", offset: float | tuple[float, float] = 0) -> Tensor:
     """y (b c h w) -> (b c sh sw) on the grid of ↓s: low-resolution pixel n sits at high-resolution pixel s n + offset.
 
     ``torch.nn.functional.interpolate`` is centre-aligned instead and off by (s - 1) / 2 pixels. Borders are replicated.
+
+    The offset may lie between two pixels.
 
     Raises:
         ValueError: unknown mode, or an offset outside 0 .. s - 1.
     """
     checks.choice(mode, MODES, "mode")
-    pair = checks.offsets(offset, scale)
+    pair = offset if isinstance(offset, tuple) else (offset, offset)
+    if any(not 0 <= o <= s - 1 for o, s in zip(pair, checks.factors(scale), strict=True)):
+        raise ValueError(f"offset must lie in 0 .. scale - 1, got {offset!r} for scale {scale!r}")
     for s, o in zip(checks.factors(scale), pair, strict=True):
         y = y.transpose(-1, -2)  # twice: rows first, then columns, each time along the last axis
         if s > 1:
@@ -65,7 +70,7 @@ class Upsample:
 
     def __call__(self, state: State) -> Tensor:
         """The first image (b c sh sw)."""
-        return upsample(state.y, state.scale, self.mode)
+        return upsample(state.completed, state.scale, self.mode, state.physics.position)
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,11 @@ class Dirac:
 
     def __post_init__(self) -> None:
         checks.size(self.size, "size")
+
+    @property
+    def needs(self) -> Needs:
+        """The size of its kernels."""
+        return Needs(kernel_size=max(checks.size(self.size, "size")))
 
     def __call__(self, state: State) -> Tensor:
         """The first kernel (b 1 p q)."""
@@ -96,6 +106,11 @@ class Gaussian:
         checks.size(self.size, "size")
         if not (isinstance(self.width, int | float) and math.isfinite(self.width) and self.width > 0):
             raise ValueError(f"width must be a positive number of pixels, got {self.width!r}; for no blur use Dirac({self.size})")
+
+    @property
+    def needs(self) -> Needs:
+        """The size of its kernels."""
+        return Needs(kernel_size=max(checks.size(self.size, "size")))
 
     def __call__(self, state: State) -> Tensor:
         """The first kernel (b 1 p q)."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from pnpsr.checks import Scale
+from pnpsr.physics import Degradation, Physics
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,44 @@ class State:
     """Everything a step may read; ``write`` returns a new one. y = (x ⊗ k)↓s + n, images in [0, 1]."""
 
     y: Tensor  # given, (b c h w)
-    scale: Scale  # given: an integer, or one per axis
+    physics: Physics  # given: what made y of x and k; an integer, or one per axis, stands for Degradation(scale)
     sigma: Tensor | None = None  # given, (b 1 1 1), or None: unknown
     x: Tensor | None = None  # estimated by the restorer, (b c sh sw)
     k: Tensor | None = None  # estimated by the estimator, (b 1 p p)
     hyper: Hyper = field(default_factory=Hyper)  # estimated by the tuner
     t: int = 0  # iterations completed
+    x0: Tensor | None = None  # the first image, as long as the solve lasts
+    k0: Tensor | None = None  # the first kernel
+    given: Tensor | None = None  # y as the caller had it, where the one above was continued beyond its border
+    noise: Tensor | None = None  # the noise level (b 1 1 1) that the caller's y shows
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.physics, Physics):
+            object.__setattr__(self, "physics", as_physics(self.physics))
+
+    @property
+    def scale(self) -> Scale:
+        """The factor between x and y: an integer, or (rows, columns) where they differ."""
+        s1, s2 = self.physics.scale
+        return s1 if s1 == s2 else (s1, s2)
+
+    @property
+    def completed(self) -> Tensor:
+        """y as an image without gaps (b c h w): what networks read. y itself where all of it was observed."""
+        return self.physics.complete(self.y)
+
+    def believed(self) -> Tensor:
+        """σ (b 1 1 1): the caller's, or else what his y shows.
+
+        Raises:
+            ValueError: neither is there.
+        """
+        if self.sigma is not None:
+            return self.sigma
+        shown = self.physics.noise_level(self.y) if self.noise is None else self.noise
+        if shown is not None:
+            return shown
+        raise ValueError("sigma is unknown and cannot be read off this y: pass sigma=...")
 
     def known(self, name: str) -> Tensor:
         """Field ``name`` (sigma, x or k), which must have a value by now.
@@ -47,7 +80,8 @@ class State:
 
     def detach(self, names: Collection[str]) -> "State":
         """The same state with the named fields cut from the graph: what a step *reads* without passing gradients back."""
-        fields = {name: getattr(self, name) for name in names}
+        first = {"x": "x0", "k": "k0"}  # the first one goes with its successors
+        fields = {n: getattr(self, n) for name in names for n in (name, first.get(name, name))}
         return replace(self, **{name: value.detach() for name, value in fields.items() if value is not None})
 
     def write(self, name: str, value: "Tensor | Hyper") -> "State":
@@ -83,3 +117,20 @@ class Prior(Protocol):
 
     def __call__(self, v: Tensor, strength: "Tensor | float | None" = None, /) -> Tensor:
         """The regularised v, of the same shape."""
+
+
+def as_physics(value: object) -> Physics:
+    """A physics as it is; an integer, or one per axis, as ``Degradation(scale)``.
+
+    Raises:
+        TypeError: neither.
+        ValueError: a scale below 1.
+    """
+    if isinstance(value, Physics):
+        return value
+    if callable(value):
+        raise TypeError(
+            f"physics must be a Physics or a scale, got {type(value).__name__}; wrap a linear operator as Measured(operator), "
+            "deepinv's physics as pnpsr.interop.deepinv.as_physics(physics)"
+        )
+    return Degradation(value)  # type: ignore[arg-type]  # which refuses what is no scale

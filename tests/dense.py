@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 Pair = tuple[int, int]
-PADDING = {"circular": "wrap", "reflect": "reflect", "replicate": "edge", "zero": "constant"}
+PADDING = {"circular": "wrap", "reflect": "reflect", "symmetric": "symmetric", "replicate": "edge", "zero": "constant"}
 
 
 def windows(x: np.ndarray, taps: Pair, boundary: str, outside: float = 0) -> np.ndarray:

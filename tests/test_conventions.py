@@ -24,13 +24,12 @@ from pnpsr.conventions import (
     USRNET_UNSHIFTED,
     Convention,
     Report,
-    bicubic,
     convert_kernel,
     degrade,
     identify,
     reproduces,
 )
-from pnpsr.physics import Degradation
+from pnpsr.physics import Degradation, bicubic
 
 ndimage = pytest.importorskip("scipy.ndimage")
 

@@ -79,3 +79,12 @@ def test_an_unknown_name_lists_the_presets() -> None:
     with pytest.raises(FileNotFoundError, match="blind_hqs"):
         load("no-such-preset")
     assert pnpsr.load("blind_hqs").T > 0
+
+
+@each
+def test_a_preset_is_refused_at_a_scale_it_was_not_trained_for(name: str) -> None:
+    solver, y = load(name), torch.full((1, 3, 32, 32), 0.5)
+    assert solver.needs.scales == ((scale_of(name),) if "-x" in name else None)
+    if solver.needs.scales is not None:
+        with pytest.raises(ValueError, match=f"solver (is|was built) for scale {scale_of(name)}, got 3"):
+            solver(y, 3, sigma=0.0)

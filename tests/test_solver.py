@@ -172,7 +172,7 @@ def test_a_batch_is_a_loop_over_samples(seed: int) -> None:
 
 
 def test_empty_slots_are_skipped_and_steps_may_be_any_callable() -> None:
-    nothing = UnrolledSolver(None, None, 2)
+    nothing = UnrolledSolver(None, None, 2, k0=Dirac(21))
     out = nothing(uniform(1, 3, 12, 12, seed=0), 2)
     assert out.t == 2 and torch.equal(out.x, Upsample()(out)) and torch.equal(out.k, Dirac(21)(out))
     assert not list(nothing.parameters())
@@ -439,7 +439,24 @@ def test_bad_solvers_are_refused(options: dict[str, Any], kind: type[Exception],
 def test_something_to_start_from_is_needed() -> None:
     for name in ("k", "x"):
         with pytest.raises(ValueError, match=f"no {name} to start from: pass {name}=..."):
-            UnrolledSolver(None, None, **{f"{name}0": None})(uniform(1, 3, 12, 12, seed=0), 2)
+            UnrolledSolver(None, None, **{"k0": Dirac(3), f"{name}0": None})(uniform(1, 3, 12, 12, seed=0), 2)
+
+
+def test_no_blur_is_no_estimate_unless_somebody_says_so() -> None:
+    with pytest.raises(ValueError, match="no k to start from: pass k="):
+        UnrolledSolver(None, Restore())(picture(), 2)
+    assert UnrolledSolver(None, Restore()).needs.kernel and not UnrolledSolver(Estimate(), Restore()).needs.kernel
+    assert UnrolledSolver(None, Restore(), k0=Dirac(3))(picture(), 2).t == 4
+
+
+def test_scales_that_the_weights_are_not_for_are_refused() -> None:
+    solver = probe(1, scales=(2, 3))
+    assert solver(picture(), 2).t == solver(picture(), 3).t == 1
+    for scale in (4, (2, 3)):
+        with pytest.raises(ValueError, match=r"this solver is for scale 2 or 3, got"):
+            solver(picture(), scale)
+    solver.scales = None
+    assert solver(picture(), 1).t == 1
 
 
 def test_wrong_results_of_steps_stop_at_the_write() -> None:

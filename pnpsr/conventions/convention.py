@@ -1,36 +1,20 @@
-"""Everything between (x, k) and y, stated once: centre, offset, direction, boundary, decimation, quantisation.
+"""Everything between (x, k) and y, stated once and by name: centre, offset, direction, boundary, decimation, quantisation.
 
-All of it meets in one number per axis. With g = k (correlation) or k flipped (convolution) every pick of a pixel is
-
-    y(i) = Σ_j g(j) x(s i + start + j),        start = offset - centre              (correlation)
-                                               start = offset + centre - (p - 1)    (convolution)
-
-so two conventions with the same boundary give the same y if and only if they give the same g at the same start.
+At a scale a convention is a :class:`pnpsr.physics.Degradation`, which states the equation; two conventions with the same boundary
+give the same y if and only if they give the same taps at the same start.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from torch import Tensor
 
-from pnpsr import checks, physics
+from pnpsr import checks
 from pnpsr.checks import Scale
-from pnpsr.conventions import bicubic
+from pnpsr.physics import Degradation, bicubic
 
 Pair = tuple[int, int]
-BOUNDARIES = (*physics.BOUNDARIES, "symmetric")
-CENTRES: dict[str, Callable[[int], Fraction]] = {
-    "p//2": lambda p: Fraction(p // 2),
-    "(p-1)//2": lambda p: Fraction((p - 1) // 2),
-    "(p-1)/2": lambda p: Fraction(p - 1, 2),
-}
-OFFSETS: dict[str, Callable[[int], Fraction]] = {
-    "(s-1)//2": lambda s: Fraction((s - 1) // 2),
-    "(s-1)/2": lambda s: Fraction(s - 1, 2),
-}
-DECIMATIONS = ("pick", "bicubic")
 QUANTISED = (None, "round", "truncate")
 
 
@@ -65,43 +49,43 @@ class Convention:
     quantised: str | None = None
 
     def __post_init__(self) -> None:
-        checks.choice(self.centre, CENTRES, "centre")
-        checks.choice(self.boundary, BOUNDARIES, "boundary")
-        checks.choice(self.decimation, DECIMATIONS, "decimation")
         checks.choice(self.quantised, QUANTISED, "quantised")
-        checks.choice(self.correlation, (False, True), "correlation")
-        if isinstance(self.offset, str):
-            checks.choice(self.offset, OFFSETS, "offset")
-        else:
-            for number in self.offset if isinstance(self.offset, tuple) else (self.offset,):
-                checks.whole(number, "offset", 0)
-        if self.decimation == "bicubic" and (self.offset != 0 or self.boundary == "valid" or self.quantised == "truncate"):
+        self.at(1 + max(0, *self._given()))  # which refuses unknown rules
+        if self.decimation == "bicubic" and self.quantised == "truncate":
             raise ValueError("bicubic decimation is centred on the patch, has a border and is not truncated: leave offset at 0")
 
-    def offsets(self, scale: Pair) -> tuple[Fraction, Fraction]:
-        """The pixel (row, column) of every patch that ↓s keeps; halves where it lies between two.
+    def _given(self) -> Pair:
+        """The offset where it is a number, (0, 0) where it is a rule."""
+        given = 0 if isinstance(self.offset, str) else self.offset
+        rows, columns = given if isinstance(given, tuple) else (given, given)
+        return checks.whole(rows, "offset", 0), checks.whole(columns, "offset", 0)
+
+    def at(self, scale: Scale) -> Degradation:
+        """The physics (x, k) ↦ y of this convention at a scale, before y is stored: it degrades, and its steps invert.
 
         Raises:
+            TypeError: a scale that is no integer.
             ValueError: a given offset outside the patch.
         """
-        if isinstance(self.offset, str):
-            return OFFSETS[self.offset](scale[0]), OFFSETS[self.offset](scale[1])
-        rows, columns = checks.offsets(self.offset, scale)
-        return Fraction(rows), Fraction(columns)
+        return Degradation(
+            scale,
+            offset=self.offset,
+            boundary=self.boundary,
+            centre=self.centre,
+            correlation=self.correlation,
+            decimation=self.decimation,
+        )
 
-    def starts(self, size: Pair, scale: Pair) -> tuple[Fraction, Fraction]:
-        """``start`` of the equation above, for (rows, columns) of a kernel of ``size``; halves where the kernel is off the grid."""
-        rows, columns = (self._start(p, o) for p, o in zip(size, self.offsets(scale), strict=True))
-        return rows, columns
+    def offsets(self, scale: Scale) -> tuple[Fraction, Fraction]:
+        """See :meth:`pnpsr.physics.Degradation.offsets`."""
+        return self.at(scale).offsets()
 
-    def _start(self, p: int, offset: Fraction) -> Fraction:
-        if self.boundary == "valid":
-            return offset  # the first output needs exactly the first p pixels, wherever the centre is
-        centre = CENTRES[self.centre](p)
-        return offset - centre if self.correlation else offset + centre - (p - 1)
+    def starts(self, size: Pair, scale: Scale) -> tuple[Fraction, Fraction]:
+        """See :meth:`pnpsr.physics.Degradation.starts`."""
+        return self.at(scale).starts(size)
 
     def taps(self, k: Tensor) -> Tensor:
-        """``g`` of the equation above, (b 1 p q); applied to g it gives k back."""
+        """``g`` of the equation, (b 1 p q); applied to g it gives k back."""
         return k if self.correlation else k.flip(-2, -1)
 
     def border(self, size: Scale, scale: Scale) -> Pair:

@@ -8,9 +8,9 @@ from torch.nn.functional import pad
 
 from pnpsr import checks, kernels, precision
 from pnpsr.checks import Scale
-from pnpsr.conventions import bicubic
 from pnpsr.conventions.convention import Convention
 from pnpsr.conventions.degrade import named
+from pnpsr.physics import bicubic
 
 
 def convert_kernel(

@@ -1,14 +1,15 @@
 """Run any convention: the reference implementation, on the operators of :mod:`pnpsr.physics`."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from pnpsr import checks, physics, precision
 from pnpsr.checks import Scale
-from pnpsr.conventions import bicubic
 from pnpsr.conventions.convention import Convention
 from pnpsr.conventions.named import PNPSR
-from pnpsr.physics.blur import extend
 
 Pair = tuple[int, int]
 NEGLECTED = 2.0**-52  # scipy.ndimage leaves out weights up to the machine's epsilon
@@ -35,22 +36,21 @@ def degrade(x: Tensor, k: Tensor, scale: Scale, convention: Convention = PNPSR) 
     pair, x = checks.factors(scale), checks.image(x, "x")
     k = checks.kernel(k, "k", within=(x.shape[-2], x.shape[-1]))
     checks.matching(x, k, "x and k")
-    start = whole_starts(convention, (k.shape[-2], k.shape[-1]), pair)
-    if convention.boundary != "valid":
-        checks.divisible(x, scale, "x")
+    whole_starts(convention, (k.shape[-2], k.shape[-1]), pair)
     with precision.exact(x):
-        return _degrade(x, k, pair, start, convention)
+        if convention.quantised == "truncate":
+            checks.divisible(x, scale if convention.boundary != "valid" else 1, "x")
+            return _truncated(convention.at(pair).window((k.shape[-2], k.shape[-1]))(x), convention.taps(k), pair)
+        y = _valid(x, k, pair, convention) if convention.boundary == "valid" else convention.at(pair)(x, k)
+        return physics.quantise(y) if convention.quantised == "round" else y
 
 
-def _degrade(x: Tensor, k: Tensor, scale: Pair, start: Pair, convention: Convention) -> Tensor:
-    (p, q), g = k.shape[-2:], convention.taps(k)
-    down, right = (0, 0) if convention.boundary == "valid" else (start[0] + p - 1, start[1] + q - 1)
-    window = _extended(x, (-start[0], down, -start[1], right), convention.boundary)
-    if convention.quantised == "truncate":
-        return _truncated(window, g, scale)
-    blurred = physics.Blur(g.flip(-2, -1), "valid")(window)
-    y = bicubic.reduce(blurred, scale) if convention.decimation == "bicubic" else blurred[..., :: scale[0], :: scale[1]]
-    return physics.quantise(y) if convention.quantised == "round" else y
+def _valid(x: Tensor, k: Tensor, scale: Pair, convention: Convention) -> Tensor:
+    """What needs no border: x without what the offset leaves out, then as many pixels as fit; zeros make the last patch whole."""
+    rows, columns = (int(o) for o in convention.offsets(scale))
+    x = x[..., rows:, columns:]
+    down, right = (-(n - p + 1) % s for n, p, s in zip(x.shape[-2:], k.shape[-2:], scale, strict=True))
+    return replace(convention, offset=0).at(scale)(pad(x, (0, right, 0, down)), k)
 
 
 def named(convention: object, name: str) -> Convention:
@@ -77,13 +77,6 @@ def whole_starts(convention: Convention, size: Pair, scale: Pair) -> Pair:
             "move it first: convert_kernel(k, source, target, scale, interpolate=True)"
         )
     return int(rows), int(columns)
-
-
-def _extended(x: Tensor, margins: tuple[int, int, int, int], boundary: str) -> Tensor:
-    """x with ``margins`` (top, bottom, left, right) more rows and columns, by any boundary rule; negative margins crop."""
-    if boundary != "symmetric":
-        return extend(x, margins, boundary)
-    return bicubic.mirror(bicubic.mirror(x, -2, *margins[:2]), -1, *margins[2:])
 
 
 def _truncated(window: Tensor, g: Tensor, scale: Pair) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from pnpsr import checks
 from pnpsr.checks import Scale
 from pnpsr.kernels.gaussian import random_gaussian
+from pnpsr.needs import Needs
 
 
 def principal(kernels: Tensor, dim: int, *, remove_mean: bool = False) -> Tensor:
@@ -43,6 +44,7 @@ class KernelBasis(nn.Module):
         """
         super().__init__()
         p, q = self.size = checks.size(size, "size")
+        self.needs = Needs(kernel_size=max(p, q))
         self.dim = checks.whole(dim, "dim")
         if self.dim > p * q:
             raise ValueError(f"dim must be at most the {p * q} pixels of a kernel of {p} x {q}, got {dim}")

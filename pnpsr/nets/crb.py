@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from pnpsr import checks
+from pnpsr.needs import Needs
 from pnpsr.nets.common import leaky, one_scale, pair, picture_and_code, upscaler
 from pnpsr.nets.weights import copying, shrink
 
@@ -45,6 +46,7 @@ class CRBEstimator(nn.Module):
         """
         super().__init__()
         self.scale, self.code, self.channels = one_scale(scale), checks.whole(code, "code"), checks.whole(channels, "channels")
+        self.needs = Needs(channels=self.channels, scales=(self.scale,))
         width = checks.whole(width, "width")
         self.head_y = nn.Conv2d(self.channels, width, 1)
         self.head_x = nn.Conv2d(self.channels, width, 9, stride=self.scale, padding=4)
@@ -81,6 +83,7 @@ class CRBRestorer(nn.Module):
         """
         super().__init__()
         self.scale, self.code, self.channels = one_scale(scale), checks.whole(code, "code"), checks.whole(channels, "channels")
+        self.needs = Needs(channels=self.channels, scales=(self.scale,))
         width = checks.whole(width, "width")
         self.head = nn.Conv2d(self.channels, width, 3, padding=1)
         self.body = nn.ModuleList(CRB(width, self.code) for _ in range(checks.whole(blocks, "blocks")))

@@ -6,6 +6,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from pnpsr import checks
+from pnpsr.needs import Needs
 from pnpsr.nets.common import leaky, one_scale, pair, picture_and_code, upscaler
 from pnpsr.nets.weights import copying, edges, flat
 
@@ -97,6 +98,7 @@ class DPCEstimator(nn.Module):
         super().__init__()
         self.scale, self.size = one_scale(scale), checks.size(size, "size")
         self.channels, self.softmax = checks.whole(channels, "channels"), bool(softmax)
+        self.needs = Needs(channels=self.channels, kernel_size=max(self.size), scales=(self.scale,))
         width, taps = checks.whole(width, "width"), 4 * self.scale + 1
         self.head_y = nn.Conv2d(self.channels, width, 5, padding=2)
         self.head_x = nn.Conv2d(self.channels, width, taps, stride=self.scale, padding=taps // 2)
@@ -147,6 +149,7 @@ class DPCRestorer(nn.Module):
         """
         super().__init__()
         self.scale, self.code, self.channels = one_scale(scale), checks.whole(code, "code"), checks.whole(channels, "channels")
+        self.needs = Needs(channels=self.channels, scales=(self.scale,))
         width = checks.whole(width, "width")
         self.head_y = nn.Conv2d(self.channels, width, 3, padding=1)
         self.head_code = nn.Conv2d(self.code, width, 1)

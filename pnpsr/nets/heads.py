@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pnpsr import checks
+from pnpsr.needs import Needs
 
 
 class HyperMLP(nn.Module):
@@ -60,6 +61,7 @@ class NoiseNet(nn.Module):
         """
         super().__init__()
         self.channels, width = checks.whole(channels, "channels"), checks.whole(width, "width")
+        self.needs = Needs(channels=self.channels)
         self.first = nn.Conv2d(self.channels, width, 3, padding=1, bias=False)
         self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.last = nn.Conv2d(width, 1, 1, bias=False)

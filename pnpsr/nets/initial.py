@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from pnpsr import checks
+from pnpsr.needs import Needs
 from pnpsr.nets.autoencoder import KernelAutoencoder, Output
 from pnpsr.nets.common import SLOPE, leaky, one_scale, pair
 from pnpsr.nets.weights import edges, keep_power
@@ -46,6 +47,7 @@ class KernelEncoder(nn.Module):
         self.last = nn.Linear(4 * width, checks.whole(code, "code"))
         self.autoencoder = KernelAutoencoder(size, code, output=output)
         self.size = self.autoencoder.size
+        self.needs = Needs(channels=self.channels, kernel_size=max(self.size))
 
     def code(self, y: Tensor) -> Tensor:
         """The predicted code (b n), in (0, 1), of the kernel that blurred ``y`` (b c h w).
@@ -94,6 +96,7 @@ class KernelCorrector(nn.Module):
         taps = 4 * self.scale + 1
         self.autoencoder = KernelAutoencoder(size, code, output=output)
         self.size = self.autoencoder.size
+        self.needs = Needs(channels=self.channels, kernel_size=max(self.size), scales=(self.scale,))
         self.head_y = nn.Conv2d(self.channels, width, 5, padding=2)
         self.head_x = nn.Conv2d(self.channels, width, taps, stride=self.scale, padding=taps // 2)
         edges(self.head_y)

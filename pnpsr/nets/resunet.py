@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pnpsr import checks
+from pnpsr.needs import Needs
 from pnpsr.nets.weights import copying, shrink
 
 DEPTH = 4  # scales of the U: three halvings, so sides are padded to multiples of 8
@@ -45,6 +46,7 @@ class ResUNet(nn.Module):
             raise ValueError(f"widths must be {DEPTH} positive integers, one per scale, got {tuple(widths)}")
         widths = [checks.whole(width, "widths") for width in widths]
         self.channels, self.strength = checks.whole(channels, "channels"), bool(strength)
+        self.needs = Needs(channels=self.channels)
         blocks = checks.whole(blocks, "blocks")
 
         def residuals(width: int) -> list[nn.Module]:

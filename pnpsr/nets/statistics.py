@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pnpsr import checks
+from pnpsr.needs import Needs
 
 LAGS = 8  # pixels of y on each side that the autocorrelations cover
 WINDOW = 32  # rows and columns of the windows whose spectra are averaged
@@ -37,6 +38,7 @@ class KernelStatistics(nn.Module):
         super().__init__()
         self.size, width = checks.size(size, "size"), checks.whole(width, "width")
         self.channels = None if channels is None else checks.whole(channels, "channels")
+        self.needs = Needs(channels=self.channels, kernel_size=max(self.size))
         inputs = 4 * (2 * LAGS + 1) * (LAGS + 1) + 4 + WINDOW * (WINDOW // 2 + 1)
         layers: list[nn.Module] = []
         for into in (inputs, width, width):

@@ -9,13 +9,14 @@ from pnpsr.physics import polyphase
 from pnpsr.physics.operator import LinearOperator
 
 Margins = tuple[int, int, int, int]
-BOUNDARIES = ("circular", "valid", "reflect", "replicate", "zero")
+BOUNDARIES = ("circular", "valid", "reflect", "symmetric", "replicate", "zero")
 
 
 def source_index(n: int, before: int, after: int, boundary: str) -> Tensor:
     """For n samples extended by ``before`` and ``after``: which sample each extended one repeats; -1 stands for zero.
 
-    ``reflect`` does not repeat the edge (d c b | a b c d | c b a); any extension length is possible, also beyond the image.
+    ``reflect`` does not repeat the edge (d c b | a b c d | c b a), ``symmetric`` does (c b a | a b c d | d c b); any extension
+    length is possible, also beyond the image, and a negative one crops.
     """
     i = torch.arange(-before, n + after)
     if boundary == "circular":
@@ -25,6 +26,9 @@ def source_index(n: int, before: int, after: int, boundary: str) -> Tensor:
     if boundary == "reflect":
         period = max(2 * (n - 1), 1)
         return n - 1 - (i % period - (n - 1)).abs()
+    if boundary == "symmetric":
+        i = i % (2 * n)
+        return torch.minimum(i, 2 * n - 1 - i)
     return torch.where((i >= 0) & (i < n), i, -1)
 
 
@@ -54,13 +58,32 @@ def _keep(x: Tensor, index: Tensor, axis: int) -> Tensor:
     return x * (index >= 0).to(x.dtype).reshape([-1 if a == x.ndim + axis else 1 for a in range(x.ndim)])
 
 
+class Extend(LinearOperator):
+    """x ↦ x with ``margins`` (top, bottom, left, right) more rows and columns by a boundary rule; negative margins crop."""
+
+    def __init__(self, margins: Margins, boundary: str) -> None:
+        checks.choice(boundary, tuple(name for name in BOUNDARIES if name != "valid"), "boundary")
+        self.margins, self.boundary = margins, boundary
+
+    def __call__(self, v: Tensor) -> Tensor:
+        """(b c h w) -> (b c top+h+bottom left+w+right)."""
+        return extend(checks.image(v, "v"), self.margins, self.boundary)
+
+    def adjoint(self, u: Tensor) -> Tensor:
+        """Every extended sample is added back to the one it repeats."""
+        return extend_adjoint(checks.image(u, "u"), self.margins, self.boundary)
+
+    def __repr__(self) -> str:
+        return f"Extend({self.margins}, {self.boundary})"
+
+
 class Blur(LinearOperator):
     """x ↦ x ⊗ k: true convolution, (x ⊗ k)(n) = Σ_m k(m) x(n + p // 2 - m), one kernel per sample, the same for all channels.
 
     Args:
         k: kernels (b 1 p q) of any size and parity; a batch of 1 serves any batch of images.
-        boundary: how x goes on beyond its border: ``circular``, ``reflect`` (edge not repeated), ``replicate``, ``zero``; or
-            ``valid``, which keeps only the (h - p + 1) x (w - q + 1) outputs that need no border.
+        boundary: how x goes on beyond its border: ``circular``, ``reflect`` (edge not repeated), ``symmetric`` (repeated),
+            ``replicate``, ``zero``; or ``valid``, which keeps only the (h - p + 1) x (w - q + 1) outputs that need no border.
 
     Raises:
         ValueError: unknown boundary, kernel of more than one channel, or (on a call) larger than the image.

@@ -34,17 +34,24 @@ def quantise(x: Tensor, bits: int = 8) -> Tensor:
     return (checks.image(x, "x").clamp(0, 1) * levels).round() / levels
 
 
-def estimate_noise(y: Tensor) -> Tensor:
+def estimate_noise(y: Tensor, weights: Tensor | None = None) -> Tensor:
     """sigma ≈ median |y * N| / (6 · 0.6745), N = [1 -2 1]ᵀ[1 -2 1]: the noise level of an image, per sample (b 1 1 1).
 
     N answers to noise (with gain 6) and hardly to smooth content (Immerkær 1996; the median in place of his mean ignores
     edges). Fine texture is taken for noise, so that the value is an upper estimate on noise-free images; images under 3 x 3
-    give zero.
+    give zero. With ``weights`` (b c h w) only windows count whose pixels all have a positive one; where there is none, all do.
     """
     y = checks.image(y, "y")
+    seen = None if weights is None else (weights > 0).to(y)
     for axis in (-2, -1):
         n = y.shape[axis] - 2
         if n < 1:
             return y.new_zeros(y.shape[0], 1, 1, 1)
         y = y.narrow(axis, 0, n) - 2 * y.narrow(axis, 1, n) + y.narrow(axis, 2, n)
-    return (y.abs().flatten(1).median(1).values / (6 * 0.6745)).reshape(-1, 1, 1, 1)
+        seen = None if seen is None else seen.narrow(axis, 0, n) * seen.narrow(axis, 1, n) * seen.narrow(axis, 2, n)
+    answer = y.abs()
+    if seen is not None:
+        counts = (seen > 0) | ~(seen > 0).flatten(1).any(1).reshape(-1, 1, 1, 1)
+        answer = torch.where(counts.expand_as(answer), answer, torch.nan)
+    middle = answer.flatten(1).median(1) if seen is None else answer.flatten(1).nanmedian(1)
+    return (middle.values / (6 * 0.6745)).reshape(-1, 1, 1, 1)

@@ -38,3 +38,18 @@ class Downsample(LinearOperator):
 
     def __repr__(self) -> str:
         return f"Downsample({self.scale[0]} x {self.scale[1]}, offset {self.offset})"
+
+
+class Flip(LinearOperator):
+    """k ↦ k turned by 180 degrees: what makes a convolution of a correlation. Its own adjoint and inverse."""
+
+    def __call__(self, v: Tensor) -> Tensor:
+        """v turned (b c h w)."""
+        return checks.tensor(v, "v").flip(-2, -1)
+
+    def adjoint(self, u: Tensor) -> Tensor:
+        """u turned."""
+        return self(u)
+
+    def __repr__(self) -> str:
+        return "Flip()"

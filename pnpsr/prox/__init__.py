@@ -1,9 +1,9 @@
 """Closed-form data steps and hand-written priors."""
 
-from pnpsr.prox.image import prox_image as prox_image
-from pnpsr.prox.kernel import differences as differences
-from pnpsr.prox.kernel import gram_scale as gram_scale
-from pnpsr.prox.kernel import prox_kernel as prox_kernel
+from pnpsr.physics.edges import differences as differences
+from pnpsr.physics.image_step import prox_image as prox_image
+from pnpsr.physics.kernel_step import gram_scale as gram_scale
+from pnpsr.physics.kernel_step import prox_kernel as prox_kernel
 from pnpsr.prox.kernel_priors import Centred as Centred
 from pnpsr.prox.kernel_priors import simplex as simplex
 from pnpsr.prox.kernel_priors import sparse_simplex as sparse_simplex

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from pnpsr import checks
 from pnpsr.kernels import centre_kernel
-from pnpsr.prox.simplex_qp import project_simplex
+from pnpsr.physics.simplex_qp import project_simplex
 from pnpsr.state import Prior
 
 Strength = Tensor | float | None

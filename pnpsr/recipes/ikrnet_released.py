@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
+from pnpsr.needs import Needs
 from pnpsr.nets import KernelEncoder, ResUNet
 from pnpsr.recipes.ikrnet import WIDTHS
 from pnpsr.recipes.record import recipe
@@ -48,6 +49,11 @@ class IKRNetReleased(nn.Module):
         if initialiser:
             self.first.k0 = LearnedKernelStart(KernelEncoder(size, output="sigmoid"))
         self.kernel = ReleasedKernelStep(ResUNet(1, widths=tuple(kernel_widths), bias=True))
+
+    @property
+    def needs(self) -> Needs:
+        """Those of both halves; the second is given the kernel, and nobody asks for iterations."""
+        return replace(self.first.needs & self.second.needs, kernel=self.first.k0 is None, longest=None)
 
     def forward(self, y: Tensor, scale: int, *, sigma: float | Tensor, k: Tensor | None = None) -> State:
         """The last state; σ is the true noise level, as in the released test (a number or one per sample).

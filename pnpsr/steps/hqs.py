@@ -1,30 +1,38 @@
 """The two half-steps of half-quadratic splitting: a closed form, then a prior."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from pnpsr import checks
-from pnpsr.checks import Scale
-from pnpsr.prox import differences, gram_scale, prox_image, prox_kernel, simplex
-from pnpsr.prox.kernel import CONSTRAINTS, DOMAINS
+from pnpsr.needs import Needs, needs_of
+from pnpsr.physics.kernel_step import CONSTRAINTS, DOMAINS
+from pnpsr.prox import simplex
 from pnpsr.state import Prior, State, Step
 
 
 class HQSRestorer(nn.Module):
-    """x ← P(D(y, x, k; α); β): closed-form data step, then image prior (IKR-Net Eq. 5, USRNet Eq. 6-7).
+    """x ← P(D(y, x, k; α); β): the physics' data step, then image prior (IKR-Net Eq. 5, USRNet Eq. 6-7).
 
     Args:
         prior: ``(v, strength) -> v``; its strength is the tuner's β.
+        around: stay near the ``previous`` image (the papers), or near the ``first`` one.
 
     Raises:
         ValueError: (on a call) no tuner has written α.
     """
 
-    def __init__(self, prior: Prior) -> None:
+    def __init__(self, prior: Prior, *, around: str = "previous") -> None:
         super().__init__()
-        self.prior = prior
+        checks.choice(around, ("previous", "first"), "around")
+        self.prior, self.around = prior, around
+
+    @property
+    def needs(self) -> Needs:
+        """Those of the prior, and a periodic y."""
+        return Needs(periodic=True) & needs_of(self.prior)
 
     def forward(self, state: State) -> Tensor:
         """The new image (b c sh sw)."""
@@ -33,7 +41,8 @@ class HQSRestorer(nn.Module):
             raise ValueError(
                 "alpha is unknown: give the solver a tuner that writes it, for example tuner=Schedule(alpha=0.01, beta=0.01)"
             )
-        z = prox_image(s.y, s.known("k"), s.known("x"), s.hyper.alpha, s.scale)
+        near = s.known("x" if self.around == "previous" else "x0")
+        z = s.physics.prox_image(s.y, s.known("k"), near, s.hyper.alpha)
         return self.prior(z, s.hyper.beta).to(s.y.dtype)
 
 
@@ -57,16 +66,21 @@ class DataStep(nn.Module):
             raise ValueError(f"alpha must be a positive number, got {alpha!r}")
         self.restorer, self.log_alpha = restorer, nn.Parameter(torch.tensor(math.log(alpha)))
 
+    @property
+    def needs(self) -> Needs:
+        """Those of the restorer, and a periodic y."""
+        return Needs(periodic=True) & needs_of(self.restorer)
+
     def forward(self, state: State) -> Tensor:
         """The new image (b c sh sw)."""
         z = self.restorer(state)
         if not isinstance(z, Tensor):
             raise TypeError(f"restorer must return an image, got {type(z).__name__}")
-        return prox_image(state.y, state.known("k"), z, self.log_alpha.exp().to(z), state.scale)
+        return state.physics.prox_image(state.y, state.known("k"), z, self.log_alpha.exp().to(z))
 
 
 class HQSEstimator(nn.Module):
-    """k ← P_k(D_k(y, x, k; γ)): closed-form data step, then kernel prior (IKR-Net Eq. 5).
+    """k ← P_k(D_k(y, x, k; γ)): the physics' data step, then kernel prior (IKR-Net Eq. 5).
 
     Args:
         prior: ``(v, strength) -> v`` on kernels; its strength is None.
@@ -75,7 +89,8 @@ class HQSEstimator(nn.Module):
             size and contrast.
         learn: make gamma a parameter (as its logarithm: positive).
         per_iteration: number of iterations with a gamma of their own; later ones take the last, so that T at test stays free.
-        around: stay near the ``previous`` kernel (the paper), or near ``zero`` (the released code; also the classical ridge).
+        around: stay near the ``previous`` kernel (the paper), near ``zero`` (the released code; also the classical ridge), or near
+            the ``first`` one.
         edges: fit differences of y and x instead of their values.
         gray: fit the mean of the channels instead of each; colours carry little on the blur and most of the noise.
         project: project what the prior returns onto the simplex; a network's answer need not lie there.
@@ -102,7 +117,7 @@ class HQSEstimator(nn.Module):
         constraint: str | None = None,
     ) -> None:
         super().__init__()
-        checks.choice(around, ("previous", "zero"), "around")
+        checks.choice(around, ("previous", "first", "zero"), "around")
         checks.choice(domain, DOMAINS, "domain")
         checks.choice(constraint, CONSTRAINTS, "constraint")
         checks.choice(boundary, ("circular", "valid") if domain == "support" else ("circular",), f"boundary on the {domain}")
@@ -118,27 +133,33 @@ class HQSEstimator(nn.Module):
         else:
             self.register_buffer("log_gamma", start)  # no parameter: nobody may train it by accident
 
-    def gamma(self, x: Tensor, scale: Scale, t: int = 0) -> Tensor:
-        """The weight in use for images x in the iteration after t others, (b 1 1 1) or (1 1 1 1)."""
+    @property
+    def needs(self) -> Needs:
+        """Those of the prior, whose channels are a kernel's, and a periodic y."""
+        return Needs(periodic=True) & replace(needs_of(self.prior), channels=None)
+
+    def gamma(self, t: int, like: Tensor) -> Tensor:
+        """The weight in use in the iteration after t others, (1 1 1 1); of the normal matrix' diagonal where ``relative``."""
         log_gamma = self.log_gamma if self.log_gamma.ndim == 0 else self.log_gamma[min(t, len(self.log_gamma) - 1)]
-        gamma = log_gamma.exp().to(x).reshape(1, 1, 1, 1)
-        return gamma * gram_scale(x, scale) if self.relative else gamma
+        return log_gamma.exp().to(like).reshape(1, 1, 1, 1)
 
     def forward(self, state: State) -> Tensor:
         """The new kernel (b 1 p q)."""
-        s = state
-        k, x, y = s.known("k"), s.known("x"), s.y
-        if self.gray:
-            y, x = y.mean(1, keepdim=True), x.mean(1, keepdim=True)
-        if self.edges:
-            y, x = differences(y, 1), differences(x, s.scale)
-            if self.boundary == "valid":  # the last differences wrap around, and nothing periodic may enter
-                s1, s2 = checks.factors(s.scale)
-                y, x = y[..., :-1, :-1], x[..., :-s1, :-s2]
-        start = k if self.around == "previous" else torch.zeros_like(k)
-        gamma = self.gamma(x, s.scale, s.t)
-        options = {"domain": self.domain, "boundary": self.boundary, "constraint": self.constraint}
-        k = self.prior(prox_kernel(y, x, start, gamma, s.scale, **options), None).to(s.y.dtype)  # type: ignore[arg-type]
+        s, k = state, state.known("k")
+        near = k if self.around == "previous" else s.known("k0") if self.around == "first" else torch.zeros_like(k)
+        z = s.physics.prox_kernel(
+            s.y,
+            s.known("x"),
+            near,
+            self.gamma(s.t, s.y),
+            domain=self.domain,
+            constraint=self.constraint,
+            relative=self.relative,
+            edges=self.edges,
+            gray=self.gray,
+            inside=self.boundary == "valid",
+        )
+        k = self.prior(z, None).to(s.y.dtype)
         return simplex(k) if self.project else k
 
     def extra_repr(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from pnpsr.needs import Needs, needs_of, together
 from pnpsr.state import State
 
 
@@ -21,9 +22,14 @@ class LearnedRestorer(nn.Module):
         self.net, self.encode = net, encode
         self.basis = _owner(encode)
 
+    @property
+    def needs(self) -> Needs:
+        """Those of the network and of what stands behind the codes."""
+        return together((self.net, self.basis))
+
     def forward(self, state: State) -> Tensor:
         """The new image (b c sh sw)."""
-        return self.net(state.y, self.encode(state.known("k"))).to(state.y.dtype)
+        return self.net(state.completed, self.encode(state.known("k"))).to(state.y.dtype)
 
 
 class LearnedEstimator(nn.Module):
@@ -39,9 +45,14 @@ class LearnedEstimator(nn.Module):
         self.net, self.decode = net, decode
         self.basis = _owner(decode)
 
+    @property
+    def needs(self) -> Needs:
+        """Those of the network and of what stands behind the codes."""
+        return together((self.net, self.basis))
+
     def forward(self, state: State) -> Tensor:
         """The new kernel (b 1 p p)."""
-        out = self.net(state.y, state.x)
+        out = self.net(state.completed, state.x)
         return (out if self.decode is None else self.decode(out)).to(state.y.dtype)
 
 
@@ -52,9 +63,14 @@ class LearnedCorrector(nn.Module):
         super().__init__()
         self.net = net
 
+    @property
+    def needs(self) -> Needs:
+        """Those of the network."""
+        return needs_of(self.net)
+
     def forward(self, state: State) -> Tensor:
         """The new kernel (b 1 p p)."""
-        return self.net(state.y, state.x, state.k).to(state.y.dtype)
+        return self.net(state.completed, state.x, state.k).to(state.y.dtype)
 
 
 class LearnedKernelStart(nn.Module):
@@ -64,9 +80,14 @@ class LearnedKernelStart(nn.Module):
         super().__init__()
         self.net = net
 
+    @property
+    def needs(self) -> Needs:
+        """Those of the network."""
+        return needs_of(self.net)
+
     def forward(self, state: State) -> Tensor:
         """The first kernel (b 1 p p)."""
-        return self.net(state.y).to(state.y.dtype)
+        return self.net(state.completed).to(state.y.dtype)
 
 
 def _owner(method: Callable[[Tensor], Tensor] | None) -> nn.Module | None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from pnpsr import checks
+from pnpsr.needs import Needs, needs_of
 from pnpsr.state import Hyper, State, Step
 
 
@@ -20,6 +21,12 @@ class Until(nn.Module):
     def __init__(self, t: int, first: Step, then: Step) -> None:
         super().__init__()
         self.t, self.first, self.then = checks.whole(t, "t", least=0), first, then
+
+    @property
+    def needs(self) -> Needs:
+        """Those of both; the first step is left before it runs out of weights."""
+        later = needs_of(self.then).longest
+        return replace(needs_of(self.first) & needs_of(self.then), longest=None if later is None else self.t + later)
 
     def forward(self, state: State) -> Tensor | Hyper:
         """What the step in charge returns."""
@@ -46,6 +53,11 @@ class Afresh(nn.Module):
     def __init__(self, step: Step, x0: Step) -> None:
         super().__init__()
         self.step, self.x0 = step, x0
+
+    @property
+    def needs(self) -> Needs:
+        """Those of the step."""
+        return needs_of(self.step)
 
     def forward(self, state: State) -> Tensor | Hyper:
         """What the step returns."""

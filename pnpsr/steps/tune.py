@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from pnpsr import checks
+from pnpsr.needs import Needs, needs_of
 from pnpsr.nets import HyperMLP
-from pnpsr.physics import Degradation, estimate_noise
 from pnpsr.prox import edge_scale
 from pnpsr.state import Hyper, State, Step
 
@@ -40,22 +40,14 @@ class Schedule:
         """σ as the caller gave it, and the scheduled (α, β)."""
         alpha, beta = (None if row is None else _value(row, state) for row in (self.alpha, self.beta))
         if beta is not None and self.relative:
-            beta = beta * edge_scale(state.y, state.scale)
+            beta = beta * edge_scale(state.completed, state.scale)
         return Hyper(state.sigma, alpha, beta)
 
     def __repr__(self) -> str:
         return f"Schedule({len(self.alpha)} alphas from {self.alpha[0]:g} to {self.alpha[-1]:g})"
 
 
-class EstimatesNoise(nn.Module):
-    """A tuner that takes σ from y where the caller gives none; :func:`pnpsr.restore.restore` does so before it continues y."""
-
-    def believed(self, state: State) -> Tensor:
-        """σ (b 1 1 1): the caller's, or else that of :func:`pnpsr.physics.estimate_noise`."""
-        return estimate_noise(state.y) if state.sigma is None else state.sigma
-
-
-class Believing(EstimatesNoise):
+class Believing(nn.Module):
     """A tuner that is told the noise level: the caller's, or else what :func:`pnpsr.physics.estimate_noise` finds in y.
 
     Args:
@@ -73,15 +65,20 @@ class Believing(EstimatesNoise):
             raise ValueError(f"least must be zero or more, got {least!r}")
         self.tuner, self.least = tuner, least
 
+    @property
+    def needs(self) -> Needs:
+        """Those of the tuner, but no noise level."""
+        return replace(needs_of(self.tuner), sigma=False)
+
     def forward(self, state: State) -> Tensor | Hyper:
         """What the tuner returns, with the bound."""
-        hyper = self.tuner(replace(state, sigma=self.believed(state)))
+        hyper = self.tuner(replace(state, sigma=state.believed()))
         if not isinstance(hyper, Hyper) or hyper.alpha is None:
             return hyper
         return replace(hyper, alpha=hyper.alpha.clamp(min=self.least))
 
 
-class Continuation(EstimatesNoise):
+class Continuation(nn.Module):
     """α grows geometrically and β = λ / 2α: tends to argmin |y - (x ⊗ k)↓s|² + λ Φ(x) for a prior of ½|u - v|² + βΦ(u).
 
     λ = floor + gain σ²: the floor answers for the errors of the kernel, the second term for the noise. σ is the caller's, or else
@@ -106,7 +103,7 @@ class Continuation(EstimatesNoise):
 
     def forward(self, state: State) -> Hyper:
         """σ, α and β of this iteration."""
-        sigma = self.believed(state)
+        sigma = state.believed()
         share = min(state.t / max(self.steps - 1, 1), 1.0)
         alpha = torch.full_like(sigma, self.alpha[0] * (self.alpha[1] / self.alpha[0]) ** share)
         return Hyper(sigma, alpha, (self.floor + self.gain * sigma.square()) / (2 * alpha))
@@ -138,6 +135,11 @@ class HyperNet(nn.Module):
         self.per_iteration = None if per_iteration is None else checks.whole(per_iteration, "per_iteration")
         self.mlp = HyperMLP(2 * (per_iteration or 1), hidden=hidden)
 
+    @property
+    def needs(self) -> Needs:
+        """A noise level where no network finds one, and no more iterations than there are values for."""
+        return Needs(sigma=self.noise is None, longest=self.per_iteration) & needs_of(self.noise)
+
     def forward(self, state: State) -> Hyper:
         """The hyper-parameters of this iteration, each (b 1 1 1)."""
         s, count = state, self.per_iteration or 1
@@ -147,7 +149,7 @@ class HyperNet(nn.Module):
         if sigma is None:
             if self.noise is None:
                 raise ValueError("sigma is unknown: pass sigma=..., or build HyperNet(noise=NoiseNet())")
-            sigma = self.noise(s.y - Degradation(s.scale)(s.known("x"), s.known("k"))).to(s.y.dtype)
+            sigma = self.noise(s.physics.complete(s.y - s.physics(s.known("x"), s.known("k")))).to(s.y.dtype)
         values = self.mlp(100 * sigma if self.percent else sigma, s.scale).to(s.y.dtype)
         t = s.t if self.per_iteration is not None else 0
         return Hyper(sigma, values[:, t : t + 1], values[:, count + t : count + t + 1])

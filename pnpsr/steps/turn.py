@@ -1,14 +1,13 @@
 """k or k turned by 180 degrees: what second-order statistics leave open, decided by what each makes of the picture."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from pnpsr.kernels import turned
-from pnpsr.physics import estimate_noise
-from pnpsr.prox import prox_image, sparsity
+from pnpsr.needs import Needs, needs_of
+from pnpsr.prox import sparsity
 from pnpsr.starts import Upsample
 from pnpsr.state import State, Step
 
@@ -16,7 +15,7 @@ Cost = Callable[[Tensor], Tensor]  # gray images (b 1 h w) -> (b), the lower the
 
 
 class ChooseTurn(nn.Module):
-    """k0 or its turn by 180°, per sample: that whose closed-form image step on gray y has the lower ``cost``.
+    """k0 or its turn by 180°, per sample: that whose image step, in gray, has the lower ``cost``.
 
     The autocorrelation and the power spectrum of y, hence everything :class:`pnpsr.nets.KernelStatistics` reads, are the same for a
     kernel and its mirror image. The image is not: argmin |y - (x ⊗ k)↓s|² + α |x - x0|², α = 0.1 + 3 σ², x0 cubic, has echoes of
@@ -37,10 +36,14 @@ class ChooseTurn(nn.Module):
         costs = self.costs(state, k)
         return torch.where((costs[:, 1] < costs[:, 0])[:, None, None, None], turned(k), k)
 
+    @property
+    def needs(self) -> Needs:
+        """What the start needs, and the physics of closed forms."""
+        return Needs(periodic=True) & needs_of(self.start)
+
     def costs(self, state: State, k: Tensor) -> Tensor:
         """The costs (b 2) of k (b 1 p q) and of its turn."""
-        y = state.y.mean(1, keepdim=True)
-        sigma = estimate_noise(y) if state.sigma is None else state.sigma / state.y.shape[1] ** 0.5
-        x0 = Upsample("bicubic")(replace(state, y=y))
-        both = (prox_image(y, turn, x0, 0.1 + 3 * sigma.square(), state.scale) for turn in (k, turned(k)))
-        return torch.stack([self.cost(x) for x in both], 1)
+        x0 = Upsample("bicubic")(state)
+        alpha = 0.1 + 3 * state.believed().square() / state.y.shape[1]  # of the channels' mean, which is what is judged
+        both = (state.physics.prox_image(state.y, turn, x0, alpha) for turn in (k, turned(k)))
+        return torch.stack([self.cost(x.mean(1, keepdim=True)) for x in both], 1)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,12 @@ class Preset:
     hardware: str
     sha256: str  # of the weights' file
     scores: Mapping[str, Any]  # measured, each with its protocol
+
+    @property
+    def scales(self) -> tuple[int, ...] | None:
+        """The factors it was trained for, from its name's ending (``ikrnet-x2``); None: any."""
+        ending = re.search(r"-x(\d)$", self.name)
+        return None if ending is None else (int(ending[1]),)
 
 
 @cache

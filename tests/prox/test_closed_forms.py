@@ -13,8 +13,8 @@ from strategies import SCALES, Pair, Problem, examples, factor_pairs, noise, pro
 from torch import Tensor
 
 from pnpsr.physics import Degradation
+from pnpsr.physics.simplex_qp import project_simplex
 from pnpsr.prox import prox_image, prox_kernel
-from pnpsr.prox.simplex_qp import project_simplex
 
 Solve = Callable[[Problem, Tensor, "float | Tensor"], Tensor]
 

@@ -135,7 +135,7 @@ def test_gamma_is_trained_only_where_that_was_asked_for() -> None:
     assert float(learnt.log_gamma.grad) == pytest.approx(float(up - down) / (2 * step), rel=1e-2)
     with torch.no_grad():
         learnt.log_gamma.add_(-100.0)
-    assert float(learnt.gamma(s.x, 2).detach()) > 0
+    assert float(learnt.gamma(0, s.y).detach()) > 0
     assert "gamma=0.7" in repr(fixed) and "x gram" in repr(HQSEstimator(identity, relative=True))
 
 

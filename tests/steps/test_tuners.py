@@ -184,7 +184,7 @@ REFUSED = {
         ValueError,
         r"sigma is unknown: pass sigma=..., or build HyperNet\(noise",
     ),
-    "two scales": (lambda: HyperNet().double()(replace(state(), scale=(2, 3))), TypeError, "scale must be a number"),  # type: ignore[arg-type]
+    "two scales": (lambda: HyperNet().double()(replace(state(), physics=(2, 3))), TypeError, "scale must be a number"),  # type: ignore[arg-type]
     "least": (lambda: Believing(keep_kernel, -0.1), ValueError, "least must be zero or more"),
     "until": (lambda: Until(-1, keep_kernel, keep_kernel), ValueError, "t must be at least 0"),
     "until 1.5": (lambda: Until(1.5, keep_kernel, keep_kernel), TypeError, "t must be an integer"),  # type: ignore[arg-type]

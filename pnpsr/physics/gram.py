@@ -41,8 +41,10 @@ def circular_gram(y: Tensor, x: Tensor, size: Pair, scale: Pair, offset: Pair) -
     return torch.cat(parts, 1)[:, torch.cat(order).argsort()], target.unsqueeze(-1)
 
 
-def valid_gram(y: Tensor, x: Tensor, size: Pair, scale: Pair, offset: Pair) -> tuple[Tensor, Tensor]:
+def valid_gram(y: Tensor, x: Tensor, size: Pair, scale: Pair, offset: Pair, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """G and b from the low-resolution pixels whose kernel window lies inside the image: no boundary is assumed at all.
+
+    With ``weights`` (b c h w) pixel n counts that much: G = Σ_c U_cᵀ W_c U_c and b = Σ_c U_cᵀ W_c y_c.
 
     Raises:
         ValueError: no window of that size lies inside the image.
@@ -62,10 +64,12 @@ def valid_gram(y: Tensor, x: Tensor, size: Pair, scale: Pair, offset: Pair) -> t
         kept.append(slice(start, stop))
     patches = x[..., first[0] :, first[1] :].unfold(2, p, scale[0]).unfold(3, q, scale[1])[:, :, : windows[0], : windows[1]]
     y = y[..., kept[0], kept[1]]
+    w = None if weights is None else weights.expand(b, x.shape[1], *weights.shape[-2:])[..., kept[0], kept[1]]
     gram, target = x.new_zeros(b, p * q, p * q), x.new_zeros(b, p * q, 1)
     step = max(1, CHUNK // (b * x.shape[1] * windows[1] * p * q))
     for top in range(0, windows[0], step):
         U = rearrange(patches[:, :, top : top + step], "b c h w p q -> b (c h w) (p q)").flip(-1)
-        gram = gram + U.mT @ U
-        target = target + U.mT @ rearrange(y[:, :, top : top + step], "b c h w -> b (c h w) 1")
+        V = U if w is None else U * rearrange(w[:, :, top : top + step], "b c h w -> b (c h w) 1")
+        gram = gram + V.mT @ U
+        target = target + V.mT @ rearrange(y[:, :, top : top + step], "b c h w -> b (c h w) 1")
     return gram, target

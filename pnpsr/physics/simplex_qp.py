@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pnpsr.prox.solve import solve
+from pnpsr.physics.solve import solve
 
 
 def sum_constrained(direction: Tensor, k: Tensor, ones: Tensor) -> Tensor:

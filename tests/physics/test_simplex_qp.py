@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from pnpsr.physics import Degradation
+from pnpsr.physics.simplex_qp import project_simplex, simplex_minimiser
 from pnpsr.prox import prox_kernel
-from pnpsr.prox.simplex_qp import project_simplex, simplex_minimiser
 
 
 def generic(H: Tensor, b: Tensor) -> Tensor:

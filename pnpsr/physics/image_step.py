@@ -30,16 +30,20 @@ def prox_image(y: Tensor, k: Tensor, x0: Tensor, alpha: float | Tensor, scale: S
         TypeError: integer or half-precision tensors, different dtypes, a scale that is no integer.
         ValueError: sizes that do not fit, kernel larger than the image, NaN, alpha not positive, different devices or batches.
     """
+    return image_step(y, k, x0, alpha, checks.factors(scale), checks.offsets(offset, scale))
+
+
+def image_step(y: Tensor, k: Tensor, x0: Tensor, alpha: float | Tensor, scale: polyphase.Pair, offset: polyphase.Pair) -> Tensor:
+    """:func:`prox_image` at any integer offset, also outside the patch: on a circle it is but a shift."""
     y, x0, k = checks.image(y, "y"), checks.image(x0, "x0"), checks.kernel(k, "k", within=(x0.shape[-2], x0.shape[-1]))
     for other, names in ((x0, "x0 and y"), (k, "k and y")):
         checks.matching(other, y, names)
-    factors, shift = checks.factors(scale), checks.offsets(offset, scale)
     low = checks.divisible(x0, scale, "x0")
     if (*x0.shape[:2], *low) != tuple(y.shape):
         raise ValueError(f"x0 of {tuple(x0.shape)} does not fit y of {tuple(y.shape)} at scale {scale}")
     alpha = checks.per_sample(alpha, max(y, k, key=len), "alpha", positive=True)
     with precision.exact(y):
-        return _solve(y, k, x0, alpha, factors, shift, precision.dtype_for(alpha, y))
+        return _solve(y, k, x0, alpha, scale, offset, precision.dtype_for(alpha, y))
 
 
 def _solve(

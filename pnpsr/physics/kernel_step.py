@@ -6,10 +6,10 @@ from torch import Tensor
 from pnpsr import checks, precision
 from pnpsr.checks import Scale
 from pnpsr.physics import polyphase
+from pnpsr.physics.gram import circular_gram, valid_gram
 from pnpsr.physics.polyphase import Pair
-from pnpsr.prox.gram import circular_gram, valid_gram
-from pnpsr.prox.simplex_qp import project_simplex, simplex_minimiser, sum_constrained
-from pnpsr.prox.solve import solve
+from pnpsr.physics.simplex_qp import project_simplex, simplex_minimiser, sum_constrained
+from pnpsr.physics.solve import solve
 
 DOMAINS = ("grid", "support")
 CONSTRAINTS = (None, "sum", "simplex")
@@ -56,6 +56,32 @@ def prox_kernel(
         ValueError: unknown options, sizes that do not fit, NaN, gamma not positive or too small for the normal matrix, or
             ``boundary="valid"`` on the grid.
     """
+    return kernel_step(
+        y,
+        x,
+        k0,
+        gamma,
+        checks.factors(scale),
+        checks.offsets(offset, scale),
+        domain=domain,
+        boundary=boundary,
+        constraint=constraint,
+    )
+
+
+def kernel_step(
+    y: Tensor,
+    x: Tensor,
+    k0: Tensor,
+    gamma: float | Tensor,
+    scale: Pair,
+    offset: Pair,
+    *,
+    domain: str = "grid",
+    boundary: str = "circular",
+    constraint: str | None = None,
+) -> Tensor:
+    """:func:`prox_kernel` at any integer offset, also outside the patch: on a circle it is but a shift."""
     for value, options, name in (
         (domain, DOMAINS, "domain"),
         (boundary, ("circular", "valid"), "boundary"),
@@ -67,7 +93,6 @@ def prox_kernel(
     y, x, k0 = checks.image(y, "y"), checks.image(x, "x"), checks.kernel(k0, "k0", within=(x.shape[-2], x.shape[-1]))
     for other, names in ((x, "x and y"), (k0, "k0 and y")):
         checks.matching(other, y, names)
-    factors, shift = checks.factors(scale), checks.offsets(offset, scale)
     if (*x.shape[:2], *checks.divisible(x, scale, "x")) != tuple(y.shape):
         raise ValueError(f"x of {tuple(x.shape)} does not fit y of {tuple(y.shape)} at scale {scale}")
     gamma = checks.per_sample(gamma, max(y, k0, key=len), "gamma", positive=True)
@@ -76,9 +101,10 @@ def prox_kernel(
     with precision.exact(y):
         y, x, k0, gamma = (t.to(wide).expand(batch, -1, -1, -1) for t in (y, x, k0, gamma))
         if domain == "grid":
-            k = _constrain(_on_grid(y, x, k0, gamma, factors, shift), constraint)
+            k = _constrain(_on_grid(y, x, k0, gamma, scale, offset), constraint)
         else:
-            k = _on_support(y, x, k0, gamma, factors, shift, boundary, constraint)
+            gram, target = (circular_gram if boundary == "circular" else valid_gram)(y, x, size_of(k0), scale, offset)
+            k = on_support(gram, target, k0, gamma, constraint)
     return k.to(dtype)
 
 
@@ -86,17 +112,6 @@ def gram_scale(x: Tensor, scale: Scale) -> Tensor:
     """Σ_c |x_c|² / s², (b 1 1 1): the mean diagonal of the kernel step's normal matrix, the natural unit of gamma."""
     s1, s2 = checks.factors(scale)
     return checks.image(x, "x").square().sum((1, 2, 3), keepdim=True) / (s1 * s2)
-
-
-def differences(x: Tensor, stride: Scale) -> Tensor:
-    """Vertical and horizontal differences over ``stride`` pixels, (b c h w) -> (b 2c h w), on the circle.
-
-    If y = (x ⊗ k)↓s then differences(y, 1) = (differences(x, s) ⊗ k)↓s: a kernel step on edges sees no flat colour, which carries
-    no information on k but most of the energy of an image.
-    """
-    s1, s2 = checks.factors(stride, "stride")
-    x = checks.image(x, "x")
-    return torch.cat([x.roll(-s1, -2) - x, x.roll(-s2, -1) - x], 1)
 
 
 def _on_grid(y: Tensor, x: Tensor, k0: Tensor, gamma: Tensor, scale: Pair, offset: Pair) -> Tensor:
@@ -127,11 +142,17 @@ def _solve_channels(gram: Tensor, residual: Tensor, gamma: Tensor) -> Tensor:
     return torch.stack([solved[i] for i in range(channels)], 1)
 
 
-def _on_support(
-    y: Tensor, x: Tensor, k0: Tensor, gamma: Tensor, scale: Pair, offset: Pair, boundary: str, constraint: str | None
-) -> Tensor:
-    size = (k0.shape[-2], k0.shape[-1])
-    gram, target = (circular_gram if boundary == "circular" else valid_gram)(y, x, size, scale, offset)
+def size_of(k: Tensor) -> Pair:
+    """(p, q) of kernels (b 1 p q)."""
+    return k.shape[-2], k.shape[-1]
+
+
+def on_support(gram: Tensor, target: Tensor, k0: Tensor, gamma: Tensor, constraint: str | None) -> Tensor:
+    """argmin_k ½ kᵀG k - bᵀk + ½ gamma |k - k0|² (b 1 p q) under the constraint, from G (b pq pq) and b (b pq 1) in double.
+
+    Raises:
+        ValueError: gamma too small for the normal matrix.
+    """
     H = gram + gamma[:, 0] * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     factor, failed = torch.linalg.cholesky_ex(H.detach())
     if not checks.tracing() and bool(failed.any()):

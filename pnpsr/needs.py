@@ -1,0 +1,56 @@
+"""What a solver needs: said by its parts, put together by the solver, read by everyone who calls one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import reduce
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a part cannot do without, and what it can do; the default is a part that needs nothing and can do all.
+
+    A step, start, tuner or network says so by an attribute or property ``needs``; one that has none needs nothing. ``a & b`` is
+    what a part needs that holds both.
+    """
+
+    sigma: bool = False  # the noise level must be given
+    kernel: bool = False  # the kernel must be given
+    periodic: bool = False  # closed forms in it take y as periodic unless the physics says otherwise
+    channels: int | None = None  # colours of the images that its networks read; None: any
+    kernel_size: int | None = None  # the longer side of its kernels; None: any
+    scales: tuple[int, ...] | None = None  # factors that it can do; None: any
+    longest: int | None = None  # iterations that it has weights for; None: any number
+
+    def __and__(self, other: "Needs") -> "Needs":
+        return Needs(
+            self.sigma or other.sigma,
+            self.kernel or other.kernel,
+            self.periodic or other.periodic,
+            max(self.channels or 0, other.channels or 0) or None,
+            max(self.kernel_size or 0, other.kernel_size or 0) or None,
+            _common(self.scales, other.scales),
+            min((n for n in (self.longest, other.longest) if n is not None), default=None),
+        )
+
+
+def needs_of(part: object) -> Needs:
+    """What ``part`` says it needs; nothing where it says nothing.
+
+    Raises:
+        TypeError: its ``needs`` is something else.
+    """
+    said = getattr(part, "needs", None)
+    if said is not None and not isinstance(said, Needs):
+        raise TypeError(f"needs of {type(part).__name__} must be a Needs, got {said!r}")
+    return said or Needs()
+
+
+def together(parts: Iterable[object]) -> Needs:
+    """What a part needs that holds all of these; empty slots (None) need nothing."""
+    return reduce(lambda a, b: a & b, map(needs_of, parts), Needs())
+
+
+def _common(a: tuple[int, ...] | None, b: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return tuple(scale for scale in a if scale in b)
