@@ -21,7 +21,7 @@ def test_a_recipe_knows_what_its_calls_need(key: str) -> None:
     instance, needs = INSTANCES[key], needs_of(solver(key, 2, 5))
     assert needs.kernel == ("k" in instance.needs) and needs.longest == instance.limit
     assert needs.scales == ((2,) if instance.bound else None)
-    assert needs.channels == (instance.channels if instance.learns else needs.channels)
+    assert needs.channels == (instance.channels if instance.learns and instance.steps else needs.channels)
     assert needs.kernel_size == (None if "k" in instance.needs else 5)
     assert needs.periodic != (instance.name == "dan" or key == "mixed from a dirac")
 
