@@ -23,7 +23,7 @@ def test_a_recipe_knows_what_its_calls_need(key: str) -> None:
     assert needs.scales == ((2,) if instance.bound else None)
     assert needs.channels == (instance.channels if instance.learns and instance.steps else needs.channels)
     assert needs.kernel_size == (None if "k" in instance.needs else 5)
-    assert needs.periodic != (instance.name == "dan" or key == "mixed from a dirac")
+    assert needs.periodic != (instance.name in ("dan", "first_kernel") or key == "mixed from a dirac")
 
 
 @each
