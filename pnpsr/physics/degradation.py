@@ -234,7 +234,7 @@ class Degradation(Physics):
             if inside:
                 y, x = cut(y, (1, 1)), cut(x, self.scale)
         if relative:
-            gamma = gamma * gram_scale(x, self.scale)
+            gamma = checks.per_sample(gamma, max(y, k0, key=len), "gamma", positive=True) * gram_scale(x, self.scale)
         options["boundary"] = "valid" if inside else "circular"
         if self.plain:
             return kernel_step(y, x, k0, gamma, self.scale, self.offset, **options)  # type: ignore[arg-type]

@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 import dense
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from strategies import examples, noise, seeds, uniform
+from strategies import noise, uniform
 from torch import Tensor
 
 from pnpsr import physics
@@ -82,6 +80,7 @@ scales = pytest.mark.parametrize("scale", [1, 2])
 def case(name: str, scale: int, seed: int, b: int = 2, taps: tuple[int, int] = (3, 4)) -> Case:
     build, c, weights = PHYSICS[name]
     it = build(scale)
+    it.tolerance = 1e-12
     x, k = noise(b, c, scale * LOW[0], scale * LOW[1], seed=seed), noise(b, 1, *taps, seed=seed + 1)
     y = noise(*it(x, k).shape, seed=seed + 2)
     return Case(it, y, x, k, (torch.ones_like(y) if weights is None else weights.to(y)).expand_as(y))
@@ -100,8 +99,7 @@ def test_every_physics_of_the_library_is_here() -> None:
 
 @each
 @scales
-@examples(3)
-@given(seed=seeds)
+@pytest.mark.parametrize("seed", [0, 1])
 def test_it_is_bilinear_with_right_adjoints(name: str, scale: int, seed: int) -> None:
     c = case(name, scale, seed)
     A, B = c.physics.freeze(k=c.k), c.physics.freeze(x=c.x, size=(3, 4))
@@ -125,23 +123,21 @@ def dense_image(c: Case, alpha: float) -> Tensor:
 
 @each
 @scales
-@examples(2)
-@given(seed=seeds, alpha=st.sampled_from([0.02, 1.0]))
+@pytest.mark.parametrize(("seed", "alpha"), [(0, 0.02), (1, 1.0)])
 def test_the_image_step_is_the_dense_minimiser(name: str, scale: int, seed: int, alpha: float) -> None:
     c = case(name, scale, seed)
-    x = c.physics.prox_image(c.y, c.k, c.x, torch.tensor([alpha, 2 * alpha]))
+    x = c.physics.prox_image(c.y, c.k, c.x, torch.tensor([alpha, 2 * alpha], dtype=torch.float64))
     for i in range(2):
         one = c.sample(i)
-        assert near(x[i : i + 1], dense_image(one, (i + 1) * alpha), 1e-5 if "measured" in name else 1e-6)
-        assert near(c.physics.prox_image(one.y, one.k, one.x, (i + 1) * alpha), x[i : i + 1], 1e-12)
+        assert near(x[i : i + 1], dense_image(one, (i + 1) * alpha), 1e-8)
+        assert near(c.physics.prox_image(one.y, one.k, one.x, (i + 1) * alpha), x[i : i + 1], 1e-8)
 
 
 @each
 @scales
-@examples(2)
-@given(seed=seeds, relative=st.booleans(), constraint=st.sampled_from([None, "sum", "simplex"]))
+@pytest.mark.parametrize(("seed", "relative", "constraint"), [(0, False, None), (1, False, "sum"), (2, True, "simplex")])
 def test_the_kernel_step_is_the_dense_minimiser(name: str, scale: int, seed: int, relative: bool, constraint: str | None) -> None:
-    c, gamma = case(name, scale, seed), torch.tensor([0.3, 0.7])
+    c, gamma = case(name, scale, seed), torch.tensor([0.3, 0.7], dtype=torch.float64)
     options = {"domain": "support", "constraint": constraint, "relative": relative}
     k = c.physics.prox_kernel(c.y, c.x, c.k, gamma, **options)
     for i in range(2):
@@ -177,21 +173,26 @@ def test_a_kernel_step_on_edges_fits_differences(name: str, scale: int) -> None:
 @each
 def test_gradients_of_both_steps(name: str) -> None:
     c = case(name, 2 if "bicubic" in name else 1, 1, b=1, taps=(2, 3))
-    tight = c.physics
-    tight.tolerance = 1e-13
     leaves = [t.clone().requires_grad_() for t in (c.y, c.k, c.x)]
     rho = torch.tensor([0.4], dtype=torch.float64, requires_grad=True)
     direction = noise(*c.x.shape, seed=9)
     assert torch.autograd.gradcheck(
-        lambda y, k, x, a: (direction * tight.prox_image(y, k, x, a)).sum(), (*leaves, rho), atol=1e-5, rtol=1e-4
+        lambda y, k, x, a: (direction * c.physics.prox_image(y, k, x, a)).sum(),
+        (*leaves, rho),
+        atol=1e-5,
+        rtol=1e-4,
+        fast_mode=True,
     )
     y, k, x = leaves
-    assert torch.autograd.gradcheck(lambda y, x, k, g: tight.prox_kernel(y, x, k, g), (y, x, k, rho), atol=1e-5, rtol=1e-4)
+    assert torch.autograd.gradcheck(
+        lambda y, x, k, g: c.physics.prox_kernel(y, x, k, g), (y, x, k, rho), atol=1e-5, rtol=1e-4, fast_mode=True
+    )
 
 
-@each
+@pytest.mark.parametrize("name", sorted(PHYSICS.keys() - {"measured"}))  # whose operator has a precision of its own
 def test_single_precision_goes_in_and_comes_out(name: str) -> None:
     c = case(name, 2, 2)
+    c.physics.tolerance = type(c.physics).tolerance
     x, k = c.physics.prox_image(c.y, c.k, c.x, 0.1), c.physics.prox_kernel(c.y, c.x, c.k, 0.1)
     y32, x32, k32 = c.y.float(), c.x.float(), c.k.float()
     assert near(c.physics.prox_image(y32, k32, x32, 0.1).double(), x, 1e-4)
@@ -207,11 +208,9 @@ def test_what_is_masked_does_not_count(name: str) -> None:
     c = case(name, 2, 3)
     other = torch.where(c.weights > 0, c.y, 7.0)
     assert torch.equal(c.physics.complete(c.y), c.physics.complete(other))
-    assert near(c.physics.prox_image(c.y, c.k, c.x, 0.1), c.physics.prox_image(other, c.k, c.x, 0.1), 1e-12)
-    for options in ({}, {"edges": True}, {"gray": True}):
-        assert near(
-            c.physics.prox_kernel(c.y, c.x, c.k, 0.1, **options), c.physics.prox_kernel(other, c.x, c.k, 0.1, **options), 1e-12
-        )
+    assert near(c.physics.prox_image(c.y, c.k, c.x, 0.1), c.physics.prox_image(other, c.k, c.x, 0.1), 1e-8)
+    for o in ({}, {"edges": True}, {"gray": True}):
+        assert near(*(c.physics.prox_kernel(y, c.x, c.k, 0.1, **o) for y in (c.y, other)), 1e-12)
     assert torch.equal(c.physics.noise_level(c.y), c.physics.noise_level(other)) or not (c.weights[..., :3, :3] > 0).all()
     assert near(c.physics(c.x, c.k) * (c.weights == 0), torch.zeros_like(c.y))
 
@@ -233,14 +232,14 @@ def test_a_mask_of_ones_is_none(gray: bool, edges: bool) -> None:
 
 def test_a_mosaic_of_one_colour_interpolates_bilinearly_and_pads_in_phase() -> None:
     x = torch.full((1, 3, 8, 10), 0.3) + torch.tensor([0.1, 0.2, 0.4]).reshape(1, 3, 1, 1)
-    physics, dirac = Mosaic(Degradation(1), "GBRG"), torch.ones(1, 1, 1, 1)
-    y = physics(x, dirac)
-    assert torch.allclose(physics.complete(y), x)
+    it = Mosaic(Degradation(1), "GBRG")
+    y = it(x, torch.ones(1, 1, 1, 1))
+    assert torch.allclose(it.complete(y), x)
     for margin in ((1, 2), (3, 1)):
-        wide = physics.padded(margin, y)
+        wide = it.padded(margin, y)
         seen = wide.sensor.seen(torch.zeros(1, 1, 8 + 2 * margin[0], 10 + 2 * margin[1]))
         inner = seen[..., margin[0] : -margin[0], margin[1] : -margin[1]]
-        assert torch.equal(inner, physics.sensor.seen(y)) and seen.sum() == inner.sum()
+        assert torch.equal(inner, it.sensor.seen(y)) and seen.sum() == inner.sum()
 
 
 def test_noise_is_seen_where_pixels_are() -> None:
@@ -248,8 +247,8 @@ def test_noise_is_seen_where_pixels_are() -> None:
     mask = torch.ones(1, 1, 64, 64)
     mask[..., 10:30, :] = 0
     spoiled = torch.where(mask > 0, y, torch.rand(2, 3, 64, 64).double())
-    for physics, seen in ((Masked(Degradation(1), mask), spoiled), (Mosaic(Degradation(1)), y[:, :1])):
-        assert torch.allclose(physics.noise_level(seen).flatten(), torch.tensor([0.02, 0.05]).double(), rtol=0.1)
+    for it, seen in ((Masked(Degradation(1), mask), spoiled), (Mosaic(Degradation(1)), y[:, :1])):
+        assert torch.allclose(it.noise_level(seen).flatten(), torch.tensor([0.02, 0.05]).double(), rtol=0.1)
 
 
 def test_how_a_step_is_solved_can_be_asked() -> None:
