@@ -67,10 +67,11 @@ def iterates(
         TypeError, ValueError: as :meth:`UnrolledSolver.start`; unknown boundary; k or T for a module that takes none.
     """
     checks.choice(boundary, BOUNDARIES, "boundary")
-    if not isinstance(solver, UnrolledSolver) and (k is not None or T is not None or mask is not None):
+    unrolled = solver if isinstance(solver, UnrolledSolver) else None
+    if unrolled is None and (k is not None or T is not None or mask is not None):
         raise ValueError(f"{type(solver).__name__} is no UnrolledSolver: it takes neither k= nor T= nor mask=; leave them out")
     y, (h, w) = checks.image(y, "y"), (y.shape[-2], y.shape[-1])
-    model = solver.physics_for(physics, mask) if isinstance(solver, UnrolledSolver) else None
+    model = None if unrolled is None else unrolled.physics_for(physics, mask)
     coloured = in_colour(solver, y) if model is None or model.image_shape(y)[1] == y.shape[1] else y
     reach = max(k.shape[-2:]) if k is not None else needs_of(solver).kernel_size or 21  # moves the seam away by a kernel
     margin = _margins(h, w, reach) if boundary == "extend" else (0, 0)
@@ -82,17 +83,17 @@ def iterates(
         x = (x if coloured is y else x.mean(1, keepdim=True)).clamp(0, 1)
         return replace(s, y=y, x=x, physics=model or s.physics)
 
-    if model is None:
+    if unrolled is None or model is None:
         with torch.no_grad():
             s = solver(wide, physics, sigma=sigma)
         yield shown(s)
         return
     with torch.no_grad():
         noise = model.noise_level(y) if sigma is None else None  # here, because the smooth continuation has none
-        s = solver.start(wide, model.padded(margin, coloured), sigma=sigma, k=k, given=y, noise=noise)
-    for _ in range(solver.T if T is None else checks.whole(T, "T")):
+        s = unrolled.start(wide, model.padded(margin, coloured), sigma=sigma, k=k, given=y, noise=noise)
+    for _ in range(unrolled.T if T is None else checks.whole(T, "T")):
         with torch.no_grad():  # never around a yield: the context would leak to the caller
-            s = solver.step(s)
+            s = unrolled.step(s)
         yield shown(s)
 
 

@@ -16,7 +16,7 @@ from pnpsr.kernels import load_kernels
 from pnpsr.restore import in_colour, iterates
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Dirac
-from pnpsr.state import State
+from pnpsr.state import State, as_physics
 
 
 def restore(
@@ -99,7 +99,11 @@ def run(
             bar.update()
     if s is None:
         raise ValueError(f"iterations must be at least 1, got {iterations}")
-    begin = kernel if kernel is not None or truth.k is None else _first_kernel(solver, State(in_colour(solver, y), scale), s)
+    begin = (
+        kernel
+        if kernel is not None or truth.k is None
+        else _first_kernel(solver, State(in_colour(solver, y), as_physics(scale)), s)
+    )
     lines = scores(s, truth, begin, border=scale)
     for name, line in lines.items():
         print(f"{name:9} {line}")
@@ -119,4 +123,4 @@ def _first_kernel(solver: torch.nn.Module, given: State, last: State) -> Tensor:
 
 
 def _on_cpu(s: State) -> State:
-    return State(s.y.cpu(), s.scale, None, s.known("x").cpu(), s.known("k").cpu(), t=s.t)
+    return State(s.y.cpu(), s.physics, None, s.known("x").cpu(), s.known("k").cpu(), t=s.t)

@@ -10,8 +10,7 @@ from deepinv.optim.linear import conjugate_gradient
 from torch import Tensor
 
 from pnpsr import checks, precision
-from pnpsr.physics import Degradation, polyphase
-from pnpsr.prox import prox_image
+from pnpsr.physics import Degradation
 
 SINGULAR = 1e-5  # singular values below this share of the largest count as zero in the pseudo-inverse
 EXCESS = 1e-3  # relative
@@ -20,7 +19,7 @@ STALL = 1e-16  # deepinv adds this to squared norms; its default of 1e-8 would s
 
 def outer_gram(degradation: Degradation, k: Tensor, y: Tensor) -> Tensor:
     """A A* y, (b c h w) -> (b c h w)."""
-    if degradation.boundary != "circular":
+    if not degradation.closed:
         A = degradation.freeze(k=k)
         return A(A.adjoint(y))
     y = checks.image(y, "y")
@@ -41,8 +40,8 @@ def nearest(
     A = degradation.freeze(k=k)
     if not isinstance(z, Tensor):
         z = torch.full_like(A.adjoint(y.detach()), float(z)).detach()
-    if degradation.boundary == "circular":
-        return prox_image(y, k, z, alpha, degradation.scale, offset=degradation.sampling.offset)
+    if degradation.closed:
+        return degradation.prox_image(y, k, z, alpha)
     u = conjugate_gradient(lambda u: A(A.adjoint(u)) + alpha * u, y - A(z), max_iter=max_iter, tol=tol, eps=STALL)
     return z + A.adjoint(u)
 
@@ -50,7 +49,7 @@ def nearest(
 def pseudo_inverse(degradation: Degradation, k: Tensor, y: Tensor, *, max_iter: int, tol: float) -> Tensor:
     """A⁺ y = A* (A A*)⁺ y: the shortest x that explains y best."""
     y, A = checks.image(y, "y"), degradation.freeze(k=k)
-    if degradation.boundary != "circular":
+    if not degradation.closed:
         return A.adjoint(conjugate_gradient(lambda u: A(A.adjoint(u)), y, max_iter=max_iter, tol=tol, eps=STALL))
     power = _power(degradation, k, y, precision.double(y))
     kept = power > SINGULAR**2 * power.amax((-2, -1), keepdim=True)
@@ -64,7 +63,7 @@ def largest_gain(degradation: Degradation, k: Tensor, x0: Tensor) -> Tensor:
     Where the boundary is not circular: power iteration on A A*, plus the norm of its residual, so that a step size taken from it is
     not too large; at most ``EXCESS`` above the true value once converged.
     """
-    if degradation.boundary == "circular":
+    if degradation.closed:
         low = checks.divisible(checks.image(x0, "x0"), degradation.scale, "x0")
         return _power(degradation, k, x0[..., : low[0], : low[1]]).amax()
     A = degradation.freeze(k=k)
@@ -86,8 +85,7 @@ def _power(degradation: Degradation, k: Tensor, y: Tensor, dtype: torch.dtype | 
     checks.matching(k, y, "kernel and image")
     grid = (degradation.scale[0] * y.shape[-2], degradation.scale[1] * y.shape[-1])
     k = checks.kernel(k, "kernel", within=grid).to(dtype or y.dtype)
-    row = polyphase.kernel_row(k, grid, degradation.scale, degradation.sampling.offset)
-    return polyphase.power(row)
+    return degradation.spectrum(k, (y.shape[-2], y.shape[-1]))
 
 
 def _norm(t: Tensor) -> Tensor:

@@ -233,4 +233,4 @@ def _rescaled(degradation: Degradation, factor: Scale | Tensor) -> Degradation:
     values = set(factor.flatten().tolist()) if isinstance(factor, Tensor) else {factor}
     if len(values) != 1:
         raise ValueError(f"factor must be the same for the whole batch, got {factor!r}")
-    return Degradation(values.pop(), offset=degradation.sampling.offset, boundary=degradation.boundary)
+    return degradation.rescaled(values.pop())

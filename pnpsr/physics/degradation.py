@@ -225,8 +225,8 @@ class Degradation(Physics):
         """argmin_k |y - (x ⊗ k)↓s|² + gamma |k - k0|², see :func:`pnpsr.prox.prox_kernel` and :meth:`Physics.prox_kernel`."""
         options: dict[str, Any] = {"domain": domain, "constraint": constraint}
         if not self.closed:
-            fit = {"relative": relative, "edges": edges, "gray": gray, "inside": inside}
-            return super().prox_kernel(y, x, k0, gamma, **options, **fit)
+            options |= {"relative": relative, "edges": edges, "gray": gray, "inside": inside}
+            return super().prox_kernel(y, x, k0, gamma, **options)
         if gray:
             y, x = y.mean(1, keepdim=True), x.mean(1, keepdim=True)
         if edges:
@@ -234,7 +234,7 @@ class Degradation(Physics):
             if inside:
                 y, x = cut(y, (1, 1)), cut(x, self.scale)
         if relative:
-            gamma = gamma * gram_scale(x, self.scale)
+            gamma = checks.per_sample(gamma, max(y, k0, key=len), "gamma", positive=True) * gram_scale(x, self.scale)
         options["boundary"] = "valid" if inside else "circular"
         if self.plain:
             return kernel_step(y, x, k0, gamma, self.scale, self.offset, **options)  # type: ignore[arg-type]
@@ -265,13 +265,26 @@ class Degradation(Physics):
             G, b = valid_gram(y, x, size, self.scale, shift, weights)
         return (G.flip(1, 2), b.flip(1)) if self.correlation else (G, b)
 
+    def spectrum(self, k: Tensor, low: Pair) -> Tensor:
+        """A A* per frequency of a y of size ``low``, (b 1 h w/2+1), as if y were periodic; where it is, A A* is nothing else.
+
+        Raises:
+            ValueError: bicubic decimation, which has no spectrum.
+        """
+        if self.decimation == "bicubic":
+            raise ValueError("bicubic decimation mirrors its border, and has no spectrum")
+        grid, taps = (self.scale[0] * low[0], self.scale[1] * low[1]), self.taps(k).flip(-2, -1)
+        return polyphase.power(polyphase.kernel_row(taps, grid, self.scale, self._shift(size_of(k))))
+
+    def rescaled(self, scale: Scale) -> "Degradation":
+        """The same conventions at another scale."""
+        rules: dict[str, Any] = {"boundary": self.boundary, "centre": self.centre, "decimation": self.decimation}
+        return Degradation(scale, offset=self.offset, correlation=self.correlation, **rules)
+
     def _inverse(self, y: Tensor, k: Tensor, alpha: Tensor) -> Map | None:
-        """(A A* + alpha)⁻¹ as if y were periodic."""
         if self.decimation == "bicubic":
             return None
-        grid = (self.scale[0] * y.shape[-2], self.scale[1] * y.shape[-1])
-        taps = self.taps(k).flip(-2, -1)
-        gain = 1 / (polyphase.power(polyphase.kernel_row(taps, grid, self.scale, self._shift(size_of(k)))) + alpha)
+        gain = 1 / (self.spectrum(k, (y.shape[-2], y.shape[-1])) + alpha)
         return lambda r: torch.fft.irfft2(gain * torch.fft.rfft2(r), s=r.shape[-2:])
 
     def _shift(self, size: Pair) -> Pair:

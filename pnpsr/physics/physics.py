@@ -196,7 +196,7 @@ class Physics(ABC):
             stride = (fit.edges, fit.edges)
             weights = None if weights is None else cut(pair_weights(weights.expand(-1, y.shape[1], -1, -1), stride), stride)
             y, U = cut(differences(y, stride), stride), cut(differences(U.flatten(0, 1), stride), stride)
-            U = U.unflatten(0, (len(x), taps))
+            U = U.reshape(len(x), taps, *U.shape[1:])
         W = U if weights is None else U * weights.unsqueeze(1)
         U, W = U.flatten(2), W.flatten(2)
         return W @ U.mT, W @ y.flatten(1).unsqueeze(-1)

@@ -24,16 +24,25 @@ class ChooseTurn(nn.Module):
     Args:
         start: step that returns the first kernel (b 1 p q).
         cost: gray images (b 1 h w) -> (b); by default :func:`pnpsr.prox.sparsity`. A module learns with the solver it is in.
+
+    Raises:
+        TypeError: a part that cannot be called; on a call: a start that returns no kernel.
     """
 
     def __init__(self, start: Step, cost: Cost = sparsity) -> None:
         super().__init__()
+        for name, part in (("start", start), ("cost", cost)):
+            if not callable(part):
+                raise TypeError(f"{name} must be callable, got {part!r}")
         self.start, self.cost = start, cost
 
     def forward(self, state: State) -> Tensor:
         """The first kernel (b 1 p q), turned where that is likelier."""
-        k: Tensor = self.start(state)  # type: ignore[assignment]
-        costs = self.costs(state, k)
+        k = self.start(state)
+        if not isinstance(k, Tensor):
+            raise TypeError(f"start must return a kernel, got {type(k).__name__}")
+        with torch.no_grad():  # a choice has no derivative
+            costs = self.costs(state, k)
         return torch.where((costs[:, 1] < costs[:, 0])[:, None, None, None], turned(k), k)
 
     @property

@@ -9,7 +9,7 @@ from pnpsr.data import Pictures, Sample, Setting
 from pnpsr.data.stream import Stream, realise
 from pnpsr.evaluate import kernel_mse, psnr
 from pnpsr.solver import UnrolledSolver
-from pnpsr.state import State
+from pnpsr.state import State, as_physics
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Validation:
             off = None if believed is None or sample.sigma is None else 100 * float((believed.cpu() - sample.sigma).abs())
             border = sample.scale if isinstance(sample.scale, int) else max(sample.scale)
             values.append((float(psnr(x, sample.x, border=border)), 1e5 * float(kernel_mse(k, sample.k)), off))
-            shown = (sample, State(sample.y, sample.scale, None, x, k)) if shown is None else shown
+            shown = (sample, State(sample.y, as_physics(sample.scale), None, x, k)) if shown is None else shown
         solver.train()
         if shown is None:
             raise ValueError("there are no validation samples: the setting has no scales, or count is 0")

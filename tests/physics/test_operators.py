@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dense
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -22,6 +23,11 @@ from pnpsr.physics import (
     as_matrix,
     operator_norm,
 )
+from pnpsr.physics.bicubic import Bicubic
+from pnpsr.physics.blur import Extend
+from pnpsr.physics.mosaic import Sensor
+from pnpsr.physics.sampling import Flip
+from pnpsr.physics.weighted import Weigh
 
 Shape = tuple[int, int, int, int]
 
@@ -83,12 +89,63 @@ def selection(p: Problem) -> Tensor:
     return torch.eye(p.x[0].numel(), dtype=p.x.dtype)[pixels[:, p.offset[0] :: p.scale[0], p.offset[1] :: p.scale[1]].flatten()]
 
 
+def filtered(p: Problem) -> Tensor:
+    h, w = 2 * p.x.shape[-2], 2 * p.x.shape[-1]
+    colour = torch.tensor([[1, 0], [2, 1]]).repeat(h // 2, w // 2).flatten()
+    M = p.x.new_zeros(h * w, 3, h * w)
+    M[torch.arange(h * w), colour, torch.arange(h * w)] = 1
+    return M.flatten(1)
+
+
+def reduction(p: Problem) -> Tensor:
+    """Rows are Keys' cubic, stretched by s, over a line that is mirrored with its edge."""
+
+    def line(n: int, s: int) -> Tensor:
+        M = p.x.new_zeros(n // s, n)
+        for i in range(n // s):
+            at = s * i + (s - 1) / 2
+            for j in range(-4 * s + s * i, 5 * s + s * i):
+                t = abs(j - at) / s
+                weight = 1.5 * t**3 - 2.5 * t**2 + 1 if t <= 1 else -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2 if t < 2 else 0.0
+                M[i, min(j % (2 * n), 2 * n - 1 - j % (2 * n))] += weight
+        return M / M.sum(1, keepdim=True)
+
+    both = torch.kron(line(p.x.shape[-2], p.scale[0]), line(p.x.shape[-1], p.scale[1]))
+    return torch.block_diag(*[both] * p.x.shape[1])
+
+
+def extension(p: Problem, boundary: str) -> Tensor:
+    c, h, w = p.x.shape[1:]
+    down = -1 if h > 1 else 0
+    pixels = np.arange(c * h * w).reshape(c, h, w)
+    named = {"constant_values": -1} if boundary == "zero" else {}
+    wide = np.pad(pixels, ((0, 0), (2, 0), (1, 3)), dense.PADDING[boundary], **named)
+    wide = torch.from_numpy(wide[:, : 2 + h + down].reshape(-1))
+    M = torch.zeros(len(wide), pixels.size + 1, dtype=p.x.dtype)
+    M[torch.arange(len(wide)), wide % (pixels.size + 1)] = 1
+    return M[:, :-1]
+
+
 INSTANCES = {"Downsample": Instance(lambda p: Downsample(p.scale, p.offset), lambda p: tuple(p.x.shape), selection)}
 for boundary in BOUNDARIES:
     INSTANCES[f"Blur {boundary}"], INSTANCES[f"KernelBlur {boundary}"] = blurs(boundary)
     INSTANCES[f"k frozen, {boundary}"], INSTANCES[f"x frozen, {boundary}"] = degradations(boundary)
 INSTANCES["Blur twice"] = INSTANCES["Blur reflect"] @ INSTANCES["Blur circular"]
 INSTANCES["A*A"] = INSTANCES["k frozen, circular"].H @ INSTANCES["k frozen, circular"]
+INSTANCES |= {
+    "Flip": Instance(lambda p: Flip(), lambda p: tuple(p.k.shape), lambda p: torch.eye(p.k[0].numel(), dtype=p.k.dtype).flip(0)),
+    "Weigh": Instance(
+        lambda p: Weigh(p.x[:, :1].abs()), lambda p: tuple(p.x.shape), lambda p: p.x[0, :1].abs().expand_as(p.x[0]).flatten().diag()
+    ),
+    "Sensor": Instance(lambda p: Sensor("GRBG"), lambda p: (len(p.x), 3, 2 * p.x.shape[-2], 2 * p.x.shape[-1]), filtered),
+    "Bicubic": Instance(lambda p: Bicubic(p.scale), lambda p: tuple(p.x.shape), reduction),
+}
+for boundary in (b for b in BOUNDARIES if b != "valid"):
+    INSTANCES[f"Extend {boundary}"] = Instance(
+        lambda p, b=boundary: Extend((2, -1, 1, 3), b) if p.x.shape[-2] > 1 else Extend((2, 0, 1, 3), b),
+        lambda p: tuple(p.x.shape),
+        lambda p, b=boundary: extension(p, b),
+    )
 INSTANCES |= {f"({name}).H": instance.H for name, instance in INSTANCES.items()}
 
 each = pytest.mark.parametrize("instance", INSTANCES.values(), ids=INSTANCES.keys())
