@@ -26,6 +26,7 @@ from pnpsr.train.stages import deepened, optional_stages
 from pnpsr.train.validation import Validation
 
 HELD_OUT = 20  # pictures; the same ones in every part
+VALIDATE = {"count": 24, "patch": 288}  # samples per scale
 
 
 @dataclass(frozen=True)
@@ -60,21 +61,14 @@ def first(scale: int, patch: int, **other: Any) -> Part:
     )
 
 
-def turn(scale: int, patch: int, **other: Any) -> Part:
-    """Which of the first kernel and its turn: learned on what each makes of the picture, the kernel's network as it is."""
-    made = {"size": 21, "width": 768, "turn": "judge"}
-    fixed = {"batch": 8, "patch": patch, "margin": 12, "gray": True, "drawn": {"clean": 0.33}, "options": {"rate": 1e-3}}
-    return Part("first_kernel", made, "ikrnet", (scale,), stages=("turn",), init=(f"first-x{scale}",), **{**fixed, **other})
-
-
 def restorer(scale: int, patch: int, **other: Any) -> Part:
     """The image steps on the kernels that they will get, from the image prior of the preset before."""
     made = {"size": 21, "T": 5, "widths": (16, 32, 64, 64), "hidden": 32, "per_iteration": True, "start": "bicubic"}
-    made |= {"first": "statistics", "first_width": 768, "turn": "judge", "kernel_step": False, "percent": True}
+    made |= {"first": "statistics", "first_width": 768, "turn": True, "kernel_step": False, "percent": True}
     options = {"rate": 5e-4, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
     fixed = {"batch": 8, "patch": patch, "wide": 288, "drawn": {"clean": 0.4, "gray": 0.03, "correlated": 0.1}, "options": options}
     fixed["gpu"] = {"arguments": {**made, "T": 8, "hidden": 64, "widths": (64, 128, 256, 512)}, "batch": 48}
-    before = (f"preset:ikrnet-x{scale}", f"turn-x{scale}")
+    before = (f"preset:ikrnet-x{scale}", f"first-x{scale}")
     return Part("ikrnet", made, "ikrnet", (scale,), stages=("restorer",), init=before, **{**fixed, **other})
 
 
@@ -102,8 +96,6 @@ PLAN: dict[str, Part] = {
     "first-x4": first(4, 288),
     "first-x1": first(1, 144),
     "first-x3": first(3, 216),
-    "turn-x2": turn(2, 192, weight=0.6),
-    "turn-x4": turn(4, 288, weight=0.6),
     "restorer-x2": restorer(2, 96, weight=3.0),
     "restorer-x4": restorer(4, 144, weight=3.0),
     "dan-x2": dan(2),
@@ -139,7 +131,7 @@ def run(name: str, part: Part, data: Path, out: Path, device: str, seconds: floa
     named = setting(part.setting, scales=part.scales, **part.drawn)
     bank = Bank(learning, max(part.patch + 2 * part.margin, part.wide), device, gray=part.gray)
     stream = BatchedStream(bank, named, batch=part.batch, patch=part.patch, margin=part.margin, wide=part.wide)
-    validation = Validation(rest, named, count=48 if part.gray else 16, patch=288)
+    validation = Validation(rest, named, **VALIDATE)
     fabric = Fabric(accelerator=device, devices=1, precision=part.options.get("precision", "32-true"))
     fabric.launch()
     steps = planned(folder, part, stream, fabric, seconds, out)

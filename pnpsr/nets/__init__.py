@@ -13,6 +13,5 @@ from pnpsr.nets.heads import HyperMLP as HyperMLP
 from pnpsr.nets.heads import NoiseNet as NoiseNet
 from pnpsr.nets.initial import KernelCorrector as KernelCorrector
 from pnpsr.nets.initial import KernelEncoder as KernelEncoder
-from pnpsr.nets.judge import ImageJudge as ImageJudge
 from pnpsr.nets.resunet import ResUNet as ResUNet
 from pnpsr.nets.statistics import KernelStatistics as KernelStatistics

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from pnpsr import checks
-from pnpsr.nets import ImageJudge, KernelEncoder, KernelStatistics
+from pnpsr.nets import KernelEncoder, KernelStatistics
 from pnpsr.recipes.record import recipe
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Upsample
@@ -11,32 +11,26 @@ from pnpsr.state import Step
 from pnpsr.steps import ChooseTurn, LearnedKernelStart
 
 FirstKernel = Literal["encoder", "statistics"]
-Turn = Literal["sparsity", "judge"]
 
 
-def learned_start(
-    first: FirstKernel, size: int, *, channels: int, code: int = 10, width: int = 512, turn: Turn | None = None
-) -> Step:
+def learned_start(first: FirstKernel, size: int, *, channels: int, code: int = 10, width: int = 512, turn: bool = False) -> Step:
     """k0 = I(y) by the paper's ``encoder``, through a code of ``code`` numbers, or by ``statistics`` of y and layers of ``width``.
 
-    ``turn`` chooses between that kernel and its turn by 180 degrees: by ``sparsity``, or by a ``judge`` that is trained for it.
+    ``turn`` chooses between that kernel and its turn by 180 degrees (:class:`pnpsr.steps.ChooseTurn`).
 
     Raises:
         ValueError: another word, or sizes the networks refuse.
     """
     checks.choice(first, ("encoder", "statistics"), "first")
-    checks.choice(turn, (None, "sparsity", "judge"), "turn")
     if first == "encoder":
         start = LearnedKernelStart(KernelEncoder(size, channels=channels, code=code))
     else:
         start = LearnedKernelStart(KernelStatistics(size, channels=None, width=width))
-    if turn is None:
-        return start
-    return ChooseTurn(start, ImageJudge()) if turn == "judge" else ChooseTurn(start)
+    return ChooseTurn(start) if turn else start
 
 
 @recipe
-def first_kernel(size: int = 21, *, width: int = 768, turn: Turn | None = None) -> UnrolledSolver:
+def first_kernel(size: int = 21, *, width: int = 768, turn: bool = False) -> UnrolledSolver:
     """k0 = I(y), x0 = y upsampled, and no iteration: :class:`pnpsr.nets.KernelStatistics` for kernels of ``size``.
 
     Its weights bear the names that they have in :func:`ikrnet` with ``first="statistics"`` and the same ``first_width`` and
@@ -45,7 +39,7 @@ def first_kernel(size: int = 21, *, width: int = 768, turn: Turn | None = None) 
     Args:
         size: of the square kernel.
         width: of the network's layers.
-        turn: choose between the kernel and its turn by 180 degrees, by ``sparsity`` or by a ``judge`` that is trained for it.
+        turn: choose between the kernel and its turn by 180 degrees (:class:`pnpsr.steps.ChooseTurn`).
     """
     k0 = learned_start("statistics", size, channels=3, width=width, turn=turn)
     return UnrolledSolver(None, None, 0, k0=k0, x0=Upsample("bicubic"))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pnpsr.nets import KernelCorrector, KernelEncoder, NoiseNet, ResUNet
-from pnpsr.recipes.first import FirstKernel, Turn, learned_start
+from pnpsr.recipes.first import FirstKernel, learned_start
 from pnpsr.recipes.record import recipe
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Upsample
@@ -30,7 +30,7 @@ def ikrnet(
     project: bool = False,
     first: FirstKernel = "encoder",
     first_width: int = 512,
-    turn: Turn | None = None,
+    turn: bool = False,
     kernel_step: bool = True,
     percent: bool = False,
     code: int = 10,
@@ -57,7 +57,7 @@ def ikrnet(
         project: end the kernel step on the simplex; what P_k returns may be negative or of another sum.
         first: network of the first kernel: ``encoder`` (the paper's) or ``statistics`` (:class:`pnpsr.nets.KernelStatistics`).
         first_width: of the layers of ``statistics``.
-        turn: choose between the first kernel and its turn by 180 degrees, see :func:`pnpsr.recipes.first_kernel`.
+        turn: choose between the first kernel and its turn by 180 degrees, see :class:`pnpsr.steps.ChooseTurn`.
         kernel_step: without it the first kernel stays, and all weights are the image's.
         percent: the hyper-network reads sigma in percent of white, so that a small sigma is not lost among its other inputs.
         code: numbers of the auto-encoder's code, which the first kernel is predicted in; 10 in the paper.

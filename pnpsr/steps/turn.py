@@ -23,7 +23,7 @@ class ChooseTurn(nn.Module):
 
     Args:
         start: step that returns the first kernel (b 1 p q).
-        cost: gray images (b 1 h w) -> (b); by default :func:`pnpsr.prox.sparsity`. A module learns with the solver it is in.
+        cost: gray images (b 1 h w) -> (b); by default :func:`pnpsr.prox.sparsity`.
 
     Raises:
         TypeError: a part that cannot be called; on a call: a start that returns no kernel.

@@ -6,14 +6,12 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from pnpsr.data import Sample
 from pnpsr.kernels import turned
 from pnpsr.nets import KernelEncoder
 from pnpsr.solver import UnrolledSolver
 from pnpsr.state import State
-from pnpsr.steps import ChooseTurn
 
 
 @dataclass(frozen=True)
@@ -101,28 +99,6 @@ def first_kernel_entropy(o: Outcome) -> Tensor:
     k0, k = o.states[0].known("k"), o.truth.k
     logs = k0.clamp(min=1e-20).log()
     return torch.minimum(-(k * logs).sum((1, 2, 3)), -(turned(k) * logs).sum((1, 2, 3))).mean()
-
-
-def turn_entropy(o: Outcome) -> Tensor:
-    """log(1 + exp(cost of the right turn - cost of the wrong one)), weighted by what a mistake costs: Σ |k - k turned|.
-
-    Right is the turn of the first kernel that is nearer the truth.
-
-    Raises:
-        ValueError: the solver does not start with a :class:`pnpsr.steps.ChooseTurn`.
-    """
-    choose, start = o.solver.k0, o.states[0]
-    if not isinstance(choose, ChooseTurn):
-        raise ValueError(
-            "turn_entropy trains the cost of a ChooseTurn: build the solver with k0=ChooseTurn(..., cost=ImageJudge())"
-        )
-    k, truth = start.known("k").detach(), o.truth.k
-    other = turned(k)
-    right = ((k - truth).square().sum((1, 2, 3)) <= (other - truth).square().sum((1, 2, 3)))[:, None]
-    costs = choose.costs(start, k)
-    gap = torch.where(right, costs, costs.flip(1))
-    weight = (k - other).abs().sum((1, 2, 3))
-    return (F.softplus(gap[:, 0] - gap[:, 1]) * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
 def kernel_autoencoder_l2(o: Outcome) -> Tensor:

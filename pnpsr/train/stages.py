@@ -20,7 +20,6 @@ from pnpsr.train.losses import (
     kernel_l1,
     kernel_l2,
     sigma_l2,
-    turn_entropy,
 )
 
 GIVEN = ("sigma", "k", "k0")
@@ -151,9 +150,6 @@ FIRST_KERNEL = Stage(
 # By probability instead of squares, with the turn by 180 degrees left open: in minutes where squares take hours.
 TURNLESS_KERNEL = Stage("kernel", train=("k0",), run=(), losses={"kernel": (1.0, first_kernel_entropy)})
 
-# Which of k and its turn: the cost that ChooseTurn compares learns on pairs, the kernels themselves stay.
-TURN = Stage("turn", train=("k0.cost",), run=(), losses={"turn": (1.0, turn_entropy)})
-
 # The image steps learn with the kernels that they will get; sigma stays a noise level, and its share in alpha and beta may move.
 RESTORER = Stage(
     "restorer",
@@ -198,7 +194,7 @@ STAGES: Mapping[str, Sequence[Stage]] = MappingProxyType(
 )
 
 # Stages that a run has only if it names them, after those of the recipe.
-OPTIONAL: Mapping[str, Sequence[Stage]] = MappingProxyType({"first_kernel": (TURN,), "ikrnet": (ALL_STEPS, RESTORER)})
+OPTIONAL: Mapping[str, Sequence[Stage]] = MappingProxyType({"ikrnet": (ALL_STEPS, RESTORER)})
 
 
 def stages_for(solver: UnrolledSolver) -> Sequence[Stage]:

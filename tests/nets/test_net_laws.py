@@ -38,7 +38,6 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[Inputs, ...]]] = {
     "autoencoder": (lambda: nets.KernelAutoencoder(5, 4, output="sigmoid"), (kernel(),)),
     "encoder": (lambda: nets.KernelEncoder((5, 4), code=4, width=5), (picture(),)),
     "statistics": (lambda: nets.KernelStatistics((3, 4), width=6), (picture(),)),
-    "judge": (lambda: nets.ImageJudge(4), (picture(1),)),
     "corrector": (lambda: nets.KernelCorrector(2, 5, code=4, width=4), (picture(), picture(3, 2), kernel())),
     "dpc estimator": (lambda: nets.DPCEstimator(2, (3, 4), width=4, blocks=2), (picture(), picture(3, 2))),
     "dpc estimator, linear": (lambda: nets.DPCEstimator(3, 3, width=4, blocks=1, softmax=False), (picture(), picture(3, 3))),

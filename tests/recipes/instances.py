@@ -63,7 +63,7 @@ INSTANCES = {
     ),
     "ikrnet without a kernel step": Instance(
         "ikrnet",
-        of("ikrnet", **IKR, first="statistics", first_width=8, turn="sparsity", kernel_step=False, percent=True),
+        of("ikrnet", **IKR, first="statistics", first_width=8, turn=True, kernel_step=False, percent=True),
         learns=("x",),
         idle=CUT,
     ),

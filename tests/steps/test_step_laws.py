@@ -55,12 +55,6 @@ STEPS: dict[str, tuple[str, Callable[[int, int, int], Step]]] = {
     "LearnedCorrector": ("k", lambda c, s, p: steps.LearnedCorrector(nets.KernelCorrector(s, p, code=3, width=4, channels=c))),
     "LearnedKernelStart": ("k", lambda c, s, p: steps.LearnedKernelStart(nets.KernelEncoder(p, code=3, width=4, channels=c))),
     "ChooseTurn": ("k", lambda c, s, p: steps.ChooseTurn(steps.keep_kernel)),
-    "ChooseTurn by a judge": (
-        "k",
-        lambda c, s, p: steps.ChooseTurn(
-            steps.LearnedKernelStart(nets.KernelStatistics(p, channels=c, width=6)), nets.ImageJudge(4)
-        ),
-    ),
     "Until": ("k", lambda c, s, p: steps.Until(1, steps.keep_kernel, steps.HQSEstimator(simplex))),
     "Afresh": ("x", lambda c, s, p: steps.Afresh(steps.HQSRestorer(tv), Upsample())),
     "Believing": ("hyper", lambda c, s, p: steps.Believing(steps.HyperNet(hidden=4))),
