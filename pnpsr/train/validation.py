@@ -45,6 +45,7 @@ class Validation:
         """The scores, and the first sample with its restoration for a panel; ``given`` are truths that a stage adds."""
         device, values = next(solver.parameters()).device, list[tuple[float, float, float | None]]()
         names, shown = tuple(dict.fromkeys((*self.given, *given))), None
+        names = tuple(name for name in names if name != "k0")  # no truth: the solver's own, found on the whole crop
         solver.eval()
         for sample in self.samples:
             named = {n: None if v is None else v.to(device) for n, v in sample.given(*names).items()}
