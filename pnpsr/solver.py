@@ -119,9 +119,9 @@ class UnrolledSolver(nn.Module):
                 not built for.
         """
         y, physics = checks.image(y, "y"), self.physics_for(physics, mask)
-        if not checks.tracing() and y.detach().abs().amax() > 16:
+        if not checks.tracing() and checks.values(y).abs().amax() > 16:
             raise ValueError(
-                f"y must hold floats in [0, 1], got values up to {y.detach().abs().amax():g}; divide 8-bit values by 255"
+                f"y must hold floats in [0, 1], got values up to {checks.values(y).abs().amax():g}; divide 8-bit values by 255"
             )
         if sigma is not None:
             sigma = checks.per_sample(sigma, y, "sigma")

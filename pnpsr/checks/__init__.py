@@ -1,7 +1,7 @@
 """Refuse bad input in one sentence: which argument, what came, what to do.
 
 Every public edge of the library calls these; private cores trust them. Checks of *values* (NaN, sign) read numbers back
-from the device, so they are skipped while ``torch.compile`` traces.
+from the device, so they are skipped while ``torch.compile`` traces; under ``torch.func.vmap`` they read all mapped samples.
 """
 
 from pnpsr.checks.fit import divisible as divisible
@@ -25,4 +25,5 @@ from pnpsr.checks.tensors import kernel as kernel
 from pnpsr.checks.tensors import layout as layout
 from pnpsr.checks.tensors import tensor as tensor
 from pnpsr.checks.tensors import tracing as tracing
+from pnpsr.checks.tensors import values as values
 from pnpsr.checks.tensors import wide as wide

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pnpsr.checks.plain import Scale, factors, whole
-from pnpsr.checks.tensors import NotFinite, layout, tracing
+from pnpsr.checks.tensors import NotFinite, layout, tracing, values
 
 
 def matching(a: Tensor, b: Tensor, names: str) -> None:
@@ -60,7 +60,7 @@ def per_sample(value: float | Tensor, like: Tensor, name: str, *, positive: bool
     else:
         raise TypeError(f"{name} must be a number or a tensor with one value per sample, got {value!r}")
     if not tracing() and not value.is_meta:
-        low, high = (float(v) for v in torch.aminmax(value.detach()))
+        low, high = (float(v) for v in torch.aminmax(values(value)))
         if not math.isfinite(low + high):
             raise NotFinite(f"{name} must be finite, got {low:g}")
         if (low < 0 and not signed) or (positive and low <= 0):

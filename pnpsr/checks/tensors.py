@@ -15,6 +15,14 @@ def tracing() -> bool:
     return torch.compiler.is_compiling()
 
 
+def values(t: Tensor) -> Tensor:
+    """The numbers of t without their graph, for a check to read; under ``torch.func`` transforms those of all mapped samples."""
+    functorch = torch._C._functorch  # torch says nowhere else whether a tensor is one of many that a vmap maps over
+    while functorch.is_functorch_wrapped_tensor(t):
+        t = functorch.get_unwrapped(t)
+    return t.detach()
+
+
 def wide(t: Tensor) -> bool:
     """Whether the tensor's device computes in float64 (Apple's GPUs do not)."""
     return t.device.type != "mps"
@@ -55,7 +63,7 @@ def tensor(t: object, name: str, shape: str = "(b c h w)") -> Tensor:
         raise TypeError(
             f"{name} must be float32 or float64, got {t.dtype}; keep states in float32 and use torch.autocast for networks"
         )
-    if not tracing() and not t.is_meta and not finite(t.detach()):
+    if not tracing() and not t.is_meta and not finite(values(t)):
         raise NotFinite(f"{name} holds NaN or infinity; clean it first, for example with torch.nan_to_num")
     return t
 

@@ -155,8 +155,8 @@ def on_support(gram: Tensor, target: Tensor, k0: Tensor, gamma: Tensor, constrai
     """
     H = gram + gamma[:, 0] * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     factor, failed = torch.linalg.cholesky_ex(H.detach())
-    if not checks.tracing() and bool(failed.any()):
-        needed = 1e-14 * float(gram.detach().diagonal(dim1=1, dim2=2).sum(1).max())
+    if not checks.tracing() and bool(checks.values(failed).any()):
+        needed = 1e-14 * float(checks.values(gram.diagonal(dim1=1, dim2=2).sum(1)).max())
         raise ValueError(f"gamma is too small for this x: the normal matrix is singular in {gram.dtype}; use at least {needed:.1g}")
     start = k0.reshape(*k0.shape[:1], -1, 1)
     k = start + solve(H, factor, target - gram @ start)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from instances import INSTANCES, case, fresh, run, solver
+from instances import INSTANCES, Case, case, fresh, run, solver
 from strategies import seeds
 from torch import Tensor, nn
 
@@ -69,6 +69,23 @@ def test_runs_repeat_and_leave_their_inputs_and_weights_alone(key: str) -> None:
     assert same(first, run(net, instance, c))
     assert all(torch.equal(getattr(c, n), getattr(before, n)) for n in ("y", "x", "k", "sigma"))
     assert all(torch.equal(value, weights[name]) for name, value in net.state_dict().items())
+
+
+@each
+def test_vmap_over_a_solver_is_a_loop(key: str) -> None:
+    instance, net = INSTANCES[key], solver(key)
+    several = [case(instance, b=1, seed=seed) for seed in range(2)]
+
+    def call(y: Tensor, k: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        out = run(net, instance, Case(y, y, k, sigma, 2))
+        return out.x, out.k
+
+    with torch.no_grad():
+        mapped = torch.func.vmap(call)(*(torch.stack([getattr(c, name) for c in several]) for name in ("y", "k", "sigma")))
+        for i, c in enumerate(several):
+            alone = run(net, instance, c)
+            assert torch.allclose(mapped[0][i], alone.x, rtol=0, atol=1e-8)
+            assert torch.allclose(mapped[1][i], alone.k, rtol=0, atol=1e-8)
 
 
 @trainable

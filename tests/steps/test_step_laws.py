@@ -129,6 +129,22 @@ def test_a_step_reads_a_state_and_returns_its_value(
 
 
 @each
+def test_vmap_over_a_step_is_a_loop(name: str) -> None:
+    step, scale, size = build(name, 3, 2, 4), 2, 4
+    several = [state(2, 3, scale, size, 6, 7, seed, True, 0) for seed in range(3)]
+    rows = ([s.y, s.sigma, s.x, s.k, s.hyper.alpha, s.hyper.beta] for s in several)
+    columns = [torch.stack(column) for column in zip(*rows, strict=True)]
+
+    def call(y: Tensor, sigma: Tensor, x: Tensor, k: Tensor, alpha: Tensor, beta: Tensor) -> tuple[Tensor, ...]:
+        return tuple(values(step(State(y, scale, sigma, x, k, Hyper(sigma, alpha, beta)))))
+
+    with torch.no_grad():
+        mapped, loop = torch.func.vmap(call)(*columns), [values(step(s)) for s in several]
+    for together, alone in zip(mapped, zip(*loop, strict=True), strict=True):
+        assert torch.allclose(together, torch.stack(alone), rtol=0, atol=1e-9)
+
+
+@each
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
 def test_under_autocast_the_state_stays_in_float32(name: str, half: torch.dtype) -> None:
     given_state = each_tensor(state(2, 3, 2, 4, 6, 7, 0, False, 0), lambda v: v.float())
