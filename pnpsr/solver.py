@@ -106,7 +106,7 @@ class UnrolledSolver(nn.Module):
             y: observed image (b c h w), floats in [0, 1].
             physics: what made y of x and k, see :class:`pnpsr.physics.Physics`; an integer factor between x and y (or one per
                 axis) stands for ``Degradation(scale)``. May be omitted where the solver was built for one scale.
-            sigma: noise standard deviation in the units of y, a number or one per sample; None: unknown.
+            sigma: noise standard deviation in the units of y, at most 1; a number or one per sample; None: unknown.
             x: first image (b c sh sw), in place of ``x0``.
             k: first kernel (b 1 p p) or (1 1 p p), in place of ``k0``; with no estimator it is the kernel.
             mask: (b 1 h w) or (b c h w) of zeros and ones, the pixels of y that count: short for ``physics.masked(mask)``.
@@ -124,7 +124,7 @@ class UnrolledSolver(nn.Module):
                 f"y must hold floats in [0, 1], got values up to {checks.values(y).abs().amax():g}; divide 8-bit values by 255"
             )
         if sigma is not None:
-            sigma = checks.per_sample(sigma, y, "sigma")
+            sigma = checks.noise(sigma, y)
             if len(sigma) not in (1, len(y)):
                 raise ValueError(f"sigma has {len(sigma)} values for a batch of {len(y)}")
             sigma = sigma.expand(len(y), 1, 1, 1)

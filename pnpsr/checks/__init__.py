@@ -8,11 +8,13 @@ from pnpsr.checks.fit import divisible as divisible
 from pnpsr.checks.fit import feed as feed
 from pnpsr.checks.fit import inside as inside
 from pnpsr.checks.fit import matching as matching
+from pnpsr.checks.fit import noise as noise
 from pnpsr.checks.fit import per_sample as per_sample
 from pnpsr.checks.paths import writable as writable
 from pnpsr.checks.plain import Scale as Scale
 from pnpsr.checks.plain import choice as choice
 from pnpsr.checks.plain import factors as factors
+from pnpsr.checks.plain import noise_span as noise_span
 from pnpsr.checks.plain import offsets as offsets
 from pnpsr.checks.plain import precision as precision
 from pnpsr.checks.plain import size as size

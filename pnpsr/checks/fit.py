@@ -6,7 +6,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from pnpsr.checks.plain import Scale, factors, whole
+from pnpsr.checks.plain import TOO_NOISY, Scale, factors, whole
 from pnpsr.checks.tensors import NotFinite, layout, tracing, values
 
 
@@ -66,6 +66,18 @@ def per_sample(value: float | Tensor, like: Tensor, name: str, *, positive: bool
         if (low < 0 and not signed) or (positive and low <= 0):
             raise ValueError(f"{name} must be {'positive' if positive else 'zero or positive'}, got {low:g}")
     return value
+
+
+def noise(value: float | Tensor, like: Tensor, name: str = "sigma") -> Tensor:
+    """A noise level as :func:`per_sample` has it, each a fraction of white: 5 % is 0.05.
+
+    Raises:
+        TypeError, ValueError: as :func:`per_sample`, and above 1, which is what levels out of 255 are.
+    """
+    level = per_sample(value, like, name)
+    if not tracing() and not level.is_meta and (most := float(values(level).amax())) > 1:
+        raise ValueError(TOO_NOISY.format(name, most))
+    return level
 
 
 def feed(t: object, name: str, channels: int, weight: Tensor, shape: str = "(b c h w)") -> Tensor:

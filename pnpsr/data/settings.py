@@ -57,7 +57,7 @@ class Setting:
         for scale in self.scales:
             checks.whole(scale, "scale")
             self.kernel_size(scale)
-        checks.span(self.sigma, "sigma")
+        checks.noise_span(self.sigma)
         for name in ("clean", "gray", "correlated"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a share between 0 and 1, got {getattr(self, name)!r}")

@@ -138,4 +138,4 @@ def _scale(scale: object) -> int:
 
 
 def _sigma(sigma: object) -> float:
-    return checks.span((sigma, sigma), "the sigma of a condition")[0]
+    return checks.noise_span((sigma, sigma), "the sigma of a condition")[0]

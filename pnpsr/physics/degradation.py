@@ -179,7 +179,7 @@ class Degradation(Physics):
         Args:
             x: images (b c sh sw) in [0, 1].
             k: kernels (b 1 p q), or one for all (1 1 p q).
-            sigma: noise level in the units of x, a number or one per sample.
+            sigma: noise level in the units of x, at most 1; a number or one per sample.
             generator: source of the noise.
 
         Returns:
