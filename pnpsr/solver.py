@@ -103,26 +103,22 @@ class UnrolledSolver(nn.Module):
         """The state before the first iteration: what the caller knows, completed by ``k0`` and ``x0``.
 
         Args:
-            y: observed image (b c h w), floats in [0, 1].
+            y: observed image (b c h w), floats in [0, 1]; noise may leave that range by up to 1.
             physics: what made y of x and k, see :class:`pnpsr.physics.Physics`; an integer factor between x and y (or one per
                 axis) stands for ``Degradation(scale)``. May be omitted where the solver was built for one scale.
             sigma: noise standard deviation in the units of y, at most 1; a number or one per sample; None: unknown.
             x: first image (b c sh sw), in place of ``x0``.
-            k: first kernel (b 1 p p) or (1 1 p p), in place of ``k0``; with no estimator it is the kernel.
+            k: first kernel (b 1 p p) or (1 1 p p), of sum 1, in place of ``k0``; with no estimator it is the kernel.
             mask: (b 1 h w) or (b c h w) of zeros and ones, the pixels of y that count: short for ``physics.masked(mask)``.
             given: y before it was continued beyond its border, if it was.
             noise: the noise level (b 1 1 1) that ``given`` shows.
 
         Raises:
             TypeError: integers where floats in [0, 1] are due, different dtypes.
-            ValueError: wrong shapes, NaN, values far outside [0, 1], no kernel or image to start from, a scale the solver was
-                not built for.
+            ValueError: wrong shapes, NaN, values outside [0, 1] that are no noise, a kernel that does not sum to 1, sigma above
+                1, no kernel or image to start from, a scale the solver was not built for.
         """
-        y, physics = checks.image(y, "y"), self.physics_for(physics, mask)
-        if not checks.tracing() and checks.values(y).abs().amax() > 16:
-            raise ValueError(
-                f"y must hold floats in [0, 1], got values up to {checks.values(y).abs().amax():g}; divide 8-bit values by 255"
-            )
+        y, physics = checks.shown(y, "y"), self.physics_for(physics, mask)
         if sigma is not None:
             sigma = checks.noise(sigma, y)
             if len(sigma) not in (1, len(y)):
@@ -134,7 +130,10 @@ class UnrolledSolver(nn.Module):
                 if init is None:
                     raise ValueError(f"no {name} to start from: pass {name}=..., or build the solver with {name}0=...")
                 s = s.write(name, init(s))
-        return _checked(s)
+        s = _checked(s)
+        if k is not None:
+            checks.blur(k, "k", remedy="; where y has that gain too, divide y by it")
+        return s
 
     def step(self, s: State) -> State:
         """One iteration: each slot in its turn reads the state and writes its field."""

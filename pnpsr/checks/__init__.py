@@ -21,10 +21,12 @@ from pnpsr.checks.plain import size as size
 from pnpsr.checks.plain import span as span
 from pnpsr.checks.plain import whole as whole
 from pnpsr.checks.tensors import NotFinite as NotFinite
+from pnpsr.checks.tensors import blur as blur
 from pnpsr.checks.tensors import finite as finite
 from pnpsr.checks.tensors import image as image
 from pnpsr.checks.tensors import kernel as kernel
 from pnpsr.checks.tensors import layout as layout
+from pnpsr.checks.tensors import shown as shown
 from pnpsr.checks.tensors import tensor as tensor
 from pnpsr.checks.tensors import tracing as tracing
 from pnpsr.checks.tensors import values as values

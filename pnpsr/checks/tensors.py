@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+MASS = 0.01  # by so much a kernel's sum may differ from 1: what cropping and rounding cost
+
 
 class NotFinite(ValueError):
     """A NaN or infinity where numbers are due: in a training, the sign that it diverged."""
@@ -78,6 +80,40 @@ def image(t: object, name: str, channels: int | None = None) -> Tensor:
     if channels is not None and t.shape[1] != channels:
         raise ValueError(f"{name} must have {channels} channel(s), got {t.shape[1]} in shape {tuple(t.shape)}")
     return t
+
+
+def shown(y: object, name: str) -> Tensor:
+    """A checked image batch of values in [0, 1], which noise may leave by as much as 1.
+
+    Raises:
+        ValueError: beyond that, which no noise explains: 8-bit levels, or high dynamic range.
+    """
+    y = image(y, name)
+    if not tracing() and not y.is_meta:
+        low, high = (float(v) for v in torch.aminmax(values(y)))
+        if low < -1 or high > 2:
+            raise ValueError(
+                f"{name} must hold floats in [0, 1], got {low:g} .. {high:g}; divide 8-bit values by 255 and high dynamic range "
+                "by its largest value, then multiply the result by it"
+            )
+    return y
+
+
+def blur(k: object, name: str, within: tuple[int, int] | None = None, *, remedy: str = "") -> Tensor:
+    """A checked kernel batch (b 1 p q), see :func:`kernel`, each of sum 1 to one per cent: a blur keeps the brightness.
+
+    Raises:
+        ValueError: another sum; ``remedy`` says what to do where a gain is meant.
+    """
+    k = kernel(k, name, within)
+    if not tracing() and not k.is_meta:
+        sums = values(k.sum((-2, -1)))
+        if bool(((off := (sums - 1).abs()) > MASS).any()):
+            raise ValueError(
+                f"{name} must sum to 1, got a sum of {float(sums.flatten()[off.argmax()]):.4g}; divide it by its sum, "
+                f".sum((-2, -1), keepdim=True){remedy}"
+            )
+    return k
 
 
 def kernel(k: object, name: str, within: tuple[int, int] | None = None) -> Tensor:

@@ -58,7 +58,7 @@ class Degradation(Physics):
     Raises:
         TypeError: a scale that is no integer (2.5 is refused, never rounded).
         ValueError: scale below 1, offset outside the patch, unknown rules, bicubic decimation with an offset or without a border;
-            on a call: sizes that do not fit, a kernel that lies between two pixels.
+            on a call: sizes that do not fit, a kernel that lies between two pixels or does not sum to 1.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class Degradation(Physics):
 
         Args:
             x: images (b c sh sw) in [0, 1].
-            k: kernels (b 1 p q), or one for all (1 1 p q).
+            k: kernels (b 1 p q), or one for all (1 1 p q), each of sum 1; with a gain: ``freeze(k=k)(x)``, which takes any.
             sigma: noise level in the units of x, at most 1; a number or one per sample.
             generator: source of the noise.
 

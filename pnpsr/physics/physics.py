@@ -66,14 +66,14 @@ class Physics(ABC):
 
         Args:
             x: images (b c sh sw) in [0, 1].
-            k: kernels (b 1 p q), or one for all (1 1 p q).
-            sigma: noise level in the units of x, a number or one per sample.
+            k: kernels (b 1 p q), or one for all (1 1 p q), each of sum 1; with a gain: ``freeze(k=k)(x)``, which takes any.
+            sigma: noise level in the units of x, at most 1; a number or one per sample.
             generator: source of the noise.
 
         Returns:
             y (b c h w).
         """
-        y = self.freeze(k=k)(x)
+        y = self.freeze(k=checks.blur(k, "k", remedy="; for a blur with gain apply the operator freeze(k=k)"))(x)
         return y if sigma is None else gaussian_noise(y, sigma, generator=generator)
 
     def image_shape(self, y: Tensor) -> Shape:
