@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -136,10 +137,11 @@ class UnrolledSolver(nn.Module):
         return s
 
     def step(self, s: State) -> State:
-        """One iteration: each slot in its turn reads the state and writes its field."""
+        """One iteration: each slot in its turn reads the state and writes its field; a black picture keeps its x and k."""
         for slot in self.order:
             if (write := getattr(self, slot)) is not None:
-                s = s.write(self.WRITES[slot], write(s.detach(self.detached)))
+                field = self.WRITES[slot]
+                s = _unless_black(s, s.write(field, write(s.detach(self.detached))), field)
         return replace(s, t=s.t + 1)
 
     def iterate(self, s: State, T: int | None = None) -> Iterator[State]:
@@ -256,6 +258,15 @@ def train_only(solver: nn.Module, *names: str) -> list[nn.Parameter]:
     for parameter in chosen:
         parameter.requires_grad_(True)
     return list(dict.fromkeys(chosen))
+
+
+def _unless_black(before: State, after: State, field: str) -> State:
+    """``after``, but ``field`` as it was in samples whose y is zero throughout: nothing is seen there that could say more."""
+    old, new = getattr(before, field), getattr(after, field)
+    if not isinstance(old, Tensor):
+        return after
+    black = before.y.detach().abs().amax((1, 2, 3), keepdim=True) == 0
+    return after.write(field, torch.where(black, old, new))
 
 
 def _checked(s: State) -> State:

@@ -22,7 +22,7 @@ from pnpsr.physics.cg import Map
 from pnpsr.physics.edges import cut, differences, pair_weights
 from pnpsr.physics.gram import circular_gram, valid_gram
 from pnpsr.physics.image_step import image_step
-from pnpsr.physics.kernel_step import gram_scale, kernel_step, size_of
+from pnpsr.physics.kernel_step import as_unit, gram_scale, kernel_step, size_of
 from pnpsr.physics.operator import LinearOperator
 from pnpsr.physics.physics import Fit, Physics, Shape
 from pnpsr.physics.sampling import Downsample, Flip
@@ -234,7 +234,7 @@ class Degradation(Physics):
             if inside:
                 y, x = cut(y, (1, 1)), cut(x, self.scale)
         if relative:
-            gamma = checks.per_sample(gamma, max(y, k0, key=len), "gamma", positive=True) * gram_scale(x, self.scale)
+            gamma = checks.per_sample(gamma, max(y, k0, key=len), "gamma", positive=True) * as_unit(gram_scale(x, self.scale))
         options["boundary"] = "valid" if inside else "circular"
         if self.plain:
             return kernel_step(y, x, k0, gamma, self.scale, self.offset, **options)  # type: ignore[arg-type]

@@ -108,6 +108,16 @@ def kernel_step(
     return k.to(dtype)
 
 
+def without_energy(energy: Tensor) -> Tensor:
+    """Where a sum of squares is zero, or has no digits: nothing may be measured in it."""
+    return energy < 1e6 * torch.finfo(energy.dtype).tiny
+
+
+def as_unit(energy: Tensor) -> Tensor:
+    """``energy``, or 1 where there is none: with no data the kernel step returns k0, whatever gamma is."""
+    return torch.where(without_energy(energy), 1, energy)
+
+
 def gram_scale(x: Tensor, scale: Scale) -> Tensor:
     """Σ_c |x_c|² / s², (b 1 1 1): the mean diagonal of the kernel step's normal matrix, the natural unit of gamma."""
     s1, s2 = checks.factors(scale)

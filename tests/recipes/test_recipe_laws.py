@@ -88,6 +88,26 @@ def test_vmap_over_a_solver_is_a_loop(key: str) -> None:
             assert torch.allclose(mapped[1][i], alone.k, rtol=0, atol=1e-8)
 
 
+@each
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_black_picture_stays_black_and_is_no_trouble_to_the_others(key: str, dtype: torch.dtype) -> None:
+    """With the kernel it started from; in training, too, where no gradient breaks."""
+    instance, net = INSTANCES[key], fresh(key).to(dtype)
+    c = case(instance, b=3).to(dtype)
+    c.y[1] = 0
+    out = run(net, instance, c)
+    assert (out.x[1] == 0).all()
+    start = (net if isinstance(net, UnrolledSolver) else net.first).start(c.y, 2, **c.given(instance))
+    assert torch.equal(out.k[1], start.k[1]) or not isinstance(net, UnrolledSolver)  # the released one begins twice
+    for i in (0, 2):
+        alone = run(net, instance, c.sample(i))
+        for name, value in outputs(out).items():
+            assert torch.allclose(value[i : i + 1], outputs(alone)[name], rtol=0, atol=1e-8 if dtype == torch.float64 else 1e-3)
+    if instance.learns:
+        sum((getattr(out, name) - getattr(c, name)).abs().mean() for name in instance.learns).backward()
+        assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
+
+
 @trainable
 def test_a_training_step_lowers_the_loss(key: str) -> None:
     net = fresh(key)

@@ -129,6 +129,22 @@ def test_a_step_reads_a_state_and_returns_its_value(
 
 
 @each
+@pytest.mark.parametrize("value", [0.0, 1e-30, 0.5])
+def test_a_picture_of_one_value_breaks_no_step(name: str, value: float) -> None:
+    """Black, so dark that its energy has no digits, or gray: all finite, and the other samples as they are alone."""
+    step, given_state = build(name, 3, 2, 4), each_tensor(state(2, 3, 2, 4, 6, 7, 0, False, 0), lambda v: v.float())
+    step = copy.deepcopy(step).float() if isinstance(step, torch.nn.Module) else step
+    for t in (given_state.y, given_state.x):
+        t[0] = value
+    with torch.no_grad():
+        out, alone = values(step(given_state)), values(step(each_tensor(given_state, lambda v: v[1:])))
+    assert all(v.isfinite().all() for v in out)
+    assert all(torch.allclose(v[1:], one, rtol=1e-4, atol=1e-4) for v, one in zip(out, alone, strict=True))
+    if name.split()[0] == "HQSEstimator" and value < 1e-20:
+        assert torch.equal(out[0][0], given_state.k[0])
+
+
+@each
 def test_vmap_over_a_step_is_a_loop(name: str) -> None:
     step, scale, size = build(name, 3, 2, 4), 2, 4
     several = [state(2, 3, scale, size, 6, 7, seed, True, 0) for seed in range(3)]
