@@ -266,7 +266,7 @@ def _unless_black(before: State, after: State, field: str) -> State:
     if not isinstance(old, Tensor):
         return after
     black = before.y.detach().abs().amax((1, 2, 3), keepdim=True) == 0
-    return after.write(field, torch.where(black, old, new))
+    return after.write(field, torch.where(black, old.detach(), new))
 
 
 def _checked(s: State) -> State:

@@ -162,7 +162,7 @@ class HQSEstimator(nn.Module):
         )
         new = self.prior(z, None).to(s.y.dtype)
         blank = self._blank(s.y) | self._blank(s.known("x"))
-        return torch.where(blank, k, simplex(new) if self.project else new)
+        return torch.where(blank, k.detach(), simplex(new) if self.project else new)
 
     def _blank(self, x: Tensor) -> Tensor:
         """Which images say nothing of their kernel, (b 1 1 1)."""
