@@ -45,7 +45,7 @@ def save(solver: nn.Module, path: str | Path, *, half: bool = False) -> None:
 
 
 def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
-    """The solver in a file written by :func:`save`, or a preset by name; in evaluation mode.
+    """The solver in a file written by :func:`save`, or a preset by name; in evaluation mode, in the dtype of the file.
 
     Args:
         name: a path, or the name of a preset: trained weights that come with the package (``ikrnet-x2``; see
@@ -59,7 +59,7 @@ def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
     path = Path(name)
     if not path.is_file():
         if str(name) in UNTRAINED:
-            return RECIPES[str(name)]().to(device).eval()
+            return RECIPES[str(name)]().to(device, torch.float32).eval()
         if str(name) not in presets():
             known = ", ".join((*presets(), *UNTRAINED))
             raise FileNotFoundError(f"no checkpoint at {path}, and no preset of that name; presets: {known}")
@@ -69,8 +69,7 @@ def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
     if not Path(name).is_file() and isinstance(solver, UnrolledSolver):
         solver.scales = presets()[str(name)].scales  # a preset is refused where it was not trained to be
     types = {value.dtype for value in tensors.values() if value.is_floating_point()}
-    if types == {torch.float64}:
-        solver.double()  # weights saved in float64 stay so; half precision is widened
+    solver.to(torch.float64 if types == {torch.float64} else torch.float32)  # the file's, whatever torch's default; half is widened
     try:
         solver.load_state_dict(tensors)
     except RuntimeError as error:

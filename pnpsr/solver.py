@@ -115,7 +115,7 @@ class UnrolledSolver(nn.Module):
             noise: the noise level (b 1 1 1) that ``given`` shows.
 
         Raises:
-            TypeError: integers where floats in [0, 1] are due, different dtypes.
+            TypeError: integers where floats in [0, 1] are due, different dtypes, also of y and the networks.
             ValueError: wrong shapes, NaN, values outside [0, 1] that are no noise, a kernel that does not sum to 1, sigma above
                 1, no kernel or image to start from, a scale the solver was not built for.
         """
@@ -125,6 +125,7 @@ class UnrolledSolver(nn.Module):
             if len(sigma) not in (1, len(y)):
                 raise ValueError(f"sigma has {len(sigma)} values for a batch of {len(y)}")
             sigma = sigma.expand(len(y), 1, 1, 1)
+        self._same_dtype(y)
         s = State(y, physics, sigma, x, k, given=given, noise=noise)
         for name, init in (("k", self.k0), ("x", self.x0)):
             if getattr(s, name) is None:
@@ -198,6 +199,16 @@ class UnrolledSolver(nn.Module):
         if able is not None and shown not in able:
             raise ValueError(f"this solver is for scale {' or '.join(map(str, able))}, got {shown!r}; take one for that scale")
         return physics if mask is None else physics.masked(mask)
+
+    def _same_dtype(self, y: Tensor) -> None:
+        """Refuse a y that the networks cannot read, in the caller's words; under autocast they read any."""
+        weights = (p for p in self.parameters() if p.ndim > 1)  # single numbers are converted where they are used
+        weight = next(weights, y)
+        if weight.dtype != y.dtype and not torch.is_autocast_enabled(y.device.type):
+            raise TypeError(
+                f"y is {y.dtype}, the networks of the solver are {weight.dtype}: "
+                f"convert y with .to({weight.dtype}), or the solver with .to({y.dtype})"
+            )
 
 
 class PerIteration(nn.Module):

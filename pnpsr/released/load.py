@@ -48,8 +48,7 @@ def load_released(path: str | Path, *, device: str | torch.device = "cpu") -> nn
     layout = _recognised(weights, path)
     try:
         solver = layout.build(weights)
-        if all(v.dtype == torch.float64 for v in weights.values()):
-            solver.double()
+        solver.to(torch.float64 if all(v.dtype == torch.float64 for v in weights.values()) else torch.float32)
         solver.load_state_dict(layout.translate(weights))
     except (RuntimeError, ValueError, TypeError, LookupError) as error:
         raise ValueError(f"{path} is a variant of {layout.network} that is not known: {error}") from error

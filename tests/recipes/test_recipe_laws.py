@@ -142,7 +142,11 @@ def test_what_is_saved_comes_back(key: str, dtype: torch.dtype, tmp_path: Path) 
         for value in (*net.parameters(), *net.buffers()):
             value.add_(0.01)  # as if trained: no recipe could rebuild these
     save(net, tmp_path / "a.safetensors")
-    again = load(tmp_path / "a.safetensors")
+    torch.set_default_dtype(torch.float64 if dtype == torch.float32 else torch.float32)
+    try:
+        again = load(tmp_path / "a.safetensors")
+    finally:
+        torch.set_default_dtype(torch.float32)
     assert isinstance(again.record, Record) and again.record == net.record and not again.training
     weights = net.state_dict()
     assert again.state_dict().keys() == weights.keys()
@@ -150,6 +154,17 @@ def test_what_is_saved_comes_back(key: str, dtype: torch.dtype, tmp_path: Path) 
     c = case(instance).to(dtype)
     with torch.no_grad():
         assert same(run(net, instance, c), run(again, instance, c))
+
+
+@each
+def test_y_of_another_dtype_is_refused_in_the_callers_words_or_computed_in_its_own(key: str) -> None:
+    instance = INSTANCES[key]
+    for net, c in ((fresh(key).float(), case(instance)), (fresh(key), case(instance).to(torch.float32))):
+        if instance.learns:
+            with pytest.raises(TypeError, match=r"^y is torch.float\d\d, the networks of the solver are .*: convert y with .to"):
+                run(net, instance, c)
+        else:
+            assert run(net, instance, c).x.dtype == c.y.dtype
 
 
 @pytest.mark.parametrize("key", [key for key, i in INSTANCES.items() if i.anytime and i.steps])
