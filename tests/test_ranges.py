@@ -68,7 +68,7 @@ PICTURES: dict[str, Callable[[Tensor], object]] = {
 def test_noise_is_a_fraction_of_white(door: str) -> None:
     NOISE[door](0.03)
     for wrong in (2.55, 25.0, torch.tensor(2.55)):
-        with pytest.raises(ValueError, match=r"sigma.* must lie in 0 .. 1, a fraction of white \(5 % noise is 0.05\), got 2"):
+        with pytest.raises(ValueError, match=r"sigma.* 255"):
             NOISE[door](wrong)
 
 
@@ -77,7 +77,7 @@ def test_a_kernel_sums_to_one(door: str) -> None:
     KERNELS[door](K * 1.005)  # what rounding and cropping cost
     one_of_two = torch.cat([81 * K[:1], K[1:]])
     for wrong, found in ((81 * K, "81"), (0 * K, "0"), (-K, "-1"), (one_of_two, "81"), (K - 0.03, "0.25")):
-        with pytest.raises(ValueError, match=rf"must sum to 1, got a sum of {found}.*; divide it by its sum, .sum\(\(-2, -1\)"):
+        with pytest.raises(ValueError, match=rf"(sum of|sums to) {found}.*; .*\.sum\("):
             KERNELS[door](wrong)
 
 
@@ -89,7 +89,7 @@ def test_a_blur_with_gain_has_a_way_of_its_own() -> None:
 
 
 def test_a_source_draws_what_its_setting_says() -> None:
-    with pytest.raises(ValueError, match=r"sources of setting 'own' must draw \(1, 1, 5, 5\), got \(1, 1, 7, 7\)"):
+    with pytest.raises(ValueError, match=r"of setting 'own' must .* 5\), got \(1, 1, 7, 7\)"):
         drawn(kernels(1, 7, 0))
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pnpsr.checkpoint import load
+from pnpsr.filled import filled
 from pnpsr.released.dan import DAN_1, DAN_2
 from pnpsr.released.ikrnet import IKRNET
 from pnpsr.released.layout import Layout, Weights
@@ -47,9 +48,7 @@ def load_released(path: str | Path, *, device: str | torch.device = "cpu") -> nn
     weights = _read(path)
     layout = _recognised(weights, path)
     try:
-        solver = layout.build(weights)
-        solver.to(torch.float64 if all(v.dtype == torch.float64 for v in weights.values()) else torch.float32)
-        solver.load_state_dict(layout.translate(weights))
+        solver = filled(lambda: layout.build(weights), layout.translate(weights))
     except (RuntimeError, ValueError, TypeError, LookupError) as error:
         raise ValueError(f"{path} is a variant of {layout.network} that is not known: {error}") from error
     return solver.to(device).eval()

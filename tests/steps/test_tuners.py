@@ -139,7 +139,7 @@ def test_divergence_in_a_later_phase_stays_divergence() -> None:
     with pytest.raises(NotFinite, match=r"in the phase after the first 1\)"):
         UnrolledSolver(None, Until(1, lambda s: s.x, diverge), 2, k0=Dirac(1))(y, 1)
     with pytest.raises(ValueError, match=r"sigma is unknown.*in the phase after the first 1\)") as caught:
-        UnrolledSolver(None, lambda s: s.x, 2, tuner=Until(1, Schedule(0.1), HyperNet()), k0=Dirac(1))(y, 1)
+        UnrolledSolver(None, lambda s: s.x, 2, tuner=Until(1, Schedule(0.1), HyperNet().double()), k0=Dirac(1))(y, 1)
     assert not isinstance(caught.value, NotFinite)
 
 
