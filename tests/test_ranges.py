@@ -58,9 +58,9 @@ PICTURES: dict[str, Callable[[Tensor], object]] = {
     "dan": lambda y: dan(2, size=5, code=4, width=8, groups=1, blocks=1)(y.float()),
     "ikrnet": lambda y: ikrnet(5, T=1, widths=(4, 6, 8, 8))(y.float(), 2),
     "restore": lambda y: restore(plain(), y, 2, k=K),
-    "psnr": lambda y: psnr(y, Y),
+    "psnr": lambda y: psnr(y, y),
     "psnr of the truth": lambda y: psnr(Y, y),
-    "ssim": lambda y: ssim(y, Y),
+    "ssim": lambda y: ssim(y, y),
 }
 
 
