@@ -10,8 +10,8 @@ from synthetic import kernels, observed, pictures
 from torch import Tensor, nn
 
 from pnpsr import prox
+from pnpsr.physics.simplex_qp import simplex_minimiser
 from pnpsr.prox import prox_image, prox_kernel
-from pnpsr.prox.simplex_qp import simplex_minimiser
 
 MAPPED, SCALE = 3, 2
 X = torch.stack([pictures(2, 3, 12, 10, seed) for seed in range(MAPPED)])
@@ -37,6 +37,7 @@ CALLS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]] = {
     "gram_scale": lambda y, k, x, weight: prox.gram_scale(x, SCALE),
     "differences": lambda y, k, x, weight: prox.differences(x, SCALE),
     "edge_scale": lambda y, k, x, weight: prox.edge_scale(y, SCALE),
+    "sparsity": lambda y, k, x, weight: prox.sparsity(x),
     "box": lambda y, k, x, weight: prox.box(3 * x - 1, weight),
     "identity": lambda y, k, x, weight: prox.identity(x, weight),
     "tv": lambda y, k, x, weight: prox.tv(x, 0.1 * weight),
