@@ -11,9 +11,10 @@ import pytest
 COUNT = 200  # of every file: three in four with one bit turned, one in four cut short
 
 
-@pytest.mark.parametrize(
-    "kind", ["presets", "saved", "archives", "pictures", "kernels", pytest.param("legacy", marks=pytest.mark.slow)]
-)
+SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("archives", "legacy")]
+
+
+@pytest.mark.parametrize("kind", ["presets", "saved", "pictures", "kernels", *SLOW])
 def test_a_damaged_file_is_refused_in_one_sentence_or_equal_to_the_whole_one(kind: str, tmp_path: Path) -> None:
     """In a program of its own, whose memory and whose calls of other programs are watched.
 
