@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -103,44 +104,45 @@ class UnrolledSolver(nn.Module):
         """The state before the first iteration: what the caller knows, completed by ``k0`` and ``x0``.
 
         Args:
-            y: observed image (b c h w), floats in [0, 1].
+            y: observed image (b c h w), floats in [0, 1]; noise may leave that range by up to 1.
             physics: what made y of x and k, see :class:`pnpsr.physics.Physics`; an integer factor between x and y (or one per
                 axis) stands for ``Degradation(scale)``. May be omitted where the solver was built for one scale.
-            sigma: noise standard deviation in the units of y, a number or one per sample; None: unknown.
+            sigma: noise standard deviation in the units of y, at most 1; a number or one per sample; None: unknown.
             x: first image (b c sh sw), in place of ``x0``.
-            k: first kernel (b 1 p p) or (1 1 p p), in place of ``k0``; with no estimator it is the kernel.
+            k: first kernel (b 1 p p) or (1 1 p p), of sum 1, in place of ``k0``; with no estimator it is the kernel.
             mask: (b 1 h w) or (b c h w) of zeros and ones, the pixels of y that count: short for ``physics.masked(mask)``.
             given: y before it was continued beyond its border, if it was.
             noise: the noise level (b 1 1 1) that ``given`` shows.
 
         Raises:
-            TypeError: integers where floats in [0, 1] are due, different dtypes.
-            ValueError: wrong shapes, NaN, values far outside [0, 1], no kernel or image to start from, a scale the solver was
-                not built for.
+            TypeError: integers where floats in [0, 1] are due, different dtypes, also of y and the networks.
+            ValueError: wrong shapes, NaN, values outside [0, 1] that are no noise, a kernel that does not sum to 1, sigma above
+                1, no kernel or image to start from, a scale the solver was not built for.
         """
-        y, physics = checks.image(y, "y"), self.physics_for(physics, mask)
-        if not checks.tracing() and y.detach().abs().amax() > 16:
-            raise ValueError(
-                f"y must hold floats in [0, 1], got values up to {y.detach().abs().amax():g}; divide 8-bit values by 255"
-            )
+        y, physics = checks.shown(y, "y"), self.physics_for(physics, mask)
         if sigma is not None:
-            sigma = checks.per_sample(sigma, y, "sigma")
+            sigma = checks.noise(sigma, y)
             if len(sigma) not in (1, len(y)):
                 raise ValueError(f"sigma has {len(sigma)} values for a batch of {len(y)}")
             sigma = sigma.expand(len(y), 1, 1, 1)
+        self._same_dtype(y)
         s = State(y, physics, sigma, x, k, given=given, noise=noise)
         for name, init in (("k", self.k0), ("x", self.x0)):
             if getattr(s, name) is None:
                 if init is None:
                     raise ValueError(f"no {name} to start from: pass {name}=..., or build the solver with {name}0=...")
                 s = s.write(name, init(s))
-        return _checked(s)
+        s = _checked(s)
+        if k is not None:
+            checks.blur(k, "k", remedy="; where y has that gain too, divide y by it")
+        return s
 
     def step(self, s: State) -> State:
-        """One iteration: each slot in its turn reads the state and writes its field."""
+        """One iteration: each slot in its turn reads the state and writes its field; a black picture keeps its x and k."""
         for slot in self.order:
             if (write := getattr(self, slot)) is not None:
-                s = s.write(self.WRITES[slot], write(s.detach(self.detached)))
+                field = self.WRITES[slot]
+                s = _unless_black(s, s.write(field, write(s.detach(self.detached))), field)
         return replace(s, t=s.t + 1)
 
     def iterate(self, s: State, T: int | None = None) -> Iterator[State]:
@@ -197,6 +199,16 @@ class UnrolledSolver(nn.Module):
         if able is not None and shown not in able:
             raise ValueError(f"this solver is for scale {' or '.join(map(str, able))}, got {shown!r}; take one for that scale")
         return physics if mask is None else physics.masked(mask)
+
+    def _same_dtype(self, y: Tensor) -> None:
+        """Refuse a y that the networks cannot read, in the caller's words; under autocast they read any."""
+        weights = (p for p in self.parameters() if p.ndim > 1)  # single numbers are converted where they are used
+        weight = next(weights, y)
+        if weight.dtype != y.dtype and not torch.is_autocast_enabled(y.device.type):
+            raise TypeError(
+                f"y is {y.dtype}, the networks of the solver are {weight.dtype}: "
+                f"convert y with .to({weight.dtype}), or the solver with .to({y.dtype})"
+            )
 
 
 class PerIteration(nn.Module):
@@ -257,6 +269,15 @@ def train_only(solver: nn.Module, *names: str) -> list[nn.Parameter]:
     for parameter in chosen:
         parameter.requires_grad_(True)
     return list(dict.fromkeys(chosen))
+
+
+def _unless_black(before: State, after: State, field: str) -> State:
+    """``after``, but ``field`` as it was in samples whose y is zero throughout: nothing is seen there that could say more."""
+    old, new = getattr(before, field), getattr(after, field)
+    if not isinstance(old, Tensor):
+        return after
+    black = before.y.detach().abs().amax((1, 2, 3), keepdim=True) == 0
+    return after.write(field, torch.where(black, old.detach(), new))
 
 
 def _checked(s: State) -> State:

@@ -34,7 +34,7 @@ class Problem:
 
     y: Tensor  # (b c h w)
     x: Tensor  # (b c s1 h, s2 w)
-    k: Tensor  # (b 1 p q)
+    k: Tensor  # (b 1 p q), of sum 1 and any sign
     wide: Tensor  # (b c s1 h + p - 1, s2 w + q - 1): an image whose blurred inside has the size of x
     scale: Pair
     offset: Pair
@@ -83,7 +83,7 @@ def problems(
     return Problem(
         y=noise(b, c, h, w, seed=seed),
         x=noise(b, c, s1 * h, s2 * w, seed=seed + 1),
-        k=noise(b, 1, p, q, seed=seed + 2),
+        k=(k := noise(b, 1, p, q, seed=seed + 2)) + (1 - k.sum((-2, -1), keepdim=True)) / (p * q),
         scale=(s1, s2),
         offset=offset,
         wide=noise(b, c, s1 * h + p - 1, s2 * w + q - 1, seed=seed + 3),

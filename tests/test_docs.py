@@ -74,3 +74,15 @@ def test_a_false_page_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text(text)
     assert broken(tmp_path / "page.md", text) == ["gone.md", "#no-such"]
     assert list(blocks(text)) == [(4, "x = 1\n")]
+
+
+def test_every_promise_names_a_test_that_exists() -> None:
+    """path::name of a test function, and no promise in a table about code without one."""
+    text = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert len(named) > 15
+    for file, name in named:
+        assert f"\ndef {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file} has no {name}"
+    code = text[: text.index("## Files")]
+    rows = [line for line in code.splitlines() if line.startswith("| ") and not line.startswith("| promise")]
+    assert all("::" in row for row in rows)

@@ -14,6 +14,7 @@ LAYER = {
     "precision": 0.5,
     "needs": 0.5,
     "files": 0.5,
+    "filled": 0.5,
     "physics": 1,
     "state": 1.5,
     "starts": 2,

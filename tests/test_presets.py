@@ -65,6 +65,22 @@ def test_a_preset_beats_interpolation(name: str) -> None:
         assert float((out.k - k).square().sum()) < 0.5 * float((dirac - k).square().sum())
 
 
+@pytest.mark.parametrize("name", [*presets(), "blind_hqs"])
+@torch.no_grad()
+def test_a_preset_is_the_same_whatever_torchs_default_dtype(name: str) -> None:
+    y, s = sample_picture("astronaut")[..., 40:64, 140:164], scale_of(name)
+    known = {"k": gaussian(21, 1.4), "sigma": 0.0} if name == "usrnet" else {}
+    expected = load(name)(y, s, **known)
+    torch.set_default_dtype(torch.float64)
+    try:
+        solver = load(name)
+        found = solver(y, s, **known)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert {value.dtype for value in solver.state_dict().values()} <= {torch.float32}
+    assert torch.allclose(found.x, expected.x, atol=1e-4) and found.x.dtype == torch.float32
+
+
 @each
 def test_a_damaged_preset_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = bytearray((FOLDER / f"{name}.safetensors").read_bytes())

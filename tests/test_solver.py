@@ -16,6 +16,7 @@ from strategies import examples, seeds, uniform
 from torch import Tensor, nn
 
 from pnpsr import Hyper, PerIteration, State, UnrolledSolver
+from pnpsr.kernels.grid import unit
 from pnpsr.prox import prox_image, prox_kernel
 from pnpsr.solver import train_only
 from pnpsr.starts import Dirac, Gaussian, Upsample
@@ -103,14 +104,14 @@ def test_slots_take_turns_in_their_order_and_read_what_was_written_before(order:
         tuner=step("tuner", lambda s: Hyper(alpha=s.y.new_full((2, 1, 1, 1), len(seen)))),
         order=order,
     )
-    x, k = torch.zeros(2, 3, 8, 10).double(), torch.zeros(2, 1, 3, 3).double()
+    x, k = torch.zeros(2, 3, 8, 10).double(), torch.ones(2, 1, 1, 1).double()
     out = solver(picture(), 2, x=x, k=k)
     assert [(name, t) for name, t, *_ in seen] == [(name, t) for t in range(3) for name in order]
-    assert float(out.x.mean()) == 3 and float(out.k.mean()) == (3 if "estimator" in order else 0)
+    assert float(out.x.mean()) == 3 and float(out.k.mean()) == (4 if "estimator" in order else 1)
     for i, (name, t, mean_x, mean_k, alpha) in enumerate(seen):
         turn = order.index
         assert mean_x == t + (turn("restorer") < turn(name))
-        assert mean_k == (t + (turn("estimator") < turn(name)) if "estimator" in order else 0)
+        assert mean_k == (1 + t + (turn("estimator") < turn(name)) if "estimator" in order else 1)
         tuned = [j + 1 for j, past in enumerate(seen[:i]) if past[0] == "tuner"]
         assert alpha == (tuned[-1] if tuned else None)
 
@@ -138,9 +139,10 @@ def test_resuming_is_running_on(first: int, then: int) -> None:
 def test_solvers_chain_by_values() -> None:
     a, b = probe(2), UnrolledSolver(None, Restore(0.7), 3, k0=None)
     s = a(picture(), 2)
-    out = b(picture(), 2, k=s.k, sigma=0.1, x=s.x)
-    assert out.k is not None and torch.equal(out.k, s.k) and out.t == 3
-    assert torch.equal(b(picture(), 2, k=s.k).x, b(picture(), 2, k=s.k, sigma=0.5).x)  # a restorer that ignores sigma
+    k = unit(s.k)  # what a step wrote need not sum to 1, what a caller gives must
+    out = b(picture(), 2, k=k, sigma=0.1, x=s.x)
+    assert out.k is not None and torch.equal(out.k, k) and out.t == 3
+    assert torch.equal(b(picture(), 2, k=k).x, b(picture(), 2, k=k, sigma=0.5).x)  # a restorer that ignores sigma
 
 
 def test_no_step_changes_the_state_it_reads() -> None:
@@ -150,7 +152,7 @@ def test_no_step_changes_the_state_it_reads() -> None:
 
     with pytest.raises(FrozenInstanceError):
         UnrolledSolver(mutate, None, 1, k0=Dirac(3))(picture(), 2)
-    y, x, k = picture(), uniform(2, 3, 8, 10, seed=1), uniform(2, 1, 3, 3, seed=2)
+    y, x, k = picture(), uniform(2, 3, 8, 10, seed=1), unit(uniform(2, 1, 3, 3, seed=2))
     before = [t.clone() for t in (y, x, k)]
     start = probe().start(y, 2, x=x, k=k)
     probe().step(start)
@@ -200,7 +202,7 @@ def by_hand(solver: UnrolledSolver, y: Tensor, x: Tensor, k: Tensor, T: int, cut
 @pytest.mark.parametrize("order", ORDERS[:3])
 def test_detach_cuts_exactly_the_named_edges(cut: tuple[str, ...], order: tuple[str, ...]) -> None:
     solver = probe(detach=cut, order=order)
-    leaves = {"y": picture(), "x": uniform(2, 3, 8, 10, seed=1), "k": uniform(2, 1, 3, 3, seed=2)}
+    leaves = {"y": picture(), "x": uniform(2, 3, 8, 10, seed=1), "k": unit(uniform(2, 1, 3, 3, seed=2))}
     leaves = {name: leaf.requires_grad_() for name, leaf in leaves.items()} | dict(solver.named_parameters())
     out = solver(leaves["y"], 2, x=leaves["x"], k=leaves["k"])
     expected = by_hand(solver, leaves["y"], leaves["x"], leaves["k"], 3, cut)
@@ -341,7 +343,7 @@ def test_one_iteration_compiles_without_a_graph_break(backend: str) -> None:
 
 
 def test_what_the_caller_knows_is_taken_and_the_rest_is_begun() -> None:
-    y, x, k = picture(), uniform(2, 3, 8, 10, seed=1), uniform(1, 1, 3, 3, seed=2)
+    y, x, k = picture(), uniform(2, 3, 8, 10, seed=1), unit(uniform(1, 1, 3, 3, seed=2))
     s = probe().start(y, 2, x=x, k=k, sigma=0.02)
     assert s.x is x and torch.equal(s.k, k.expand(2, -1, -1, -1)) and s.sigma.flatten().tolist() == [0.02, 0.02]
     assert s.scale == 2 and s.t == 0 and s.hyper == Hyper()
@@ -365,7 +367,7 @@ def test_a_solver_for_one_scale_knows_it() -> None:
         probe()(picture())
 
 
-Y, X, K = picture(), uniform(2, 3, 8, 10, seed=1), uniform(2, 1, 3, 3, seed=2)
+Y, X, K = picture(), uniform(2, 3, 8, 10, seed=1), unit(uniform(2, 1, 3, 3, seed=2))
 BAD_STARTS: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[Exception], str]] = {
     "no tensor": ((Y.numpy(), 2), {}, TypeError, "y must be a torch tensor"),
     "three axes": ((Y[0], 2), {}, ValueError, r"y must have shape \(b c h w\)"),

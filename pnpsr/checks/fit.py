@@ -6,8 +6,8 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from pnpsr.checks.plain import Scale, factors, whole
-from pnpsr.checks.tensors import NotFinite, layout, tracing
+from pnpsr.checks.plain import TOO_NOISY, Scale, factors, whole
+from pnpsr.checks.tensors import NotFinite, layout, tracing, values
 
 
 def matching(a: Tensor, b: Tensor, names: str) -> None:
@@ -60,12 +60,24 @@ def per_sample(value: float | Tensor, like: Tensor, name: str, *, positive: bool
     else:
         raise TypeError(f"{name} must be a number or a tensor with one value per sample, got {value!r}")
     if not tracing() and not value.is_meta:
-        low, high = (float(v) for v in torch.aminmax(value.detach()))
+        low, high = (float(v) for v in torch.aminmax(values(value)))
         if not math.isfinite(low + high):
             raise NotFinite(f"{name} must be finite, got {low:g}")
         if (low < 0 and not signed) or (positive and low <= 0):
             raise ValueError(f"{name} must be {'positive' if positive else 'zero or positive'}, got {low:g}")
     return value
+
+
+def noise(value: float | Tensor, like: Tensor, name: str = "sigma") -> Tensor:
+    """A noise level as :func:`per_sample` has it, each a fraction of white: 5 % is 0.05.
+
+    Raises:
+        TypeError, ValueError: as :func:`per_sample`, and above 1, which is what levels out of 255 are.
+    """
+    level = per_sample(value, like, name)
+    if not tracing() and not level.is_meta and (most := float(values(level).amax())) > 1:
+        raise ValueError(TOO_NOISY.format(name, most))
+    return level
 
 
 def feed(t: object, name: str, channels: int, weight: Tensor, shape: str = "(b c h w)") -> Tensor:

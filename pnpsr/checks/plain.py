@@ -7,6 +7,7 @@ from numbers import Integral, Real
 import torch
 
 Scale = int | tuple[int, int]
+TOO_NOISY = "{} must lie in 0 .. 1, a fraction of white (5 % noise is 0.05), got {:g}; divide levels out of 255 by 255"
 
 
 def factors(scale: Scale, name: str = "scale") -> tuple[int, int]:
@@ -71,6 +72,14 @@ def span(value: object, name: str) -> tuple[float, float]:
     low, high = float(pair[0]), float(pair[1])
     if not (0 <= low <= high < math.inf):
         raise ValueError(f"{name} must satisfy 0 <= low <= high, got {value!r}")
+    return low, high
+
+
+def noise_span(value: object, name: str = "sigma") -> tuple[float, float]:
+    """``value`` as a range of noise levels, each a fraction of white (0.05 is 5 %). Raises as :func:`span`, and above 1."""
+    low, high = span(value, name)
+    if high > 1:
+        raise ValueError(TOO_NOISY.format(name, high))
     return low, high
 
 

@@ -33,7 +33,7 @@ class Curves:
     def add(self, s: State) -> dict[str, float]:
         """Measure this state; the values, by name."""
         x, k = s.known("x"), s.known("k")
-        residual = Degradation(s.scale, boundary="replicate")(x, k) - s.y
+        residual = Degradation(s.scale, boundary="replicate").freeze(k=k)(x) - s.y
         now = {"data residual": float(residual.square().mean().sqrt())}
         if self.truth.x is not None:
             now["PSNR, dB"] = float(psnr(x, self.truth.x, border=self.border))

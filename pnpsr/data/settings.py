@@ -57,7 +57,7 @@ class Setting:
         for scale in self.scales:
             checks.whole(scale, "scale")
             self.kernel_size(scale)
-        checks.span(self.sigma, "sigma")
+        checks.noise_span(self.sigma)
         for name in ("clean", "gray", "correlated"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a share between 0 and 1, got {getattr(self, name)!r}")
@@ -75,11 +75,19 @@ class Setting:
         return checks.whole(self.size[scale] if isinstance(self.size, Mapping) else self.size, "size")
 
     def draw(self, scale: int, generator: torch.Generator) -> tuple[Tensor, float]:
-        """One kernel (1 1 p p) and one noise level, on the CPU."""
+        """One kernel (1 1 p p) and one noise level.
+
+        Raises:
+            ValueError: a source drew a kernel of another size, or one that does not sum to 1.
+        """
         source = self.sources[int(torch.randint(len(self.sources), (), generator=generator))]
         chance, level = torch.rand(2, generator=generator, dtype=torch.float64).tolist()
         low, high = self.sigma
-        return source(scale, self.kernel_size(scale), generator), 0.0 if chance < self.clean else low + (high - low) * level
+        size = self.kernel_size(scale)
+        k = checks.blur(source(scale, size, generator), f"the kernel that a source of setting {self.name!r} drew")
+        if k.shape != (1, 1, size, size):
+            raise ValueError(f"sources of setting {self.name!r} must draw (1, 1, {size}, {size}), got {tuple(k.shape)}")
+        return k, 0.0 if chance < self.clean else low + (high - low) * level
 
     def draws(self, count: int, scale: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """``count`` kernels (b 1 p p) and noise levels (b 1 1 1), drawn together where the generator lives, never read back.

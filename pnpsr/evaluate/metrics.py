@@ -1,5 +1,7 @@
 """How close a restored image is to the truth: PSNR and SSIM as the super-resolution papers report them, one value per sample."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -36,8 +38,8 @@ def luma(x: Tensor) -> Tensor:
     return (checks.image(x, "x", 3) * x.new_tensor(_LUMA).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
-def psnr(x: Tensor, truth: Tensor, *, border: Scale = 0, colour: str = "rgb") -> Tensor:
-    """-10 log10 mean((x - truth)²) in dB, for images in [0, 1] (the peak is 1): (b c h w) twice -> (b,); equal images give inf.
+def psnr(x: Tensor, truth: Tensor, *, border: Scale = 0, colour: str = "rgb", data_range: float = 1.0) -> Tensor:
+    """10 log10(R² / mean((x - truth)²)) in dB, R = ``data_range``: (b c h w) twice -> (b,); equal images give inf.
 
     Nothing is clamped or rounded here: papers compare 8-bit results, see :func:`pnpsr.physics.quantise`.
 
@@ -47,19 +49,21 @@ def psnr(x: Tensor, truth: Tensor, *, border: Scale = 0, colour: str = "rgb") ->
         border: pixels ignored on each side (an integer, or one per axis); papers cut as many as the scale.
         colour: ``"rgb"`` compares all channels (so does it for gray), ``"y"`` the :func:`luminance` of colour images, as papers
             do, ``"y_full"`` their :func:`luma`.
+        data_range: the value of white: images are in [0, data_range].
 
     Raises:
-        ValueError: different shapes, unknown colour, a border that leaves nothing, NaN.
+        ValueError: different shapes, unknown colour, a border that leaves nothing, NaN; a truth outside [0, data_range],
+            by more than noise would leave it.
         TypeError: integers, different dtypes.
     """
-    a, b = _comparable(x, truth, border, colour)
+    a, b = _comparable(x, truth, border, colour, data_range)
     return -10 * (a - b).square().mean((1, 2, 3)).log10().to(x)
 
 
-def ssim(x: Tensor, truth: Tensor, *, border: Scale = 0, colour: str = "rgb") -> Tensor:
+def ssim(x: Tensor, truth: Tensor, *, border: Scale = 0, colour: str = "rgb", data_range: float = 1.0) -> Tensor:
     """Mean structural similarity, (b c h w) twice -> (b,), at most 1.
 
-    As in Wang et al. 2004 and the papers: Gaussian window of 11 x 11 with standard deviation 1.5, K1 = 0.01, K2 = 0.03, range 1,
+    As in Wang et al. 2004 and the papers: Gaussian window of 11 x 11 with standard deviation 1.5, K1 = 0.01, K2 = 0.03,
     windows that lie wholly inside the image, channels averaged. Computed by scikit-image on the CPU; not differentiable.
     Arguments and errors as :func:`psnr`.
 
@@ -68,7 +72,7 @@ def ssim(x: Tensor, truth: Tensor, *, border: Scale = 0, colour: str = "rgb") ->
     """
     from skimage.metrics import structural_similarity
 
-    a, b = (t.detach().cpu().double().numpy() for t in _comparable(x, truth, border, colour))
+    a, b = (t.detach().cpu().double().numpy() for t in _comparable(x, truth, border, colour, data_range))
     if min(a.shape[-2:]) < WINDOW:
         raise ValueError(f"SSIM needs at least {WINDOW} x {WINDOW} pixels, {a.shape[-2]} x {a.shape[-1]} are left of the images")
     edge = WINDOW // 2
@@ -81,9 +85,11 @@ def ssim(x: Tensor, truth: Tensor, *, border: Scale = 0, colour: str = "rgb") ->
     return torch.from_numpy(np.array(values)).to(x)
 
 
-def _comparable(x: Tensor, truth: Tensor, border: Scale, colour: str) -> tuple[Tensor, Tensor]:
-    """What is compared of both, of equal shape."""
+def _comparable(x: Tensor, truth: Tensor, border: Scale, colour: str, data_range: float) -> tuple[Tensor, Tensor]:
+    """What is compared of both, of equal shape, with white at 1."""
     checks.choice(colour, COLOURS, "colour")
+    if not (isinstance(data_range, int | float) and 0 < data_range < math.inf):
+        raise ValueError(f"data_range must be the value of white, a positive number, got {data_range!r}")
     checks.matching(checks.image(x, "x"), checks.image(truth, "truth"), "x and truth")
     if x.shape[1:] != truth.shape[1:]:
         raise ValueError(f"x and truth must have the same shape, got {tuple(x.shape)} and {tuple(truth.shape)}")
@@ -91,6 +97,10 @@ def _comparable(x: Tensor, truth: Tensor, border: Scale, colour: str) -> tuple[T
         raise ValueError(
             f"colour={colour!r} needs red, green and blue, got {x.shape[1]} channel(s); compare gray with colour='rgb'"
         )
+    x, truth = x / data_range, truth / data_range
+    low, high = (float(v) * data_range for v in torch.aminmax(truth.detach()))
+    if low < -data_range or high > 2 * data_range:  # x may be anything, and is then far from the truth
+        raise ValueError(f"truth must be in [0, {data_range:g}], got {low:g} .. {high:g}; say data_range=... if white is not 1")
     b = max(len(x), len(truth))
     x, truth = (checks.inside(t, border, "the images").expand(b, -1, -1, -1) for t in (x, truth))
     convert = {"rgb": lambda t: t, "y": luminance, "y_full": luma}[colour]

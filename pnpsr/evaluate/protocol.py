@@ -64,7 +64,7 @@ class Protocol:
         if isinstance(self.kernels, str):
             checks.choice(self.kernels, (*COMPUTED, GIVEN), "kernels")
         else:
-            checks.kernel(self.kernels, "kernels")
+            checks.blur(self.kernels, "kernels")
         if not isinstance(self.convention, Convention):
             raise TypeError(f"convention must be a Convention, such as pnpsr.conventions.PNPSR, got {self.convention!r}")
         if self.convention.boundary == "valid":
@@ -138,4 +138,4 @@ def _scale(scale: object) -> int:
 
 
 def _sigma(sigma: object) -> float:
-    return checks.span((sigma, sigma), "the sigma of a condition")[0]
+    return checks.noise_span((sigma, sigma), "the sigma of a condition")[0]

@@ -28,5 +28,5 @@ def noise_model(sigma: float | Tensor | None, generator: torch.Generator | None)
     """
     if sigma is None:
         return ZeroNoise(rng=generator)
-    checks.per_sample(sigma, sigma.new_zeros(1) if isinstance(sigma, Tensor) else torch.zeros(1), "sigma")
+    checks.noise(sigma, sigma.new_zeros(1) if isinstance(sigma, Tensor) else torch.zeros(1))
     return PerSampleNoise(sigma, rng=generator)

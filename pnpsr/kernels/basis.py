@@ -51,8 +51,9 @@ class KernelBasis(nn.Module):
         if matrix is None:
             generator = torch.Generator().manual_seed(0)
             widths = (0.2, max(0.6, min(p, q) / 4))
-            examples = random_gaussian(max(512, dim), size, widths=widths, anisotropic=True, generator=generator)
-            matrix = principal(examples, dim).float()
+            with torch.device("cpu"):  # also where the rest of a network is only planned, on the meta device
+                examples = random_gaussian(max(512, dim), size, widths=widths, anisotropic=True, generator=generator)
+                matrix = principal(examples, dim).float()
         self.register_buffer("matrix", self._checked(matrix).detach().clone())
 
     def _checked(self, matrix: Tensor) -> Tensor:

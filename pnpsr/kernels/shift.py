@@ -24,7 +24,7 @@ def compensation(k: Tensor, kept: Tensor, tolerance: float, what: str) -> Tensor
         raise ValueError(f"tolerance must be a fraction between 0 and 1, got {tolerance}")
     before, after = mass(k), mass(kept)
     if not checks.tracing():
-        lost = float((1 - after / before).detach().max())
+        lost = float(checks.values(1 - after / before).max())
         if not lost <= min(tolerance + 1e-6, 1 - 1e-6):  # 1e-6: rounding of float32
             raise ValueError(
                 f"{what} would lose {lost:.1%} of the mass of a kernel; at most {tolerance:.1%}, and never all, is allowed"
@@ -40,8 +40,8 @@ def centroid(k: Tensor) -> Tensor:
     """
     checks.kernel(k, "k")
     total = k.sum((-3, -2, -1))
-    if not checks.tracing() and total.min() <= 0:
-        raise ValueError(f"k must have a positive sum to have a centroid, got {total.min():g}")
+    if not checks.tracing() and checks.values(total).min() <= 0:
+        raise ValueError(f"k must have a positive sum to have a centroid, got {checks.values(total).min():g}")
     moments = [(k * n).sum((-3, -2, -1)) for n in offsets((k.shape[-2], k.shape[-1]), k)]
     return torch.stack(moments, -1) / total[:, None]
 
@@ -86,7 +86,7 @@ def as_shift(shift: tuple[float, float] | Tensor, k: Tensor) -> Tensor:
         raise ValueError(
             f"shift must be (rows, columns) or one such pair per sample, (b 2), got {tuple(given.shape)} for k of {tuple(k.shape)}"
         )
-    if not checks.tracing() and not torch.isfinite(given).all():
+    if not checks.tracing() and not torch.isfinite(checks.values(given)).all():
         raise ValueError("shift holds NaN or infinity")
     return given
 
@@ -108,7 +108,7 @@ def shift_kernel(
     checks.choice(method, METHODS, "method")
     move = as_shift(shift, checks.kernel(k, "k"))
     if pad:
-        margin = 2 * math.ceil(float(move.detach().abs().max()))
+        margin = 2 * math.ceil(float(checks.values(move).abs().max()))
         k = resize_support(k, (k.shape[-2] + margin, k.shape[-1] + margin))
     with torch.autocast(k.device.type, enabled=False):
         rows, columns = (n.flatten() for n in offsets((k.shape[-2], k.shape[-1]), k))

@@ -22,7 +22,7 @@ from pnpsr.physics.cg import Map
 from pnpsr.physics.edges import cut, differences, pair_weights
 from pnpsr.physics.gram import circular_gram, valid_gram
 from pnpsr.physics.image_step import image_step
-from pnpsr.physics.kernel_step import gram_scale, kernel_step, size_of
+from pnpsr.physics.kernel_step import as_unit, gram_scale, kernel_step, size_of
 from pnpsr.physics.operator import LinearOperator
 from pnpsr.physics.physics import Fit, Physics, Shape
 from pnpsr.physics.sampling import Downsample, Flip
@@ -58,7 +58,7 @@ class Degradation(Physics):
     Raises:
         TypeError: a scale that is no integer (2.5 is refused, never rounded).
         ValueError: scale below 1, offset outside the patch, unknown rules, bicubic decimation with an offset or without a border;
-            on a call: sizes that do not fit, a kernel that lies between two pixels.
+            on a call: sizes that do not fit, a kernel that lies between two pixels or does not sum to 1.
     """
 
     def __init__(
@@ -178,8 +178,8 @@ class Degradation(Physics):
 
         Args:
             x: images (b c sh sw) in [0, 1].
-            k: kernels (b 1 p q), or one for all (1 1 p q).
-            sigma: noise level in the units of x, a number or one per sample.
+            k: kernels (b 1 p q), or one for all (1 1 p q), each of sum 1; with a gain: ``freeze(k=k)(x)``, which takes any.
+            sigma: noise level in the units of x, at most 1; a number or one per sample.
             generator: source of the noise.
 
         Returns:
@@ -234,7 +234,7 @@ class Degradation(Physics):
             if inside:
                 y, x = cut(y, (1, 1)), cut(x, self.scale)
         if relative:
-            gamma = checks.per_sample(gamma, max(y, k0, key=len), "gamma", positive=True) * gram_scale(x, self.scale)
+            gamma = checks.per_sample(gamma, max(y, k0, key=len), "gamma", positive=True) * as_unit(gram_scale(x, self.scale))
         options["boundary"] = "valid" if inside else "circular"
         if self.plain:
             return kernel_step(y, x, k0, gamma, self.scale, self.offset, **options)  # type: ignore[arg-type]

@@ -108,6 +108,16 @@ def kernel_step(
     return k.to(dtype)
 
 
+def without_energy(energy: Tensor) -> Tensor:
+    """Where a sum of squares is zero, or has no digits: nothing may be measured in it."""
+    return energy < 1e6 * torch.finfo(energy.dtype).tiny
+
+
+def as_unit(energy: Tensor) -> Tensor:
+    """``energy``, or 1 where there is none: with no data the kernel step returns k0, whatever gamma is."""
+    return torch.where(without_energy(energy), 1, energy)
+
+
 def gram_scale(x: Tensor, scale: Scale) -> Tensor:
     """Σ_c |x_c|² / s², (b 1 1 1): the mean diagonal of the kernel step's normal matrix, the natural unit of gamma."""
     s1, s2 = checks.factors(scale)
@@ -155,8 +165,8 @@ def on_support(gram: Tensor, target: Tensor, k0: Tensor, gamma: Tensor, constrai
     """
     H = gram + gamma[:, 0] * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     factor, failed = torch.linalg.cholesky_ex(H.detach())
-    if not checks.tracing() and bool(failed.any()):
-        needed = 1e-14 * float(gram.detach().diagonal(dim1=1, dim2=2).sum(1).max())
+    if not checks.tracing() and bool(checks.values(failed).any()):
+        needed = 1e-14 * float(checks.values(gram.diagonal(dim1=1, dim2=2).sum(1)).max())
         raise ValueError(f"gamma is too small for this x: the normal matrix is singular in {gram.dtype}; use at least {needed:.1g}")
     start = k0.reshape(*k0.shape[:1], -1, 1)
     k = start + solve(H, factor, target - gram @ start)

@@ -10,16 +10,17 @@ def gaussian_noise(x: Tensor, sigma: float | Tensor, *, generator: torch.Generat
     """x + sigma n, n ~ N(0, 1), not clipped.
 
     Args:
-        x: images (b c h w) in [0, 1].
-        sigma: standard deviation in the same units (2 % noise is 0.02): a number, (b,) or (b 1 1 1), always per sample.
+        x: images (b c h w) in [0, 1]; one image with several sigma gives as many samples, each with noise of its own.
+        sigma: standard deviation in the same units (2 % noise is 0.02), at most 1: a number, (b,) or (b 1 1 1), always per sample.
         generator: source of randomness, on the device of x.
 
     Raises:
-        ValueError: negative or non-finite sigma, or a number of values that is not the batch.
+        ValueError: negative or non-finite sigma, or above 1, or a number of values that is not the batch.
     """
     x = checks.image(x, "x")
-    sigma = checks.per_sample(sigma, x, "sigma")
-    return x + sigma * torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+    sigma = checks.noise(sigma, x)
+    shape = (max(len(x), len(sigma)), *x.shape[1:])
+    return x + sigma * torch.randn(shape, generator=generator, dtype=x.dtype, device=x.device)
 
 
 def quantise(x: Tensor, bits: int = 8) -> Tensor:

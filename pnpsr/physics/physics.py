@@ -11,7 +11,7 @@ from pnpsr import checks, precision
 from pnpsr.checks import Scale
 from pnpsr.physics.cg import Map, solve_by_cg
 from pnpsr.physics.edges import cut, differences, pair_weights
-from pnpsr.physics.kernel_step import CONSTRAINTS, DOMAINS, on_support, size_of
+from pnpsr.physics.kernel_step import CONSTRAINTS, DOMAINS, as_unit, on_support, size_of
 from pnpsr.physics.noise import estimate_noise, gaussian_noise
 from pnpsr.physics.operator import LinearOperator
 
@@ -66,14 +66,14 @@ class Physics(ABC):
 
         Args:
             x: images (b c sh sw) in [0, 1].
-            k: kernels (b 1 p q), or one for all (1 1 p q).
-            sigma: noise level in the units of x, a number or one per sample.
+            k: kernels (b 1 p q), or one for all (1 1 p q), each of sum 1; with a gain: ``freeze(k=k)(x)``, which takes any.
+            sigma: noise level in the units of x, at most 1; a number or one per sample.
             generator: source of the noise.
 
         Returns:
             y (b c h w).
         """
-        y = self.freeze(k=k)(x)
+        y = self.freeze(k=checks.blur(k, "k", remedy="; for a blur with gain apply the operator freeze(k=k)"))(x)
         return y if sigma is None else gaussian_noise(y, sigma, generator=generator)
 
     def image_shape(self, y: Tensor) -> Shape:
@@ -172,7 +172,7 @@ class Physics(ABC):
             seen, x, k, gamma = (t.to(wide).expand(batch, -1, -1, -1) for t in (y, x, k0, gamma))
             G, b = self.normal_equations(seen, x, size_of(k), Fit(int(edges), gray, inside))
             if relative:
-                gamma = gamma * G.diagonal(dim1=1, dim2=2).mean(1).reshape(-1, 1, 1, 1)
+                gamma = gamma * as_unit(G.diagonal(dim1=1, dim2=2).mean(1).reshape(-1, 1, 1, 1))
             return on_support(G, b, k, gamma, constraint).to(y.dtype)
 
     def normal_equations(

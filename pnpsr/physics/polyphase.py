@@ -52,6 +52,7 @@ def subtract_row(data: Tensor, row: Tensor, parts: Tensor) -> Tensor:
 
 def power(row: Tensor) -> Tensor:
     """A A* = Σ_r |A_r|² per frequency, for a row of one channel: (b 1 r h w/2+1) -> (b 1 h w/2+1), real."""
+    row = row.conj()  # of the same power, and back to what no vmap chokes on: rows are lazy conjugates
     return (row.real.square() + row.imag.square()).sum(2)
 
 

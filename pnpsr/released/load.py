@@ -1,13 +1,16 @@
 """From a file to a solver: open it, recognise it, fill our networks with it."""
 
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pnpsr import checks
 from pnpsr.checkpoint import load
+from pnpsr.filled import filled
 from pnpsr.released.dan import DAN_1, DAN_2
 from pnpsr.released.ikrnet import IKRNET
 from pnpsr.released.layout import Layout, Weights
@@ -47,10 +50,7 @@ def load_released(path: str | Path, *, device: str | torch.device = "cpu") -> nn
     weights = _read(path)
     layout = _recognised(weights, path)
     try:
-        solver = layout.build(weights)
-        if all(v.dtype == torch.float64 for v in weights.values()):
-            solver.double()
-        solver.load_state_dict(layout.translate(weights))
+        solver = filled(lambda: layout.build(weights), layout.translate(weights))
     except (RuntimeError, ValueError, TypeError, LookupError) as error:
         raise ValueError(f"{path} is a variant of {layout.network} that is not known: {error}") from error
     return solver.to(device).eval()
@@ -60,6 +60,8 @@ def _read(path: Path) -> Weights:
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at {path}")
     try:
+        if zipfile.is_zipfile(path):  # torch reads such archives without a look at their checksums
+            _check_records(path)
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle raises almost anything
         raise ValueError(f"{path} is truncated or no checkpoint of tensors ({type(error).__name__})") from error
@@ -69,7 +71,22 @@ def _read(path: Path) -> Weights:
         raise ValueError(
             f"{path} must hold a dictionary of tensors, bare or under {', '.join(WRAPPERS)}; got {type(content).__name__}"
         )
+    for name, value in content.items():
+        if value.is_floating_point() and not checks.finite(value):
+            raise ValueError(f"{path} is damaged: {name} holds NaN or infinity")
     return {re.sub(r"(^|\.)module\.", r"\1", name): value for name, value in content.items()}
+
+
+def _check_records(path: Path) -> None:
+    """Every record of the archive has its checksum and is stored as it is, so that none unpacks to more than the file holds.
+
+    Raises:
+        BadZipFile: one has not, or is packed.
+    """
+    with zipfile.ZipFile(path) as archive:
+        packed = any(record.compress_type != zipfile.ZIP_STORED for record in archive.infolist())
+        if packed or archive.testzip() is not None:
+            raise zipfile.BadZipFile("a record is packed, or its checksum is another")
 
 
 def _recognised(weights: Weights, path: Path) -> Layout:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from pnpsr import checks
 from pnpsr.needs import Needs, needs_of
-from pnpsr.physics.kernel_step import CONSTRAINTS, DOMAINS
+from pnpsr.physics.edges import differences
+from pnpsr.physics.kernel_step import CONSTRAINTS, DOMAINS, without_energy
 from pnpsr.prox import simplex
 from pnpsr.state import Prior, State, Step
 
@@ -144,7 +145,7 @@ class HQSEstimator(nn.Module):
         return log_gamma.exp().to(like).reshape(1, 1, 1, 1)
 
     def forward(self, state: State) -> Tensor:
-        """The new kernel (b 1 p q)."""
+        """The new kernel (b 1 p q); samples whose picture is black (with ``edges``: flat) keep the kernel they have."""
         s, k = state, state.known("k")
         near = k if self.around == "previous" else s.known("k0") if self.around == "first" else torch.zeros_like(k)
         z = s.physics.prox_kernel(
@@ -159,8 +160,13 @@ class HQSEstimator(nn.Module):
             gray=self.gray,
             inside=self.boundary == "valid",
         )
-        k = self.prior(z, None).to(s.y.dtype)
-        return simplex(k) if self.project else k
+        new = self.prior(z, None).to(s.y.dtype)
+        blank = self._blank(s.y) | self._blank(s.known("x"))
+        return torch.where(blank, k.detach(), simplex(new) if self.project else new)
+
+    def _blank(self, x: Tensor) -> Tensor:
+        """Which images say nothing of their kernel, (b 1 1 1)."""
+        return without_energy((differences(x, 1) if self.edges else x).square().sum((1, 2, 3), keepdim=True))
 
     def extra_repr(self) -> str:
         """The options, for printing."""

@@ -16,10 +16,17 @@ class Until(nn.Module):
         t: number of iterations of the first step.
         first: any step.
         then: any step that writes the same field.
+
+    Raises:
+        TypeError: a step that cannot be called.
+        ValueError: (on a call) what the second step raises, with the phase it was in; divergence stays :class:`NotFinite`.
     """
 
     def __init__(self, t: int, first: Step, then: Step) -> None:
         super().__init__()
+        for name, step in (("first", first), ("then", then)):
+            if not callable(step):
+                raise TypeError(f"{name} must be callable, state -> value; got {step!r}")
         self.t, self.first, self.then = checks.whole(t, "t", least=0), first, then
 
     @property
@@ -35,7 +42,8 @@ class Until(nn.Module):
         try:
             return self.then(replace(state, t=state.t - self.t))
         except ValueError as error:
-            raise ValueError(f"{error} (in the phase after the first {self.t})") from error
+            kind = checks.NotFinite if isinstance(error, checks.NotFinite) else ValueError  # divergence stays told from misuse
+            raise kind(f"{error} (in the phase after the first {self.t})") from error
 
     def extra_repr(self) -> str:
         """The moment of the change, for printing."""

@@ -149,7 +149,8 @@ class HyperNet(nn.Module):
         if sigma is None:
             if self.noise is None:
                 raise ValueError("sigma is unknown: pass sigma=..., or build HyperNet(noise=NoiseNet())")
-            sigma = self.noise(s.physics.complete(s.y - s.physics(s.known("x"), s.known("k")))).to(s.y.dtype)
+            seen = s.physics.freeze(k=s.known("k"))(s.known("x"))  # an estimate need not sum to 1
+            sigma = self.noise(s.physics.complete(s.y - seen)).to(s.y.dtype)
         values = self.mlp(100 * sigma if self.percent else sigma, s.scale).to(s.y.dtype)
         t = s.t if self.per_iteration is not None else 0
         return Hyper(sigma, values[:, t : t + 1], values[:, count + t : count + t + 1])

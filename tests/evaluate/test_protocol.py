@@ -12,6 +12,7 @@ from pnpsr.evaluate import Protocol, grid, named_protocol
 from pnpsr.evaluate.measures import MEASURES
 from pnpsr.evaluate.protocol import METRICS
 from pnpsr.kernels import gaussian8, load_kernels
+from pnpsr.kernels.grid import unit
 
 CHANGES = {
     "name": "other",
@@ -95,7 +96,7 @@ def test_named_protocols_are_those_of_the_papers() -> None:
     assert all(torch.equal(dan.kernels_at(s), gaussian8(s)) for s in (2, 3, 4))
     assert named_protocol("dan-setting2").record() == named_protocol("div2krk").record()
     assert (named_protocol("div2krk").scales, named_protocol("div2krk").convention) == ((2, 4), KERNELGAN)
-    k = torch.rand(12, 1, 21, 21)
+    k = unit(torch.rand(12, 1, 21, 21))
     ikr = named_protocol("ikrnet", k)
     assert set(ikr.conditions) == {(s, sigma) for s in (2, 4) for sigma in (0.0, 0.02, 0.03)}
     assert (ikr.convention, ikr.colour, ikr.border_at(4), ikr.round_x, ikr.round_y) == (IKRNET, "rgb", 16, False, False)

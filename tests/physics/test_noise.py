@@ -4,7 +4,7 @@ import pytest
 import torch
 from strategies import uniform
 
-from pnpsr.physics import estimate_noise, gaussian_noise, quantise
+from pnpsr.physics import Degradation, estimate_noise, gaussian_noise, quantise
 
 
 def test_level_is_per_sample_also_where_the_batch_is_as_wide_as_the_image() -> None:
@@ -13,6 +13,17 @@ def test_level_is_per_sample_also_where_the_batch_is_as_wide_as_the_image() -> N
     assert torch.allclose(n.std((1, 2, 3)), sigma, rtol=0.06)
     assert n.mean().abs() < 5e-3
     assert not x.any()
+
+
+def test_one_image_with_several_levels_gets_as_many_noises() -> None:
+    """Not one noise in several strengths; and so does a degradation of one image."""
+    x, sigma, k = torch.zeros(1, 1, 64, 64), torch.tensor([0.1, 0.1, 0.2]), torch.ones(1, 1, 1, 1)
+    for n in (
+        gaussian_noise(x, sigma, generator=torch.Generator().manual_seed(0)),
+        Degradation(1)(x, k, sigma, generator=torch.Generator().manual_seed(0)),
+    ):
+        assert torch.allclose(n.std((1, 2, 3)), sigma, rtol=0.06)
+        assert (n.flatten(1).corrcoef() - torch.eye(3)).abs().max() < 0.06
 
 
 def test_same_generator_same_noise_and_the_global_one_is_left_alone() -> None:
@@ -24,7 +35,7 @@ def test_same_generator_same_noise_and_the_global_one_is_left_alone() -> None:
     assert torch.equal(gaussian_noise(x, 0), x)
 
 
-@pytest.mark.parametrize("sigma", [-0.1, float("nan"), torch.tensor([0.1, -0.1]), torch.ones(3), torch.ones(2, 1)])
+@pytest.mark.parametrize("sigma", [-0.1, float("nan"), torch.tensor([0.1, -0.1]), torch.ones(3), torch.ones(2, 1), 2.55])
 def test_impossible_levels_are_refused(sigma: float | torch.Tensor) -> None:
     with pytest.raises(ValueError, match="sigma"):
         gaussian_noise(torch.zeros(2, 1, 4, 4), sigma)

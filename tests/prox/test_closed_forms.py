@@ -205,8 +205,8 @@ def test_gradient_of_the_objective_is_zero(scale: int | Pair, data: st.DataObjec
     p = data.draw(problems(scale=scale))
     A = Degradation(p.scale, offset=p.offset)
     for v0, solution, image in (
-        (FORMS["image"].start(p), by_image, lambda x: A(x, p.k)),
-        (kernel_start(p), partial(by_kernel, domain="support"), lambda k: A(p.x, k)),
+        (FORMS["image"].start(p), by_image, A.freeze(k=p.k)),
+        (kernel_start(p), partial(by_kernel, domain="support"), A.freeze(x=p.x, size=p.taps)),
     ):
         v = solution(p, v0, rho).requires_grad_()
         misfit, proximity = (p.y - image(v)).square().sum(), rho * (v - v0).square().sum()
@@ -229,8 +229,8 @@ def test_a_small_rho_fits_the_data(scale: int | Pair) -> None:
     x, k = noise(2, 3, 9 * s1, 8 * s2, seed=0), 0.05 * noise(2, 1, 3, 4, seed=1)
     k[:, :, 1, 2] += 1  # a transfer function without zeros
     y = noise(2, 3, 9, 8, seed=2)
-    assert (Degradation(scale)(prox_image(y, k, x, 1e-12, scale), k) - y).abs().max() < 1e-9
-    y = Degradation(scale)(x, k)
+    assert (Degradation(scale).freeze(k=k)(prox_image(y, k, x, 1e-12, scale)) - y).abs().max() < 1e-9
+    y = Degradation(scale).freeze(k=k)(x)
     for boundary in ("circular", "valid"):
         found = prox_kernel(y, x, torch.zeros_like(k), 1e-10, scale, domain="support", boundary=boundary)
         assert torch.allclose(found, k, rtol=0, atol=1e-9)

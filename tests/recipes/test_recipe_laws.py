@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from instances import INSTANCES, case, fresh, run, solver
+from instances import INSTANCES, Case, case, fresh, run, solver
 from strategies import seeds
 from torch import Tensor, nn
 
@@ -71,6 +71,43 @@ def test_runs_repeat_and_leave_their_inputs_and_weights_alone(key: str) -> None:
     assert all(torch.equal(value, weights[name]) for name, value in net.state_dict().items())
 
 
+@each
+def test_vmap_over_a_solver_is_a_loop(key: str) -> None:
+    instance, net = INSTANCES[key], solver(key)
+    several = [case(instance, b=1, seed=seed) for seed in range(2)]
+
+    def call(y: Tensor, k: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        out = run(net, instance, Case(y, y, k, sigma, 2))
+        return out.x, out.k
+
+    with torch.no_grad():
+        mapped = torch.func.vmap(call)(*(torch.stack([getattr(c, name) for c in several]) for name in ("y", "k", "sigma")))
+        for i, c in enumerate(several):
+            alone = run(net, instance, c)
+            assert torch.allclose(mapped[0][i], alone.x, rtol=0, atol=1e-8)
+            assert torch.allclose(mapped[1][i], alone.k, rtol=0, atol=1e-8)
+
+
+@each
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_black_picture_stays_black_and_is_no_trouble_to_the_others(key: str, dtype: torch.dtype) -> None:
+    """With the kernel it started from; in training, too, where no gradient breaks."""
+    instance, net = INSTANCES[key], fresh(key).to(dtype)
+    c = case(instance, b=3).to(dtype)
+    c.y[1] = 0
+    out = run(net, instance, c)
+    assert (out.x[1] == 0).all()
+    start = (net if isinstance(net, UnrolledSolver) else net.first).start(c.y, 2, **c.given(instance))
+    assert torch.equal(out.k[1], start.k[1]) or not isinstance(net, UnrolledSolver)  # the released one begins twice
+    for i in (0, 2):
+        alone = run(net, instance, c.sample(i))
+        for name, value in outputs(out).items():
+            assert torch.allclose(value[i : i + 1], outputs(alone)[name], rtol=0, atol=1e-8 if dtype == torch.float64 else 1e-3)
+    if instance.learns:
+        sum((getattr(out, name) - getattr(c, name)).abs().mean() for name in instance.learns).backward()
+        assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
+
+
 @trainable
 def test_a_training_step_lowers_the_loss(key: str) -> None:
     net = fresh(key)
@@ -105,7 +142,11 @@ def test_what_is_saved_comes_back(key: str, dtype: torch.dtype, tmp_path: Path) 
         for value in (*net.parameters(), *net.buffers()):
             value.add_(0.01)  # as if trained: no recipe could rebuild these
     save(net, tmp_path / "a.safetensors")
-    again = load(tmp_path / "a.safetensors")
+    torch.set_default_dtype(torch.float64 if dtype == torch.float32 else torch.float32)
+    try:
+        again = load(tmp_path / "a.safetensors")
+    finally:
+        torch.set_default_dtype(torch.float32)
     assert isinstance(again.record, Record) and again.record == net.record and not again.training
     weights = net.state_dict()
     assert again.state_dict().keys() == weights.keys()
@@ -113,6 +154,17 @@ def test_what_is_saved_comes_back(key: str, dtype: torch.dtype, tmp_path: Path) 
     c = case(instance).to(dtype)
     with torch.no_grad():
         assert same(run(net, instance, c), run(again, instance, c))
+
+
+@each
+def test_y_of_another_dtype_is_refused_in_the_callers_words_or_computed_in_its_own(key: str) -> None:
+    instance = INSTANCES[key]
+    for net, c in ((fresh(key).float(), case(instance)), (fresh(key), case(instance).to(torch.float32))):
+        if instance.learns:
+            with pytest.raises(TypeError, match=r"^y is torch.float\d\d, the networks of the solver are .*: convert y with .to"):
+                run(net, instance, c)
+        else:
+            assert run(net, instance, c).x.dtype == c.y.dtype
 
 
 @pytest.mark.parametrize("key", [key for key, i in INSTANCES.items() if i.anytime and i.steps])

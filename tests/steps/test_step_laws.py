@@ -129,6 +129,38 @@ def test_a_step_reads_a_state_and_returns_its_value(
 
 
 @each
+@pytest.mark.parametrize("value", [0.0, 1e-30, 0.5])
+def test_a_picture_of_one_value_breaks_no_step(name: str, value: float) -> None:
+    """Black, so dark that its energy has no digits, or gray: all finite, and the other samples as they are alone."""
+    step, given_state = build(name, 3, 2, 4), each_tensor(state(2, 3, 2, 4, 6, 7, 0, False, 0), lambda v: v.float())
+    step = copy.deepcopy(step).float() if isinstance(step, torch.nn.Module) else step
+    for t in (given_state.y, given_state.x):
+        t[0] = value
+    with torch.no_grad():
+        out, alone = values(step(given_state)), values(step(each_tensor(given_state, lambda v: v[1:])))
+    assert all(v.isfinite().all() for v in out)
+    assert all(torch.allclose(v[1:], one, rtol=1e-4, atol=1e-4) for v, one in zip(out, alone, strict=True))
+    if name.split()[0] == "HQSEstimator" and value < 1e-20:
+        assert torch.equal(out[0][0], given_state.k[0])
+
+
+@each
+def test_vmap_over_a_step_is_a_loop(name: str) -> None:
+    step, scale, size = build(name, 3, 2, 4), 2, 4
+    several = [state(2, 3, scale, size, 6, 7, seed, True, 0) for seed in range(3)]
+    rows = ([s.y, s.sigma, s.x, s.k, s.hyper.alpha, s.hyper.beta] for s in several)
+    columns = [torch.stack(column) for column in zip(*rows, strict=True)]
+
+    def call(y: Tensor, sigma: Tensor, x: Tensor, k: Tensor, alpha: Tensor, beta: Tensor) -> tuple[Tensor, ...]:
+        return tuple(values(step(State(y, scale, sigma, x, k, Hyper(sigma, alpha, beta)))))
+
+    with torch.no_grad():
+        mapped, loop = torch.func.vmap(call)(*columns), [values(step(s)) for s in several]
+    for together, alone in zip(mapped, zip(*loop, strict=True), strict=True):
+        assert torch.allclose(together, torch.stack(alone), rtol=0, atol=1e-9)
+
+
+@each
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
 def test_under_autocast_the_state_stays_in_float32(name: str, half: torch.dtype) -> None:
     given_state = each_tensor(state(2, 3, 2, 4, 6, 7, 0, False, 0), lambda v: v.float())

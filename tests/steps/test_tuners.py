@@ -12,9 +12,10 @@ from synthetic import kernels, observed, pictures
 from torch import Tensor, nn
 
 from pnpsr import Hyper, State, UnrolledSolver
+from pnpsr.checks import NotFinite
 from pnpsr.nets import NoiseNet
 from pnpsr.physics import Degradation, estimate_noise
-from pnpsr.prox import edge_scale, prox_image
+from pnpsr.prox import edge_scale, prox_image, tv
 from pnpsr.starts import Dirac
 from pnpsr.steps import Afresh, Believing, Continuation, HQSRestorer, HyperNet, Schedule, Until, keep_kernel
 
@@ -128,6 +129,20 @@ def test_until_changes_hands_once(turn: int, T: int) -> None:
     assert [float(s.x.mean()) for s in solver.iterate(solver.start(y, 1), T)] == [1.0] * min(turn, T) + [2.0] * max(T - turn, 0)
 
 
+def test_divergence_in_a_later_phase_stays_divergence() -> None:
+    """A training tells it from misuse by its kind; both say which phase they were in."""
+
+    def diverge(s: State) -> Tensor:
+        return tv(s.x / 0)
+
+    y = uniform(1, 1, 3, 4, seed=0)
+    with pytest.raises(NotFinite, match=r"in the phase after the first 1\)"):
+        UnrolledSolver(None, Until(1, lambda s: s.x, diverge), 2, k0=Dirac(1))(y, 1)
+    with pytest.raises(ValueError, match=r"sigma is unknown.*in the phase after the first 1\)") as caught:
+        UnrolledSolver(None, lambda s: s.x, 2, tuner=Until(1, Schedule(0.1), HyperNet().double()), k0=Dirac(1))(y, 1)
+    assert not isinstance(caught.value, NotFinite)
+
+
 @given(turn=st.integers(0, 3), T=st.integers(1, 6))
 def test_each_phase_counts_its_own_iterations(turn: int, T: int) -> None:
     def count(s: State) -> Tensor:
@@ -187,6 +202,7 @@ REFUSED = {
     "two scales": (lambda: HyperNet().double()(replace(state(), physics=(2, 3))), TypeError, "scale must be a number"),  # type: ignore[arg-type]
     "least": (lambda: Believing(keep_kernel, -0.1), ValueError, "least must be zero or more"),
     "until": (lambda: Until(-1, keep_kernel, keep_kernel), ValueError, "t must be at least 0"),
+    "until a word": (lambda: Until(1, keep_kernel, "then"), TypeError, "then must be callable, state -> value; got 'then'"),  # type: ignore[arg-type]
     "until 1.5": (lambda: Until(1.5, keep_kernel, keep_kernel), TypeError, "t must be an integer"),  # type: ignore[arg-type]
     "kernel of nothing": (lambda: keep_kernel(replace(state(), k=None)), ValueError, "k is missing from the state"),
 }
