@@ -128,6 +128,7 @@ class UnrolledSolver(nn.Module):
             if len(sigma) not in (1, len(y)):
                 raise ValueError(f"sigma has {len(sigma)} values for a batch of {len(y)}")
             sigma = sigma.expand(len(y), 1, 1, 1)
+        physics.image_shape(y)  # refuses a y that does not fit, before anything reads it
         s = State(y, physics, sigma, x, k, given=given, noise=noise)
         for name, init in (("k", self.k0), ("x", self.x0)):
             if getattr(s, name) is None:
