@@ -97,6 +97,7 @@ class UnrolledSolver(nn.Module):
         x: Tensor | None = None,
         k: Tensor | None = None,
         mask: Tensor | None = None,
+        scale: Scale | None = None,
         given: Tensor | None = None,
         noise: Tensor | None = None,
     ) -> State:
@@ -110,6 +111,7 @@ class UnrolledSolver(nn.Module):
             x: first image (b c sh sw), in place of ``x0``.
             k: first kernel (b 1 p p) or (1 1 p p), in place of ``k0``; with no estimator it is the kernel.
             mask: (b 1 h w) or (b c h w) of zeros and ones, the pixels of y that count: short for ``physics.masked(mask)``.
+            scale: another word for ``physics``, where that is a number.
             given: y before it was continued beyond its border, if it was.
             noise: the noise level (b 1 1 1) that ``given`` shows.
 
@@ -118,7 +120,7 @@ class UnrolledSolver(nn.Module):
             ValueError: wrong shapes, NaN, values far outside [0, 1], no kernel or image to start from, a scale the solver was
                 not built for.
         """
-        y, physics = checks.image(y, "y"), self.physics_for(physics, mask)
+        y, physics = checks.image(y, "y"), self.physics_for(physics, mask, scale)
         if not checks.tracing() and y.detach().abs().amax() > 16:
             raise ValueError(
                 f"y must hold floats in [0, 1], got values up to {y.detach().abs().amax():g}; divide 8-bit values by 255"
@@ -160,9 +162,10 @@ class UnrolledSolver(nn.Module):
         x: Tensor | None = None,
         k: Tensor | None = None,
         mask: Tensor | None = None,
+        scale: Scale | None = None,
     ) -> State:
         """The state after T iterations from ``start(y, ...)``: ``out.x`` (b c sh sw), ``out.k`` (b 1 p p), ``out.hyper``."""
-        s = self.start(y, physics, sigma=sigma, x=x, k=k, mask=mask)
+        s = self.start(y, physics, sigma=sigma, x=x, k=k, mask=mask, scale=scale)
         for s in self.iterate(s, T):  # noqa: B007, B020  only the last state is wanted, and none before it is held
             pass
         return s
@@ -181,13 +184,18 @@ class UnrolledSolver(nn.Module):
         built = f", scale={self.scale}" if self.scale is not None else ""
         return f"T={self.T}, {filled}, detach=({', '.join(self.detached)}){built}"
 
-    def physics_for(self, physics: Physics | Scale | None = None, mask: Tensor | None = None) -> Physics:
-        """The physics that a call means by its ``physics`` and ``mask``.
+    def physics_for(
+        self, physics: Physics | Scale | None = None, mask: Tensor | None = None, scale: Scale | None = None
+    ) -> Physics:
+        """The physics that a call means by its ``physics`` (or ``scale``) and ``mask``.
 
         Raises:
-            TypeError: neither a physics nor a scale.
+            TypeError: neither a physics nor a scale, or both.
             ValueError: none where the solver was built for no scale, or one of a scale that it is not for.
         """
+        if physics is not None and scale is not None:
+            raise TypeError("physics and scale are two words for one thing; pass one")
+        physics = scale if physics is None else physics
         if physics is None and self.scale is None:
             raise ValueError("scale is missing: call the solver as solver(y, scale), or solver(y, physics)")
         physics = as_physics(self.scale if physics is None else physics)

@@ -31,6 +31,9 @@ def test_a_scale_is_a_degradation() -> None:
     y = Degradation(2)(X, K)
     a, b = (tv_hqs(T=2)(y, physics, k=K) for physics in (2, Degradation(2)))
     assert torch.equal(a.x, b.x) and a.scale == b.scale == 2 and isinstance(a.physics, Degradation)
+    assert torch.equal(tv_hqs(T=2)(y, scale=2, k=K).x, a.x) and torch.equal(restore(tv_hqs(T=2), y, scale=2, k=K).k, K)
+    with pytest.raises(TypeError, match="two words for one thing"):
+        tv_hqs()(y, 2, scale=2, k=K)
     assert State(y, (2, 3)).scale == (2, 3) and as_physics(b.physics) is b.physics  # type: ignore[arg-type]
 
 
