@@ -50,6 +50,7 @@ def blind_hqs(size: int = 21, *, T: int = 12, finish: int | UnrolledSolver = 8, 
         x0=Upsample(),
         order=("tuner", "restorer", "estimator"),
         scale=getattr(finish, "scale", None),
+        scales=getattr(finish, "scales", None),
     )
 
 
