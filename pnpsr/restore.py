@@ -26,11 +26,12 @@ def restore(
     k: Tensor | None = None,
     T: int | None = None,
     mask: Tensor | None = None,
+    scale: Scale | None = None,
     boundary: str = "extend",
 ) -> State:
     """The last of :func:`iterates`, which has the same arguments and errors: ``out.x`` (b c sh sw) and ``out.k`` (b 1 p p)."""
     out = None
-    for out in iterates(solver, y, physics, sigma=sigma, k=k, T=T, mask=mask, boundary=boundary):  # noqa: B007  only the last is wanted
+    for out in iterates(solver, y, physics, sigma=sigma, k=k, T=T, mask=mask, scale=scale, boundary=boundary):  # noqa: B007  only the last is wanted
         pass
     if out is None:
         raise ValueError(f"T must be at least 1 to restore anything, got {T}")
@@ -46,6 +47,7 @@ def iterates(
     k: Tensor | None = None,
     T: int | None = None,
     mask: Tensor | None = None,
+    scale: Scale | None = None,
     boundary: str = "extend",
 ) -> Iterator[State]:
     """Yield the state after each iteration on the photograph y, without gradients; x in [0, 1] and as large as y times the scale.
@@ -60,6 +62,7 @@ def iterates(
         k: the kernel, if known (then no estimator should run), or one to start from.
         T: number of iterations, if not the solver's own.
         mask: (b 1 h w) of zeros and ones, the pixels of y that count, if not all.
+        scale: another word for ``physics``, where that is a number.
         boundary: ``extend`` continues y smoothly around a torus before the solve and crops after it (Liu and Jia 2008), as a
             photograph needs; ``circular`` takes y as periodic, as synthetic test images of the papers are.
 
@@ -71,7 +74,7 @@ def iterates(
     if unrolled is None and (k is not None or T is not None or mask is not None):
         raise ValueError(f"{type(solver).__name__} is no UnrolledSolver: it takes neither k= nor T= nor mask=; leave them out")
     y, (h, w) = checks.image(y, "y"), (y.shape[-2], y.shape[-1])
-    model = None if unrolled is None else unrolled.physics_for(physics, mask)
+    model = None if unrolled is None else unrolled.physics_for(physics, mask, scale)
     coloured = in_colour(solver, y) if model is None or model.image_shape(y)[1] == y.shape[1] else y
     reach = max(k.shape[-2:]) if k is not None else needs_of(solver).kernel_size or 21  # moves the seam away by a kernel
     margin = _margins(h, w, reach) if boundary == "extend" else (0, 0)
@@ -85,7 +88,7 @@ def iterates(
 
     if unrolled is None or model is None:
         with torch.no_grad():
-            s = solver(wide, physics, sigma=sigma)
+            s = solver(wide, scale if physics is None else physics, sigma=sigma)
         yield shown(s)
         return
     with torch.no_grad():

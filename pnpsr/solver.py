@@ -98,6 +98,7 @@ class UnrolledSolver(nn.Module):
         x: Tensor | None = None,
         k: Tensor | None = None,
         mask: Tensor | None = None,
+        scale: Scale | None = None,
         given: Tensor | None = None,
         noise: Tensor | None = None,
     ) -> State:
@@ -111,6 +112,7 @@ class UnrolledSolver(nn.Module):
             x: first image (b c sh sw), in place of ``x0``.
             k: first kernel (b 1 p p) or (1 1 p p), of sum 1, in place of ``k0``; with no estimator it is the kernel.
             mask: (b 1 h w) or (b c h w) of zeros and ones, the pixels of y that count: short for ``physics.masked(mask)``.
+            scale: another word for ``physics``, where that is a number.
             given: y before it was continued beyond its border, if it was.
             noise: the noise level (b 1 1 1) that ``given`` shows.
 
@@ -119,13 +121,15 @@ class UnrolledSolver(nn.Module):
             ValueError: wrong shapes, NaN, values outside [0, 1] that are no noise, a kernel that does not sum to 1, sigma above
                 1, no kernel or image to start from, a scale the solver was not built for.
         """
-        y, physics = checks.shown(y, "y"), self.physics_for(physics, mask)
+        physics = self.physics_for(physics, mask, scale)
+        y = checks.shown(y, "y") if physics.shows else checks.image(y, "y")
         if sigma is not None:
             sigma = checks.noise(sigma, y)
             if len(sigma) not in (1, len(y)):
                 raise ValueError(f"sigma has {len(sigma)} values for a batch of {len(y)}")
             sigma = sigma.expand(len(y), 1, 1, 1)
         self._same_dtype(y)
+        physics.image_shape(y)  # refuses a y that does not fit, before anything reads it
         s = State(y, physics, sigma, x, k, given=given, noise=noise)
         for name, init in (("k", self.k0), ("x", self.x0)):
             if getattr(s, name) is None:
@@ -161,9 +165,10 @@ class UnrolledSolver(nn.Module):
         x: Tensor | None = None,
         k: Tensor | None = None,
         mask: Tensor | None = None,
+        scale: Scale | None = None,
     ) -> State:
         """The state after T iterations from ``start(y, ...)``: ``out.x`` (b c sh sw), ``out.k`` (b 1 p p), ``out.hyper``."""
-        s = self.start(y, physics, sigma=sigma, x=x, k=k, mask=mask)
+        s = self.start(y, physics, sigma=sigma, x=x, k=k, mask=mask, scale=scale)
         for s in self.iterate(s, T):  # noqa: B007, B020  only the last state is wanted, and none before it is held
             pass
         return s
@@ -182,13 +187,18 @@ class UnrolledSolver(nn.Module):
         built = f", scale={self.scale}" if self.scale is not None else ""
         return f"T={self.T}, {filled}, detach=({', '.join(self.detached)}){built}"
 
-    def physics_for(self, physics: Physics | Scale | None = None, mask: Tensor | None = None) -> Physics:
-        """The physics that a call means by its ``physics`` and ``mask``.
+    def physics_for(
+        self, physics: Physics | Scale | None = None, mask: Tensor | None = None, scale: Scale | None = None
+    ) -> Physics:
+        """The physics that a call means by its ``physics`` (or ``scale``) and ``mask``.
 
         Raises:
-            TypeError: neither a physics nor a scale.
+            TypeError: neither a physics nor a scale, or both.
             ValueError: none where the solver was built for no scale, or one of a scale that it is not for.
         """
+        if physics is not None and scale is not None:
+            raise TypeError("physics and scale are two words for one thing; pass one")
+        physics = scale if physics is None else physics
         if physics is None and self.scale is None:
             raise ValueError("scale is missing: call the solver as solver(y, scale), or solver(y, physics)")
         physics = as_physics(self.scale if physics is None else physics)

@@ -113,7 +113,11 @@ class Step(Protocol):
 
 
 class Prior(Protocol):
-    """Maps a noisy or rough v (b c h w) to a likely one; ``strength`` is (b 1 1 1), a number, or None where it has no meaning."""
+    """Maps a noisy or rough v (b c h w) to a likely one.
+
+    The strength is β of argmin_u ½ |u - v|² + β Φ(u): (b 1 1 1), a number, or None where it has no meaning, as for projections and
+    kernels. For a denoiser it is the standard deviation σ of the noise to take away, which is β = σ². Networks learn what it means.
+    """
 
     def __call__(self, v: Tensor, strength: "Tensor | float | None" = None, /) -> Tensor:
         """The regularised v, of the same shape."""

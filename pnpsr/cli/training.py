@@ -12,6 +12,7 @@ from pnpsr import checks
 from pnpsr.cli.pictures import pictures_at
 from pnpsr.conventions import NAMED
 from pnpsr.data import Setting, Stream, held_out, setting
+from pnpsr.needs import needs_of
 from pnpsr.recipes import RECIPES
 from pnpsr.released import open_solver
 from pnpsr.solver import UnrolledSolver
@@ -64,8 +65,7 @@ class DataChoice:
 
     def streams(self, images: str, named: Setting, solver: nn.Module) -> tuple[Stream, Validation | None]:
         """The training data, and the validation on pictures that they leave out."""
-        # kernel priors read one channel in either case, so that one network of colours decides
-        channels = max((n for part in solver.modules() if isinstance(n := getattr(part, "channels", None), int)), default=3)
+        channels = needs_of(solver).channels or 3
         training, rest = held_out(pictures_at(images, channels), self.hold_out, self.seed)
         stream = Stream(training, named, batch=self.batch, patch=self.patch, seed=self.seed)
         if not self.hold_out or not self.validate_on:

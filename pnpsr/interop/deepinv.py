@@ -12,5 +12,5 @@ from pnpsr.interop.measurements import degradation_from as degradation_from
 from pnpsr.interop.measurements import sample_from as sample_from
 from pnpsr.interop.operators import DegradationPhysics as DegradationPhysics
 from pnpsr.interop.operators import to_deepinv as to_deepinv
+from pnpsr.interop.physics import as_physics as as_physics
 from pnpsr.interop.solvers import AsReconstructor as AsReconstructor
-from pnpsr.interop.solvers import PhysicsRestorer as PhysicsRestorer

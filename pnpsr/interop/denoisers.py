@@ -17,9 +17,9 @@ GRAY = ("repeat", "refuse")
 class DenoiserPrior(nn.Module):
     """v ↦ D(v; sigma = strength), see :func:`as_prior`. The denoiser's weights are this module's: they train with the solver."""
 
-    def __init__(self, denoiser: Callable[..., Tensor], channels: int | None, gray: str, multiple: int) -> None:
+    def __init__(self, denoiser: Callable[..., Tensor], channels: int | None, gray: str, multiple: int, weight: bool) -> None:
         super().__init__()
-        self.denoiser, self.channels, self.gray, self.multiple = denoiser, channels, gray, multiple
+        self.denoiser, self.channels, self.gray, self.multiple, self.weight = denoiser, channels, gray, multiple, weight
 
     def forward(self, v: Tensor, strength: Tensor | float | None = None) -> Tensor:
         """The denoised v (b c h w), in its shape and dtype.
@@ -41,7 +41,8 @@ class DenoiserPrior(nn.Module):
 
     def _sigma(self, v: Tensor, strength: Tensor | float | None) -> Tensor | None:
         if strength is not None:
-            return _levels(strength, v, "strength").flatten()
+            level = _levels(strength, v, "strength").flatten()
+            return level.sqrt() if self.weight else level
         parameter = inspect.signature(getattr(self.denoiser, "forward", self.denoiser)).parameters.get("sigma")
         if parameter is not None and parameter.default is inspect.Parameter.empty:
             raise ValueError("this denoiser needs a noise level: pass strength as a number, (b,) or (b 1 1 1)")
@@ -74,9 +75,9 @@ class DenoiserPrior(nn.Module):
 
 
 def as_prior(
-    denoiser: Callable[..., Tensor], *, channels: int | None = None, gray: str = "repeat", multiple: int = 8
+    denoiser: Callable[..., Tensor], *, channels: int | None = None, gray: str = "repeat", multiple: int = 8, weight: bool = False
 ) -> DenoiserPrior:
-    """A deepinv denoiser as a pnpsr ``Prior``: (v, strength) ↦ D(v, sigma), where strength is the noise level sigma.
+    """A deepinv denoiser as a pnpsr ``Prior``: (v, strength) ↦ D(v, sigma), where strength is the noise level sigma, or sigma².
 
     Args:
         denoiser: any ``deepinv.models.Denoiser``, or another callable ``(x, sigma) -> x``.
@@ -85,6 +86,7 @@ def as_prior(
             its output averaged; the channels of a colour picture go one by one through a gray denoiser. ``refuse``: ValueError.
         multiple: sides are extended by reflection to multiples of this, and cropped back (8 for U-nets with three halvings, the
             window for SwinIR, 1 for filters).
+        weight: the strength is β of ½ |u - v|² + β Φ(u), as for ``tv``, so that sigma = √β; else it is sigma itself.
 
     Raises:
         TypeError: a denoiser that cannot be called, ``channels`` or ``multiple`` that is no integer.
@@ -94,7 +96,7 @@ def as_prior(
         raise TypeError(f"denoiser must be callable, (x, sigma) -> x; got {denoiser!r}")
     checks.choice(gray, GRAY, "gray")
     channels = None if channels is None else checks.whole(channels, "channels")
-    return DenoiserPrior(denoiser, channels, gray, checks.whole(multiple, "multiple"))
+    return DenoiserPrior(denoiser, channels, gray, checks.whole(multiple, "multiple"), bool(weight))
 
 
 class AsDenoiser(Denoiser):  # type: ignore[misc]

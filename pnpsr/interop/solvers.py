@@ -1,49 +1,16 @@
 # ruff: noqa: TID253
-"""Solvers across the border: deepinv's data step inside a pnpsr solver, a pnpsr solver as a deepinv reconstructor."""
+"""A pnpsr solver as a deepinv reconstructor."""
 
 from collections.abc import Callable
 
 from deepinv.models import Reconstructor
-from deepinv.physics import LinearPhysics, Physics
-from torch import Tensor, nn
+from deepinv.physics import Physics
+from torch import Tensor
 
 from pnpsr import checks
 from pnpsr.checks import Scale
 from pnpsr.interop.measurements import kernel_of, scale_of, sigma_of
-from pnpsr.state import Prior, State
-
-
-class PhysicsRestorer(nn.Module):
-    """x = P(argmin_x |y - A x|² + alpha |x - x0|²; beta) for any linear physics A of deepinv: a restorer for a known operator.
-
-    The data step is ``physics.prox_l2`` with gamma = 1 / alpha: in closed form where deepinv has one, iterative elsewhere.
-    The state's kernel and scale are not used, but its shapes must suit: y (b c h w), x (b c sh sw).
-
-    Args:
-        physics: any ``deepinv.physics.LinearPhysics`` between images.
-        prior: ``(v, strength) -> v``; its strength is the state's ``hyper.beta``.
-
-    Raises:
-        TypeError: a physics that is not linear, a prior that cannot be called.
-    """
-
-    def __init__(self, physics: LinearPhysics, prior: Prior) -> None:
-        super().__init__()
-        if not isinstance(physics, LinearPhysics):
-            raise TypeError(f"physics must be a deepinv LinearPhysics, got {type(physics).__name__}")
-        if not callable(prior):
-            raise TypeError(f"prior must be callable, (v, strength) -> v; got {prior!r}")
-        self.physics, self.prior = physics, prior
-
-    def forward(self, s: State) -> Tensor:
-        """The next x (b c sh sw).
-
-        Raises:
-            ValueError: no alpha in the state: the solver needs a tuner.
-        """
-        if s.x is None or s.hyper.alpha is None:
-            raise ValueError("the data step needs x and hyper.alpha: build the solver with x0= and a tuner")
-        return self.prior(self.physics.prox_l2(s.x, s.y, gamma=1 / s.hyper.alpha), s.hyper.beta).to(s.y.dtype)
+from pnpsr.state import State
 
 
 class AsReconstructor(Reconstructor):  # type: ignore[misc]

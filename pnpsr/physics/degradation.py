@@ -171,24 +171,6 @@ class Degradation(Physics):
         fitted = KernelBlur(self.window(pair)(x), pair, "valid")  # type: ignore[arg-type]
         return self._decimate() @ (fitted @ Flip() if self.correlation else fitted)
 
-    def __call__(
-        self, x: Tensor, k: Tensor, sigma: float | Tensor | None = None, *, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """(x ⊗ k)↓s, plus Gaussian noise of standard deviation ``sigma`` where one is given.
-
-        Args:
-            x: images (b c sh sw) in [0, 1].
-            k: kernels (b 1 p q), or one for all (1 1 p q), each of sum 1; with a gain: ``freeze(k=k)(x)``, which takes any.
-            sigma: noise level in the units of x, at most 1; a number or one per sample.
-            generator: source of the noise.
-
-        Returns:
-            y (b c h w).
-        """
-        if self.boundary != "valid":
-            checks.divisible(checks.image(x, "x"), self.scale, "x")
-        return super().__call__(x, k, sigma, generator=generator)
-
     def image_shape(self, y: Tensor) -> Shape:
         """The shape (b c sh sw) of the x that belongs to y.
 

@@ -1,5 +1,7 @@
 """Any linear operator as a physics: an operator of one's own, or of another library, after a blur or in place of one."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -24,6 +26,7 @@ class Measured(Physics):
     """
 
     tolerance = 1e-5  # A may be of single precision
+    shows: ClassVar[bool] = False
 
     def __init__(self, operator: LinearOperator, before: Physics | None = None) -> None:
         if not isinstance(operator, LinearOperator):

@@ -40,6 +40,7 @@ class Physics(ABC):
     tolerance: float = 1e-7  # of conjugate gradients, relative, per sample
     image_solver: ClassVar[str] = "conjugate gradients"  # how prox_image is solved
     kernel_solver: ClassVar[str] = "normal equations"  # how prox_kernel is solved
+    shows: ClassVar[bool] = True  # y is a picture, with values in [0, 1]
 
     @property
     @abstractmethod

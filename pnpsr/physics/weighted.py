@@ -109,8 +109,10 @@ class Weighted(Physics):
         return Weigh(root) @ B, root * y
 
     def _inverse(self, y: Tensor, k: Tensor, alpha: Tensor) -> Map | None:
-        guess, root = self.base._inverse(y, k, alpha / self.weights.to(y).mean()), self.weights.sqrt().to(y)
-        over = torch.where(root > 0, 1 / root.clamp_min(1e-30), 0)
+        w = self.weights.to(y)
+        usual = w.sum((1, 2, 3), keepdim=True) / (w > 0).sum((1, 2, 3), keepdim=True).clamp_min(1)
+        guess = self.base._inverse(y, k, alpha / usual)
+        over = torch.where(w > 0, w.clamp_min(torch.finfo(w.dtype).tiny).rsqrt(), 0)
         return None if guess is None else lambda r: over * guess(over * r)
 
     def __repr__(self) -> str:
@@ -121,7 +123,7 @@ class Masked(Weighted):
     """The physics of ``base`` of which only the pixels of ``mask`` are seen: y is zero elsewhere, and nothing there counts.
 
     Args:
-        base: any physics.
+        base: any physics; a mosaic has a mask of its own, which ``Physics.masked`` knows.
         mask: (b 1 h w) or (b c h w) of zeros and ones, as floats or booleans; a batch of 1 serves any batch.
 
     Raises:

@@ -1,4 +1,7 @@
-"""Kernel priors without training: (v, strength) -> v on kernels (b 1 p q)."""
+"""Kernel priors without training: (v, strength) -> v on kernels (b 1 p q).
+
+Sets and rules without an objective: a strength weighs nothing here.
+"""
 
 import torch
 from torch import Tensor
@@ -18,9 +21,10 @@ def simplex(v: Tensor, strength: Strength = None) -> Tensor:
 
 
 def sparse_simplex(v: Tensor, strength: Strength = None) -> Tensor:
-    """v with entries below ``strength`` times its largest set to zero, scaled to sum 1; the usual cleaning of motion kernels.
+    """v with entries below a share of its largest set to zero, scaled to sum 1; the usual cleaning of motion kernels.
 
-    Not a projection: thresholding is not convex. The default strength is 0.05. A v without positive entries becomes uniform.
+    The strength is that share, 0.05 where None is given. Not a projection: thresholding is not convex. A v without positive
+    entries becomes uniform.
     """
     v = checks.kernel(v, "v").clamp_min(0)
     level = 0.05 if strength is None else checks.per_sample(strength, v, "strength")

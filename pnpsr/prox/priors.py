@@ -1,4 +1,7 @@
-"""Image priors without training: (v, strength) -> v, each a projection or the minimiser of a stated objective."""
+"""Image priors without training: (v, β) -> argmin_u ½ |u - v|² + β Φ(u), each with its Φ; projections have no β.
+
+The strength is the same β for all of them. One that needs it and is given None refuses: no strength is no prior.
+"""
 
 import torch
 from torch import Tensor
@@ -21,20 +24,21 @@ def box(v: Tensor, strength: Strength = None) -> Tensor:
     return checks.tensor(v, "v").clamp(0, 1)
 
 
-def tv(v: Tensor, strength: Strength = 0.05, *, iterations: int = 100) -> Tensor:
-    """argmin_u ½ |u - v|² + strength Σ_n |∇u(n)|, isotropic total variation with the gradients of all channels in one norm.
+def tv(v: Tensor, strength: Strength = None, *, iterations: int = 100) -> Tensor:
+    """argmin_u ½ |u - v|² + β Σ_n |∇u(n)|, isotropic total variation with the gradients of all channels in one norm.
 
-    Solved in the dual by accelerated projected gradients (Beck and Teboulle 2009, "FGP"); replicated border. With no strength: v.
+    Solved in the dual by accelerated projected gradients (Beck and Teboulle 2009, "FGP"); replicated border.
 
     Args:
         v: image (b c h w).
-        strength: weight of the total variation, in the units of v; a number or one per sample.
+        strength: β, in the units of v; a number or one per sample. 0 gives v.
         iterations: of the dual method; the error falls as their square.
+
+    Raises:
+        ValueError: no strength.
     """
     v = checks.tensor(v, "v")
-    if strength is None:
-        return v
-    weight = checks.per_sample(strength, v, "strength")
+    weight = checks.per_sample(_beta(strength, "tv"), v, "strength")
     step = torch.where(weight > 0, 1 / (8 * torch.where(weight > 0, weight, 1)), 0)  # no division by zero to differentiate
     dual = extrapolated = v.new_zeros(2, *v.shape)
     momentum = 1.0
@@ -47,28 +51,26 @@ def tv(v: Tensor, strength: Strength = 0.05, *, iterations: int = 100) -> Tensor
     return v - weight * _gradient_adjoint(dual)
 
 
-def l0_gradient(v: Tensor, strength: Strength = 0.02, *, growth: float = 2.0, ceiling: float = 1e5) -> Tensor:
-    """argmin_u |u - v|² + strength · c · #{n : ∇u(n) ≠ 0}, nearly: half-quadratic splitting with a growing weight (Xu et al. 2011).
+def l0_gradient(v: Tensor, strength: Strength = None, *, growth: float = 2.0, ceiling: float = 1e5) -> Tensor:
+    """argmin_u ½ |u - v|² + β · c · #{n : ∇u(n) ≠ 0}, nearly: half-quadratic splitting with a growing weight (Xu et al. 2011).
 
     Pixel n pays once for a gradient in any channel, in proportion to the number c of channels, so that a gray picture and its
     three-channel copy are treated alike. The border is circular, so that the quadratic half-step is a division by FFT.
-    The problem is not convex: the result is a good minimum, not the minimum. With no strength: v.
+    The problem is not convex: the result is a good minimum, not the minimum.
 
     Args:
         v: image (b c h w).
-        strength: price of a pixel with an edge, per channel, in the units of v squared; a number or one per sample.
+        strength: β, the price of a pixel with an edge, per channel, in the units of v squared; a number or one per sample.
         growth: factor between successive weights of the splitting; smaller is better and slower.
         ceiling: weight at which it stops.
 
     Raises:
-        ValueError: a growth that is none.
+        ValueError: no strength, a growth that is none.
     """
     v = checks.tensor(v, "v")
     if not growth > 1:
         raise ValueError(f"growth must be larger than 1, or the weight never reaches its ceiling; got {growth!r}")
-    if strength is None:
-        return v
-    weight, grid = checks.per_sample(strength, v, "strength"), (v.shape[-2], v.shape[-1])
+    weight, grid = 2 * checks.per_sample(_beta(strength, "l0_gradient"), v, "strength"), (v.shape[-2], v.shape[-1])
     with precision.exact(v):
         impulse = v.new_zeros(1, 1, *grid)
         impulse[..., 0, 0] = 1
@@ -83,6 +85,12 @@ def l0_gradient(v: Tensor, strength: Strength = 0.02, *, growth: float = 2.0, ce
             active = penalty < ceiling
             u, penalty = torch.where(active, smooth, u), torch.where(active, penalty * growth, penalty)
     return torch.where(weight > 0, u, v)
+
+
+def _beta(strength: Strength, name: str) -> Tensor | float:
+    if strength is None:
+        raise ValueError(f"{name} needs a strength: give the solver a tuner that writes beta, such as Schedule(0.1, beta=0.01)")
+    return strength
 
 
 def edge_scale(y: Tensor, scale: Scale = 1) -> Tensor:

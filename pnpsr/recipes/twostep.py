@@ -32,5 +32,12 @@ def two_step(
     solver = nonblind if nonblind is not None else usrnet(widths=widths, channels=channels)
     net = kernel_net if kernel_net is not None else KernelEncoder(size, channels=channels)
     return UnrolledSolver(
-        None, solver.restorer, solver.T, tuner=solver.tuner, k0=LearnedKernelStart(net), x0=solver.x0, scale=solver.scale
+        None,
+        solver.restorer,
+        solver.T,
+        tuner=solver.tuner,
+        k0=LearnedKernelStart(net),
+        x0=solver.x0,
+        scale=solver.scale,
+        scales=solver.scales,
     )

@@ -13,8 +13,8 @@ from pnpsr import checks
 from pnpsr.evaluate.cases import Case, Synthetic
 from pnpsr.evaluate.named import dan_setting1
 from pnpsr.kernels import gaussian
+from pnpsr.needs import needs_of
 from pnpsr.restore import in_colour, restore
-from pnpsr.solver import UnrolledSolver
 from pnpsr.studies.bench import Bench
 from pnpsr.studies.dan_printed import COMPLEXITY
 from pnpsr.studies.plan import ANY
@@ -74,7 +74,7 @@ def _count(solver: nn.Module, size: tuple[int, int], scale: int) -> float:
     parameter = next(solver.parameters(), torch.zeros(1))
     y = torch.full((1, 3, *size), 0.5, device=parameter.device, dtype=parameter.dtype)
     y[..., ::2, ::3] = 0.75  # something to look at
-    nonblind = isinstance(solver, UnrolledSolver) and solver.k0 is None
+    nonblind = needs_of(solver).kernel
     told: dict[str, Tensor] = {"k": gaussian(21, 2.0).to(y)} if nonblind else {}
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         solver(in_colour(solver, y), scale, sigma=torch.full((1, 1, 1, 1), 0.01).to(y), **told)

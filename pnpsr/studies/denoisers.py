@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pnpsr.needs import Needs
 from pnpsr.physics import estimate_noise
 from pnpsr.solver import UnrolledSolver
 from pnpsr.state import Prior, State
@@ -67,6 +68,11 @@ class AtSigma(nn.Module):
     def __init__(self, prior: Prior) -> None:
         super().__init__()
         self.step = HQSRestorer(prior)
+
+    @property
+    def needs(self) -> Needs:
+        """Those of the step."""
+        return self.step.needs
 
     def forward(self, state: State) -> Tensor:
         """The new image (b c sh sw)."""

@@ -1,5 +1,7 @@
 """One stage as a module: batch in, weighted losses out. It is what Fabric wraps, so that DDP sees one forward pass per step."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -41,7 +43,7 @@ class Objective(nn.Module):
     def forward(self, sealed: Sealed) -> dict[str, Tensor]:
         """The weighted losses by name, with the sum as ``total``."""
         truth, stage = sealed.sample, self.stage
-        given = truth.given(*(name for name in stage.given if name != "k0"))
+        given: dict[str, Any] = truth.given(*(name for name in stage.given if name != "k0"))
         if "k0" in stage.given:
             given["k"] = self._first_kernel(truth)
         states = [self.view.start(truth.y, truth.scale, **given)]

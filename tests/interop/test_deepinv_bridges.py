@@ -10,17 +10,18 @@ from torch import Tensor, nn
 from pnpsr import Hyper, State, UnrolledSolver
 from pnpsr.interop.deepinv import (
     AsReconstructor,
-    PhysicsRestorer,
     as_denoiser,
+    as_physics,
     as_prior,
     degradation_from,
     sample_from,
     to_deepinv,
 )
 from pnpsr.nets.resunet import ResUNet
-from pnpsr.physics import Degradation
+from pnpsr.physics import Degradation, Masked
 from pnpsr.prox import prox_image
-from pnpsr.starts import Dirac
+from pnpsr.starts import Dirac, upsample
+from pnpsr.steps import HQSRestorer
 
 
 def draw(seed: int, *shape: int) -> Tensor:
@@ -33,6 +34,12 @@ class Probe(nn.Module):
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
         self.shape, self.sigma = tuple(x.shape), sigma
         return x - sigma.reshape(-1, 1, 1, 1)
+
+
+def test_a_weight_is_a_variance() -> None:
+    probe, v = Probe(), draw(0, 2, 3, 8, 8)
+    as_prior(probe, weight=True)(v, torch.tensor([0.01, 0.04]))
+    torch.testing.assert_close(probe.sigma, torch.tensor([0.1, 0.2]))
 
 
 LEVELS = (0.1, torch.tensor(0.1), torch.tensor([0.1, 0.2]), torch.tensor([0.1, 0.2]).reshape(2, 1, 1, 1))
@@ -89,7 +96,7 @@ def test_denoisers_without_a_noise_level() -> None:
         (lambda: as_prior(Probe())(draw(0, 1, 3, 8, 8), torch.ones(3)), ValueError, "strength has 3 values"),
         (lambda: as_prior(lambda x, sigma: x[:, :1])(draw(0, 1, 3, 8, 8), 0.1), ValueError, "returned"),
         (lambda: as_denoiser(3), TypeError, "callable"),
-        (lambda: PhysicsRestorer(nn.Identity(), as_prior(Probe())), TypeError, "LinearPhysics"),
+        (lambda: as_physics(nn.Identity()), TypeError, "LinearPhysics"),
         (lambda: AsReconstructor(3), TypeError, "callable"),
         (lambda: AsReconstructor(print, scale=1.5), TypeError, "1.5"),
     ],
@@ -186,20 +193,32 @@ def test_restorer_from_physics_is_the_closed_form_and_then_the_prior(ours: bool)
     def closed(s: State) -> Tensor:
         return shrink(prox_image(s.y, s.k, s.x, s.hyper.alpha, 2), s.hyper.beta)
 
-    restorer, order = PhysicsRestorer(physics, shrink), ("tuner", "restorer")
-    got = UnrolledSolver(None, restorer, T=3, tuner=tuner, order=order, k0=Dirac(1))(y, 2)
+    order, x0 = ("tuner", "restorer"), lambda s: upsample(y, 2)
+    got = UnrolledSolver(None, HQSRestorer(shrink), T=3, tuner=tuner, order=order, k0=Dirac(1), x0=x0)(y, as_physics(physics))
     want = UnrolledSolver(None, closed, T=3, tuner=tuner, order=order)(y, 2, k=kernel())
     torch.testing.assert_close(got.x, want.x, atol=1e-5, rtol=0)
-    with pytest.raises(ValueError, match="tuner"):
-        UnrolledSolver(None, restorer, k0=Dirac(1))(y, 2)
 
 
 def test_restorer_for_a_physics_pnpsr_does_not_know() -> None:
     physics, x = Inpainting(img_size=(3, 16, 16), mask=0.7), torch.linspace(0, 1, 16).expand(2, 3, 16, 16)
     median = as_prior(deepinv.models.MedianFilter(3))
-    solver = UnrolledSolver(None, PhysicsRestorer(physics, median), tuner=tuner, k0=Dirac(1), x0=lambda s: physics.A_adjoint(s.y))
-    out = solver(physics.A(x), 1).x
+    solver = UnrolledSolver(None, HQSRestorer(median), tuner=tuner, k0=Dirac(1))
+    out = solver(physics.A(x), as_physics(physics)).x
     assert (out - x).square().mean() < (physics.A(x) - x).square().mean() / 2
+
+
+def test_a_physics_after_a_blur_has_a_kernel_step() -> None:
+    """By the closed form of what it amounts to: inpainting is a mask."""
+    mask = (draw(3, 1, 1, 16, 16) < 0.7).float()
+    theirs = as_physics(Inpainting(img_size=(3, 16, 16), mask=mask), before=Degradation(1))
+    ours, x = Masked(Degradation(1), mask), draw(0, 2, 3, 16, 16)
+    y = ours(x, kernel())
+    torch.testing.assert_close(theirs(x, kernel()), y)
+    torch.testing.assert_close(
+        theirs.prox_image(y, kernel(), x / 2, 0.1), ours.prox_image(y, kernel(), x / 2, 0.1), atol=1e-4, rtol=0
+    )
+    k0 = torch.full((1, 1, 5, 5), 0.04)
+    torch.testing.assert_close(theirs.prox_kernel(y, x, k0, 1.0), ours.prox_kernel(y, x, k0, 1.0), atol=1e-4, rtol=0)
 
 
 class Sealed(nn.Module):
