@@ -119,7 +119,7 @@ class UnrolledSolver(nn.Module):
                 not built for.
         """
         y, physics = checks.image(y, "y"), self.physics_for(physics, mask)
-        if not checks.tracing() and y.detach().abs().amax() > 16:
+        if checks.reading() and y.detach().abs().amax() > 16:
             raise ValueError(
                 f"y must hold floats in [0, 1], got values up to {y.detach().abs().amax():g}; divide 8-bit values by 255"
             )

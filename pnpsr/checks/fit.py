@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pnpsr.checks.plain import Scale, factors, whole
-from pnpsr.checks.tensors import NotFinite, layout, tracing
+from pnpsr.checks.tensors import NotFinite, layout, reading
 
 
 def matching(a: Tensor, b: Tensor, names: str) -> None:
@@ -59,7 +59,7 @@ def per_sample(value: float | Tensor, like: Tensor, name: str, *, positive: bool
         value = like.new_full((1, 1, 1, 1), float(value))
     else:
         raise TypeError(f"{name} must be a number or a tensor with one value per sample, got {value!r}")
-    if not tracing() and not value.is_meta:
+    if reading() and not value.is_meta:
         low, high = (float(v) for v in torch.aminmax(value.detach()))
         if not math.isfinite(low + high):
             raise NotFinite(f"{name} must be finite, got {low:g}")

@@ -1,9 +1,14 @@
 """Tensors of four axes: dtype, channels, finite values."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
+
+_TRUSTED = ContextVar("trusted", default=False)
 
 
 class NotFinite(ValueError):
@@ -13,6 +18,21 @@ class NotFinite(ValueError):
 def tracing() -> bool:
     """True while ``torch.compile`` traces: values cannot be read then, only shapes and types."""
     return torch.compiler.is_compiling()
+
+
+@contextmanager
+def trusted() -> Iterator[None]:
+    """Inside, values are taken for finite and in range, and are not read back from the device: who asks for it looks at results."""
+    before = _TRUSTED.set(True)
+    try:
+        yield
+    finally:
+        _TRUSTED.reset(before)
+
+
+def reading() -> bool:
+    """Whether checks read values: not while tracing, and not inside :func:`trusted`."""
+    return not tracing() and not _TRUSTED.get()
 
 
 def wide(t: Tensor) -> bool:
@@ -55,7 +75,7 @@ def tensor(t: object, name: str, shape: str = "(b c h w)") -> Tensor:
         raise TypeError(
             f"{name} must be float32 or float64, got {t.dtype}; keep states in float32 and use torch.autocast for networks"
         )
-    if not tracing() and not t.is_meta and not finite(t.detach()):
+    if reading() and not t.is_meta and not finite(t.detach()):
         raise NotFinite(f"{name} holds NaN or infinity; clean it first, for example with torch.nan_to_num")
     return t
 

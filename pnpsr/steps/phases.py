@@ -35,7 +35,8 @@ class Until(nn.Module):
         try:
             return self.then(replace(state, t=state.t - self.t))
         except ValueError as error:
-            raise ValueError(f"{error} (in the phase after the first {self.t})") from error
+            kind = checks.NotFinite if isinstance(error, checks.NotFinite) else ValueError  # a training reads it as divergence
+            raise kind(f"{error} (in the phase after the first {self.t})") from error
 
     def extra_repr(self) -> str:
         """The moment of the change, for printing."""

@@ -12,7 +12,7 @@ from training import only, quick, run, solver, stream, weights
 
 from pnpsr.cli.training import pick_stages
 from pnpsr.train import STAGES, Options, Stage, optional_stages, stages_for, train
-from pnpsr.train.average import averaged
+from pnpsr.train.average import Average
 from pnpsr.train.losses import image_l1
 from pnpsr.train.options import lasting, rate_factor
 from pnpsr.train.stages import ends
@@ -77,11 +77,22 @@ def test_the_average_is_the_one_computed_by_hand() -> None:
 @given(decay=st.floats(0.01, 0.9999), values=st.lists(st.floats(-10, 10), min_size=2, max_size=30))
 def test_averages_stay_between_what_they_average(decay: float, values: list[float]) -> None:
     layer = nn.Linear(1, 1, bias=False).double()
-    mean = averaged(layer, decay)
+    mean = Average(layer, decay)
     for value in values:
         layer.weight.data.fill_(value)
-        mean.update_parameters(layer)
+        mean.update(layer)
     assert min(values) - 1e-9 <= float(mean.module.weight.detach()) <= max(values) + 1e-9
+
+
+def test_the_average_reads_nothing_back_from_the_device() -> None:
+    """One call for all weights, and not one number: a tensor that is read raises on the meta device."""
+    with torch.device("meta"):
+        net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    mean = Average(net, 0.9)
+    mean.n_averaged = torch.tensor(0)
+    for _ in range(3):
+        mean.update(net)
+    assert int(mean.n_averaged) == 3
 
 
 @given(shares=st.lists(st.floats(0.05, 9), min_size=1, max_size=7), steps=st.integers(1, 5000))
