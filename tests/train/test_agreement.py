@@ -12,7 +12,7 @@ from synthetic import pictures
 from torch import Tensor
 from training import DATA, collection, losses, only, quick, run, same, solver, stream, weights
 
-from pnpsr.data import Folder, FromDataset, Setting, Stream
+from pnpsr.data import Bank, BatchedStream, Folder, FromDataset, Setting, Stream
 from pnpsr.images import write_image
 from pnpsr.train import Outcome, Stage, train
 from pnpsr.train.identity import called, digest
@@ -215,3 +215,22 @@ def test_typed_in_code_has_no_source_and_is_known_too() -> None:
 def test_settings_differ_by_their_sources() -> None:
     one, two = (Setting("s", (2,), (source,), size=5) for source in (other_kernels, DATA.sources[0]))
     assert digest(one) != digest(two) and digest(one) == digest(replace(one))
+
+
+def test_data_drawn_in_batch_are_known_and_go_on_too(tmp_path: Path) -> None:
+    def batched(seed: int = 5, margin: int = 0) -> BatchedStream:
+        bank = Bank(FromDataset(pictures(4, 3, 40, 40, seed=seed, dtype=torch.float32)), 40)
+        return BatchedStream(bank, DATA, batch=2, patch=24, margin=margin)
+
+    stages, options = only("kernel code"), quick(steps=5, save_every=1)
+    run(whole := solver(), stages, options, batched())
+    records = train(solver(), batched(), stages, options, folder=tmp_path)
+    for _ in range(2):
+        next(records)
+    records.close()
+    for other, message in ((batched(6), "pictures: 4 changed"), (batched(margin=4), "margin: 0 then, 4 now")):
+        with pytest.raises(ValueError, match=message):
+            train(solver(), other, stages, options, folder=tmp_path, resume=True)
+    again = solver(seed=1)
+    assert [r.step for r in run(again, stages, options, batched(), folder=tmp_path, resume=True)] == [3, 4, 5]
+    assert same(weights(again), weights(whole))
