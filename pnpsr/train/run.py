@@ -206,8 +206,9 @@ class Run:
         if name not in self.left_out:
             self.left_out.add(name)
             warnings.warn(f"step {self.done}: {name} is left out: {reason}")
-            if self.log is not None:
-                self.log.left_out(self.done, name, reason)
+            if self.log is not None and self.folder is not None:
+                with self.folder.guarded("left_out.csv"):
+                    self.log.left_out(self.done, name, reason)
 
     def _asked_to_stop(self, telling: bool) -> bool:
         """Whether somebody wants the training to end here; several processes ask one another when they tell their losses anyway."""

@@ -17,10 +17,11 @@ from pnpsr.physics import Degradation
 from pnpsr.solver import UnrolledSolver
 from pnpsr.state import State, as_physics
 from pnpsr.steps.phases import Until
-from pnpsr.train import Diverged, Outcome, Stage, train
+from pnpsr.train import Diverged, Outcome, Stage, optional_stages, train
 from pnpsr.train.gauge import Gauge
 from pnpsr.train.losses import image_l1, image_l2, kernel_l1
 from pnpsr.train.run import Run
+from pnpsr.train.validation import Validation
 
 STAGE = only("joint")[0]
 
@@ -212,6 +213,27 @@ def test_pictures_that_are_damaged_in_between_are_named_once(tmp_path: Path) -> 
         records = run(net, [stage], quick(steps=6), data)
     assert len(told) == 1
     assert "1.png is left out" in str(told[0].message) and records[-1].left_out == 1
+
+
+def test_a_validation_goes_on_without_a_sample_that_cannot_be_computed() -> None:
+    calls = list[int]()
+    net, _ = moody(lambda s: bool(calls.append(1) or len(calls) == 2))
+    check = Validation(collection(2), DATA, count=3, patch=24, given=("k",))
+    with pytest.warns(UserWarning, match=f"validation: {check.samples[1].names[0]} is left out: no solution"):
+        scores, (shown, _) = check.run(net)
+    plain, _ = moody()
+    apart = [Validation.of([check.samples[i]], given=("k",)).run(plain)[0].psnr for i in (0, 2)]
+    assert scores.psnr == pytest.approx(sum(apart) / 2) and shown is check.samples[0]
+    with pytest.raises(ArithmeticError, match="no solution"), pytest.warns(UserWarning):
+        check.run(moody(lambda s: True)[0])
+
+
+def test_a_stage_that_starts_from_the_solvers_own_kernel_is_validated() -> None:
+    stage = optional_stages(net := solver())[1]
+    assert stage.given == ("k0",)
+    check = Validation(collection(2), DATA, count=1, patch=24)
+    [record] = run(net, [stage], quick(steps=1), validation=check)
+    assert record.scores is not None and record.scores.psnr > 0
 
 
 def test_what_learns_is_in_training_mode_and_what_is_frozen_is_not() -> None:
