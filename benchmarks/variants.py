@@ -154,7 +154,7 @@ def initial(solver: UnrolledSolver, files: Sequence[str]) -> int:
     for file in files:
         theirs, mine = load(file).state_dict(), solver.state_dict()
         if any(name in mine and mine[name].shape == value.shape for name, value in theirs.items()):
-            count += take(solver, file)
+            count += take(solver, file, partial=True)
     return count
 
 

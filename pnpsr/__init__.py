@@ -6,6 +6,10 @@ Exact data steps, learned or hand-written priors and one unrolled solver, which 
     out = solver(y, scale=4)  # out.x, out.k
 """
 
+from pnpsr import interrupt as interrupt  # first: the imports below take seconds, in which somebody may press Ctrl-C
+
+# isort: split
+
 from pnpsr.checkpoint import load as load
 from pnpsr.checkpoint import save as save
 from pnpsr.physics import Degradation as Degradation

@@ -10,6 +10,7 @@ import pnpsr
 
 ROOT = Path(pnpsr.__file__).parent
 LAYER = {
+    "interrupt": 0,
     "checks": 0,
     "precision": 0.5,
     "needs": 0.5,

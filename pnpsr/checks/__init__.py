@@ -26,8 +26,10 @@ from pnpsr.checks.tensors import finite as finite
 from pnpsr.checks.tensors import image as image
 from pnpsr.checks.tensors import kernel as kernel
 from pnpsr.checks.tensors import layout as layout
+from pnpsr.checks.tensors import reading as reading
 from pnpsr.checks.tensors import shown as shown
 from pnpsr.checks.tensors import tensor as tensor
 from pnpsr.checks.tensors import tracing as tracing
+from pnpsr.checks.tensors import trusted as trusted
 from pnpsr.checks.tensors import values as values
 from pnpsr.checks.tensors import wide as wide

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pnpsr.checks.plain import TOO_NOISY, Scale, factors, whole
-from pnpsr.checks.tensors import NotFinite, layout, tracing, values
+from pnpsr.checks.tensors import NotFinite, layout, reading, values
 
 
 def matching(a: Tensor, b: Tensor, names: str) -> None:
@@ -59,7 +59,7 @@ def per_sample(value: float | Tensor, like: Tensor, name: str, *, positive: bool
         value = like.new_full((1, 1, 1, 1), float(value))
     else:
         raise TypeError(f"{name} must be a number or a tensor with one value per sample, got {value!r}")
-    if not tracing() and not value.is_meta:
+    if reading() and not value.is_meta:
         low, high = (float(v) for v in torch.aminmax(values(value)))
         if not math.isfinite(low + high):
             raise NotFinite(f"{name} must be finite, got {low:g}")
@@ -75,7 +75,7 @@ def noise(value: float | Tensor, like: Tensor, name: str = "sigma") -> Tensor:
         TypeError, ValueError: as :func:`per_sample`, and above 1, which is what levels out of 255 are.
     """
     level = per_sample(value, like, name)
-    if not tracing() and not level.is_meta and (most := float(values(level).amax())) > 1:
+    if reading() and not level.is_meta and (most := float(values(level).amax())) > 1:
         raise ValueError(TOO_NOISY.format(name, most))
     return level
 

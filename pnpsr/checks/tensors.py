@@ -1,11 +1,15 @@
 """Tensors of four axes: dtype, channels, finite values."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
 
 MASS = 0.05  # by so much a kernel's sum may differ from 1: rounding, cropping and moving between conventions cost up to 1.3 %
+_TRUSTED = ContextVar("trusted", default=False)
 
 
 class NotFinite(ValueError):
@@ -23,6 +27,21 @@ def values(t: Tensor) -> Tensor:
     while functorch.is_functorch_wrapped_tensor(t):
         t = functorch.get_unwrapped(t)
     return t.detach()
+
+
+@contextmanager
+def trusted() -> Iterator[None]:
+    """Inside, values are taken for finite and in range, and are not read back from the device: who asks for it looks at results."""
+    before = _TRUSTED.set(True)
+    try:
+        yield
+    finally:
+        _TRUSTED.reset(before)
+
+
+def reading() -> bool:
+    """Whether checks read values: not while tracing, and not inside :func:`trusted`."""
+    return not tracing() and not _TRUSTED.get()
 
 
 def wide(t: Tensor) -> bool:
@@ -65,7 +84,7 @@ def tensor(t: object, name: str, shape: str = "(b c h w)") -> Tensor:
         raise TypeError(
             f"{name} must be float32 or float64, got {t.dtype}; keep states in float32 and use torch.autocast for networks"
         )
-    if not tracing() and not t.is_meta and not finite(values(t)):
+    if reading() and not t.is_meta and not finite(values(t)):
         raise NotFinite(f"{name} holds NaN or infinity; clean it first, for example with torch.nan_to_num")
     return t
 
@@ -89,7 +108,7 @@ def shown(y: object, name: str) -> Tensor:
         ValueError: beyond that, which no noise explains: 8-bit levels, or high dynamic range.
     """
     y = image(y, name)
-    if not tracing() and not y.is_meta:
+    if reading() and not y.is_meta:
         low, high = (float(v) for v in torch.aminmax(values(y)))
         if low < -1 or high > 2:
             raise ValueError(
@@ -106,7 +125,7 @@ def blur(k: object, name: str, within: tuple[int, int] | None = None, *, remedy:
         ValueError: another sum; ``remedy`` says what to do where a gain is meant.
     """
     k = kernel(k, name, within)
-    if not tracing() and not k.is_meta:
+    if reading() and not k.is_meta:
         sums = values(k.sum((-2, -1)))
         if bool(((off := (sums - 1).abs()) > MASS).any()):
             raise ValueError(

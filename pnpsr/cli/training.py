@@ -3,20 +3,20 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from pnpsr import checks
-from pnpsr.cli.pictures import pictures_at
 from pnpsr.conventions import NAMED
-from pnpsr.data import Setting, Stream, held_out, setting
-from pnpsr.needs import needs_of
+from pnpsr.data import Pairs, PairStream, Pictures, Setting, Stream, held_out, setting
 from pnpsr.recipes import RECIPES
 from pnpsr.released import open_solver
 from pnpsr.solver import UnrolledSolver
 from pnpsr.train.options import Precision
+from pnpsr.train.paired import centres
 from pnpsr.train.stages import Stage, optional_stages, stages_for
 from pnpsr.train.validation import Validation
 
@@ -41,12 +41,20 @@ class DataChoice:
     """Side of the sharp crops in pixels."""
     seed: int = 0
     """Of the first weights and of the data."""
+    skip_broken: bool = False
+    """Leave out pictures that cannot be read, in place of stopping before the first step."""
+    cache: Path | None = None
+    """Folder for the decoded pictures, which all processes then map into memory; 3 bytes per pixel."""
     hold_out: int = 20
     """Number of pictures kept for validation."""
     validate_on: int = 8
     """Validation samples per scale."""
     validation_patch: int = 192
     """Side of their sharp crops."""
+
+    def degrades(self) -> list[str]:
+        """The options given that say how y is made."""
+        return [f"--{name}" for name in ("data", "scales", "sigma", "clean", "convention") if getattr(self, name) is not None]
 
     def setting(self, usual: str, solver: UnrolledSolver) -> Setting:
         """The named setting with what was replaced, at the scale and the kernel size that the solver is built for.
@@ -63,19 +71,37 @@ class DataChoice:
         named = setting(self.data or usual, scales=scales, sigma=self.sigma, clean=self.clean, convention=way)
         return _sized(named, getattr(solver, "record").arguments.get("size"))  # noqa: B009  an attribute that no class declares
 
-    def streams(self, images: str, named: Setting, solver: nn.Module) -> tuple[Stream, Validation | None]:
+    def streams(self, pictures: Pictures, named: Setting) -> tuple[Stream, Validation | None]:
         """The training data, and the validation on pictures that they leave out."""
-        channels = needs_of(solver).channels or 3
-        training, rest = held_out(pictures_at(images, channels), self.hold_out, self.seed)
-        stream = Stream(training, named, batch=self.batch, patch=self.patch, seed=self.seed)
+        stream, rest = self.stream(pictures, named)
         if not self.hold_out or not self.validate_on:
             return stream, None
         return stream, Validation(rest, named, count=self.validate_on, patch=self.validation_patch)
 
-    def note(self, named: Setting) -> dict[str, Any]:
-        """What a resumed run must agree in."""
+    def stream(self, pictures: Pictures, named: Setting) -> tuple[Stream, Pictures]:
+        """The training data, and the pictures that they leave out; none has been read yet.
+
+        Raises:
+            ValueError: sizes that do not fit, or nothing is left to train on.
+        """
+        training, rest = held_out(pictures, self.hold_out, self.seed)
+        return Stream(training, named, batch=self.batch, patch=self.patch, seed=self.seed), rest
+
+    def paired(self, pairs: Pairs) -> tuple[PairStream, Validation | None]:
+        """The training pairs, and the validation on the centres of those that they leave out."""
+        training, rest = pairs.held_out(self.hold_out, self.seed)
+        stream = PairStream(training, batch=self.batch, patch=self.patch, seed=self.seed)
+        if not self.hold_out or not self.validate_on:
+            return stream, None
+        return stream, Validation.of(centres(rest, self.hold_out, self.validation_patch))
+
+    def note(self, named: Setting | None) -> dict[str, Any]:
+        """What a resumed run must agree in, beside what its stream says of itself."""
+        chosen = {"hold_out": self.hold_out, "validate_on": self.validate_on, "validation_patch": self.validation_patch}
+        if named is None:
+            return {**chosen, "seed": self.seed}
         drawn = {"setting": named.name, "scales": named.scales, "sigma": named.sigma, "clean": named.clean}
-        return {**drawn, "convention": named.convention.name, "batch": self.batch, "patch": self.patch, "seed": self.seed}
+        return {**drawn, "convention": named.convention.name, "batch": self.batch, "patch": self.patch, "seed": self.seed, **chosen}
 
 
 @dataclass(frozen=True)
@@ -108,35 +134,61 @@ class Machine:
         return fabric
 
 
-def build(recipe: str, arguments: str) -> UnrolledSolver:
-    """The recipe's solver, its arguments given as JSON.
+def build(recipe: str, arguments: str | None, init: Sequence[str] = ()) -> UnrolledSolver:
+    """The recipe's solver, its arguments given as JSON; what they leave open is as in the last of ``init`` of the same recipe.
 
     Raises:
         ValueError: no JSON object, or arguments the recipe refuses.
     """
+    given = {**_brought(recipe, init), **_parsed(arguments)}
+    try:
+        solver: Any = RECIPES[recipe](**given)
+    except TypeError as error:
+        raise ValueError(f"recipe {recipe!r} refuses the arguments {json.dumps(given)}: {error}") from error
+    return solver
+
+
+def _parsed(arguments: str | None) -> Mapping[str, Any]:
+    if arguments is None:
+        return {}
     try:
         given = json.loads(arguments)
     except json.JSONDecodeError as error:
         raise ValueError(f"arguments must be JSON such as '{{\"T\": 4}}', got {arguments!r}: {error}") from error
     if not isinstance(given, Mapping):
         raise ValueError(f"arguments must be a JSON object such as '{{\"T\": 4}}', got {arguments!r}")
-    try:
-        solver: Any = RECIPES[recipe](**given)
-    except TypeError as error:
-        raise ValueError(f"recipe {recipe!r} refuses the arguments {arguments}: {error}") from error
-    return solver
+    return given
 
 
-def take(solver: nn.Module, name: str) -> int:
+def _brought(recipe: str, init: Sequence[str]) -> Mapping[str, Any]:
+    """Arguments of the last file or preset of the same recipe."""
+    records = [getattr(open_solver(name), "record", None) for name in init]
+    same = [record.arguments for record in records if record is not None and record.recipe == recipe]
+    return dict(same[-1]) if same else {}
+
+
+def take(solver: nn.Module, name: str, *, partial: bool = False) -> int:
     """Copy every tensor of the file or preset ``name`` that has the name and shape of one of the solver's; how many there were.
 
+    Args:
+        solver: whose weights are replaced.
+        name: a file or a preset.
+        partial: a minority is enough.
+
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or not even half of the file's are (unless ``partial``).
     """
     mine, theirs = solver.state_dict(), open_solver(name).state_dict()
     fitting = {key: value for key, value in theirs.items() if key in mine and mine[key].shape == value.shape}
     if not fitting:
         raise ValueError(f"init: no tensor of {name} has the name and shape of one of the solver's; was it built with other sizes?")
+    if 2 * len(fitting) < len(theirs) and not partial:
+        unlike = [key for key in theirs if key in mine and key not in fitting]
+        other = f" ({unlike[0]}: {tuple(theirs[unlike[0]].shape)}, here {tuple(mine[unlike[0]].shape)})" if unlike else ""
+        raise ValueError(
+            f"init: only {len(fitting)} of {len(theirs)} tensors of {name} fit the solver{other}: it was "
+            "built with other arguments; give its own (leave out --arguments), or take what fits: --partial True"
+        )
     solver.load_state_dict({**mine, **fitting})
     return len(fitting)
 

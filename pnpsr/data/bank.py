@@ -1,5 +1,7 @@
 """Pictures decoded once and kept where the training runs, and crops cut from them in batch."""
 
+import hashlib
+
 import torch
 from torch import Tensor
 
@@ -24,11 +26,15 @@ class Bank:
     """
 
     def __init__(self, pictures: Pictures, least: int = 1, device: torch.device | str = "cpu", *, gray: bool = False) -> None:
+        self.content = dict[str, str]()  # a digest of what is kept of each picture, by its name
         parts, sizes = list[Tensor](), list[tuple[int, int, int]]()
         for index in range(len(pictures.names)):
             x = _mirrored(pictures.read(index), checks.whole(least, "least"))
             x = (255 * (x.mean(1, keepdim=True) if gray else x)).round().to(torch.uint8)
             parts.append(x.flatten())
+            self.content[pictures.names[index]] = hashlib.sha256(f"{tuple(x.shape)}".encode() + x.numpy().tobytes()).hexdigest()[
+                :16
+            ]
             sizes.append((x.shape[1], x.shape[2], x.shape[3]))
         if len({c for c, _, _ in sizes}) > 1:
             raise ValueError("the pictures have different channels; read them all with channels=3 (or 1)")

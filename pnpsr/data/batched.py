@@ -2,13 +2,15 @@
 
 from collections.abc import Generator
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from pnpsr import checks
 from pnpsr.data.bank import Bank
+from pnpsr.data.sample import Sample
 from pnpsr.data.settings import Setting
-from pnpsr.data.stream import Draft
+from pnpsr.data.stream import Draft, realise
 
 
 class BatchedStream:
@@ -64,6 +66,7 @@ class BatchedStream:
             raise ValueError(f"the bank's pictures have sides from {bank.least}, crops with their margin would have {most}")
         if batch % world:
             raise ValueError(f"batch must be a multiple of the number of processes, {world}, got {batch}")
+        setting.probe()
         self._generator = torch.Generator(bank.bytes.device)
 
     def __getitem__(self, step: int) -> Draft:
@@ -97,3 +100,17 @@ class BatchedStream:
         while True:
             yield self[start]
             start += 1
+
+    def samples(self, start: int = 0, *, workers: int = 0, device: torch.device | str = "cpu") -> Generator[Sample, None, None]:
+        """The batches with their truth on ``device``, which does the arithmetic."""
+        for draft in self.batches(start, workers=workers):
+            yield realise(draft, self.setting, device)
+
+    def identity(self) -> dict[str, Any]:
+        """Setting, sizes, seed, and the kind of device that draws: others draw other numbers."""
+        sizes = {name: getattr(self, name) for name in ("batch", "patch", "margin", "wide", "seed")}
+        return {"degradation": self.setting, **sizes, "drawn on": self.bank.bytes.device.type}
+
+    def content(self) -> dict[str, str]:
+        """A digest of each picture, by its name."""
+        return dict(self.bank.content)

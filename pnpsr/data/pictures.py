@@ -1,5 +1,6 @@
 """Where sharp pictures come from: a folder, a dataset of deepinv's or torchvision's; by name, one at a time."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +29,17 @@ class Pictures(Protocol):
         """
 
 
+class Named(Protocol):
+    """Pictures, or pairs of them: what has names and can be read."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """One per picture or pair."""
+
+    def read(self, index: int) -> Any:
+        """Picture or pair ``index``."""
+
+
 class Folder:
     """The pictures of a folder and of those below it (PNG, JPEG, TIFF, BMP, WebP), by path, which is their name.
 
@@ -54,11 +66,26 @@ class Folder:
         """Picture ``index`` as (1 c h w) float32 in [0, 1]. Raises as :func:`pnpsr.images.read_image`."""
         return read_image(self.path / self.names[index], channels=self.channels).image
 
+    def stamp(self, index: int) -> tuple[int, int]:
+        """Size in bytes and time of change (in ns) of picture ``index``: while they stay, its content is taken to stay."""
+        found = (self.path / self.names[index]).stat()
+        return found.st_size, found.st_mtime_ns
+
+    def digest(self, index: int) -> str:
+        """16 hex digits of the content of the file of picture ``index``.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        with (self.path / self.names[index]).open("rb") as file:
+            return f"{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}-{self.channels}"
+
 
 class FromDataset:
     """Any indexable dataset of pictures, such as ``deepinv.datasets.Set14HR``.
 
-    Of tuples the first entry is the picture, of mappings (``use_dict_output``) that named ``x``.
+    Of tuples, as (picture, label), the first entry is the picture, of mappings (``use_dict_output``) that named ``x``. Pairs of
+    pictures are refused: which of the two is sharp, nobody says (:class:`pnpsr.data.Pairs` takes both).
 
     Args:
         dataset: its items are (c h w) tensors of floats in [0, 1] or of 8 bits, or PIL pictures.
@@ -77,9 +104,15 @@ class FromDataset:
         """Picture ``index`` as (1 c h w) float32 in [0, 1].
 
         Raises:
-            ValueError: the item is no picture of that many channels with values in [0, 1].
+            ValueError: the item is no picture of that many channels with values in [0, 1], or it is two pictures.
         """
         item = self.dataset[index]
+        pictures = [v for v in item if _pictorial(v)] if isinstance(item, tuple | list) else []
+        if len(pictures) > 1:
+            raise ValueError(
+                f"{self.names[index]} is {len(pictures)} pictures, and nothing says which is the sharp one; hand over a dataset of "
+                "sharp pictures, or train on the pairs: pnpsr.data.Pairs(blurred, sharp)"
+            )
         item = item[0] if isinstance(item, tuple | list) else item.get("x") if isinstance(item, Mapping) else item
         if not isinstance(item, Tensor):
             from torchvision.transforms.functional import to_tensor
@@ -102,10 +135,45 @@ class Subset:
     def __init__(self, pictures: Pictures, indices: Sequence[int]) -> None:
         self.pictures, self.indices = pictures, tuple(indices)
         self.names: Sequence[str] = tuple(pictures.names[i] for i in self.indices)
+        self.mapped: bool = getattr(pictures, "mapped", False)  # decoded already, in memory that nobody need keep
 
     def read(self, index: int) -> Tensor:
         """Picture ``index`` of the subset."""
         return self.pictures.read(self.indices[index])
+
+    def digest(self, index: int) -> str:
+        """Of its content, see :func:`digest`."""
+        return digest(self.pictures, self.indices[index])
+
+    def raw(self, index: int) -> Tensor:
+        """Its samples as they are stored, see :func:`raw`."""
+        return raw(self.pictures, self.indices[index])
+
+
+def digest(pictures: Named, index: int) -> str:
+    """16 hex digits of the content of picture ``index``: of its file where it has one, else of its samples.
+
+    Raises:
+        ValueError, OSError: it cannot be read.
+    """
+    if hasattr(pictures, "digest"):
+        return str(pictures.digest(index))
+    x = pictures.read(index).contiguous()
+    return hashlib.sha256(f"{x.dtype} {tuple(x.shape)}".encode() + x.numpy().tobytes()).hexdigest()[:16]
+
+
+def raw(pictures: Pictures, index: int) -> Tensor:
+    """Picture ``index`` (1 c h w) in 8 bits where these hold all of it, else as floats.
+
+    Raises:
+        ValueError, OSError: it cannot be read.
+    """
+    if hasattr(pictures, "raw"):
+        found: Tensor = pictures.raw(index)
+        return found
+    x = pictures.read(index)
+    levels = (x * 255).round()
+    return levels.to(torch.uint8) if torch.equal(levels / 255, x) else x
 
 
 def held_out(pictures: Pictures, count: int, seed: int = 0) -> tuple[Subset, Subset]:
@@ -114,8 +182,18 @@ def held_out(pictures: Pictures, count: int, seed: int = 0) -> tuple[Subset, Sub
     Raises:
         ValueError: nothing would be left to train on.
     """
-    total = len(pictures.names)
+    rest, held = parted(len(pictures.names), count, seed)
+    return Subset(pictures, rest), Subset(pictures, held)
+
+
+def parted(total: int, count: int, seed: int) -> tuple[list[int], list[int]]:
+    """(all but ``count`` of ``total`` indices, those ``count``), each in order. Raises as :func:`held_out`."""
     if not 0 <= checks.whole(count, "count", 0) < total:
         raise ValueError(f"count must leave something to train on: {count} of {total} pictures were to be held out")
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed)).tolist()
-    return Subset(pictures, sorted(order[count:])), Subset(pictures, sorted(order[:count]))
+    return sorted(order[count:]), sorted(order[:count])
+
+
+def _pictorial(value: Any) -> bool:
+    """Whether it may be a picture: a tensor of two axes or more, or what PIL hands out; a label is neither."""
+    return (isinstance(value, Tensor) and value.ndim >= 2) or hasattr(value, "getbands")

@@ -14,6 +14,7 @@ from pnpsr.kernels import dan_setting1, dan_setting2, disk, random_gaussian, ran
 
 KernelSource = Callable[[int, int, torch.Generator], Tensor]  # (scale, size, generator) -> one kernel (1 1 p p)
 GAUSSIAN_WIDTHS = (0.2, 4.0)  # IKR-Net, section 4.1: both axes, any angle
+TOLERANCE = 1e-3  # of a kernel's sum, which is 1
 MOTION_LENGTHS = (1.0, 22.0)  # pixels travelled; IKR-Net does not state them
 
 
@@ -24,9 +25,9 @@ class Setting:
     Args:
         name: for messages and records.
         scales: one is drawn per batch.
-        sources: kernels are drawn from one of these, each as likely as the others, per sample.
+        sources: kernels are drawn from one of these, each as likely as the others, per sample; they sum to 1.
         size: side of the square kernels, or one per scale.
-        sigma: range of the noise level, in the units of the image; uniform, per sample.
+        sigma: range of the noise level, in the units of the image (at most 0.5; 5 % is 0.05); uniform, per sample.
         clean: share of the samples that have no noise at all.
         gray: share of the samples whose picture, and so its noise, is the same in all channels.
         correlated: share of the samples whose noise has a part that the channels share, from none to all of its variance.
@@ -36,6 +37,7 @@ class Setting:
         convention: centre, border and decimation, see :class:`pnpsr.conventions.Convention`.
 
     Raises:
+        TypeError: scales or sources that are no tuple: ``scales=(2,)``.
         ValueError: no scales or sources, ranges in the wrong order, a share outside [0, 1], a convention that changes the size.
     """
 
@@ -52,6 +54,12 @@ class Setting:
     convention: Convention = PNPSR
 
     def __post_init__(self) -> None:
+        for name, example in (("scales", "(2,) or (2, 4)"), ("sources", "(my_kernels,)")):
+            if not isinstance(getattr(self, name), tuple | list):
+                raise TypeError(f"{name} must be a tuple such as {example}, got {getattr(self, name)!r}")
+        for source in self.sources:
+            if not callable(source):
+                raise TypeError(f"sources must be functions (scale, size, generator) -> kernel, got {type(source).__name__}")
         if not self.scales or not self.sources:
             raise ValueError(f"setting {self.name!r} needs at least one scale and one source of kernels")
         for scale in self.scales:
@@ -75,19 +83,41 @@ class Setting:
         return checks.whole(self.size[scale] if isinstance(self.size, Mapping) else self.size, "size")
 
     def draw(self, scale: int, generator: torch.Generator) -> tuple[Tensor, float]:
-        """One kernel (1 1 p p) and one noise level.
+        """One kernel (1 1 p p) and one noise level, on the CPU.
 
         Raises:
-            ValueError: a source drew a kernel of another size, or one that does not sum to 1.
+            TypeError, ValueError: the source returned no kernel of the setting's size that sums to 1.
         """
         source = self.sources[int(torch.randint(len(self.sources), (), generator=generator))]
         chance, level = torch.rand(2, generator=generator, dtype=torch.float64).tolist()
         low, high = self.sigma
-        size = self.kernel_size(scale)
-        k = checks.blur(source(scale, size, generator), f"the kernel that a source of setting {self.name!r} drew")
-        if k.shape != (1, 1, size, size):
-            raise ValueError(f"sources of setting {self.name!r} must draw (1, 1, {size}, {size}), got {tuple(k.shape)}")
+        k = self._kernel(source, scale, generator)
         return k, 0.0 if chance < self.clean else low + (high - low) * level
+
+    def probe(self) -> None:
+        """Draw one kernel of each source at each scale: what a source does wrong shows now, and not in the middle of a training.
+
+        Raises:
+            TypeError, ValueError: a source returned no kernel of the setting's size that sums to 1.
+        """
+        for scale in self.scales:
+            for source in self.sources:
+                self._kernel(source, scale, torch.Generator().manual_seed(0))
+
+    def _kernel(self, source: KernelSource, scale: int, generator: torch.Generator) -> Tensor:
+        size = self.kernel_size(scale)
+        k = source(scale, size, generator)
+        what = f"source {getattr(source, '__name__', type(source).__name__)!r} of setting {self.name!r}"
+        if not isinstance(k, Tensor) or not k.dtype.is_floating_point:
+            raise TypeError(f"{what} must return a tensor of floats (1 1 p p), got {type(k).__name__} {getattr(k, 'dtype', '')}")
+        if k.shape != (1, 1, size, size):
+            raise ValueError(
+                f"{what} must return one kernel (1 1 {size} {size}), got {tuple(k.shape)}; draw it of "
+                "that size, or give the setting its own: size=..."
+            )
+        if not abs(total := float(k.sum()) - 1) < TOLERANCE:  # NaN is not, either
+            raise ValueError(f"{what} returned a kernel that sums to {total + 1:g}; normalise it: k / k.sum()")
+        return k
 
     def draws(self, count: int, scale: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """``count`` kernels (b 1 p p) and noise levels (b 1 1 1), drawn together where the generator lives, never read back.

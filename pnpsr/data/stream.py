@@ -1,7 +1,10 @@
 """Endless seeded batches: crop → kernel → degrade → noise → quantise. Sample i of step n is a function of (seed, n, i) alone."""
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+import signal
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -10,12 +13,34 @@ from torch.utils.data import DataLoader, Dataset
 from pnpsr import checks
 from pnpsr.conventions import PNPSR, degrade
 from pnpsr.data.camera import Camera
-from pnpsr.data.pictures import Pictures
+from pnpsr.data.pictures import Pictures, raw
+from pnpsr.data.recent import Recent
 from pnpsr.data.sample import Sample
 from pnpsr.data.settings import Setting
+from pnpsr.data.survey import content
 from pnpsr.physics import Degradation, quantise
 
 CACHE = 2**29  # bytes of decoded pictures that each loading process keeps
+TRIES = 8  # pictures that are drawn for a sample before those that cannot be read are too many
+D = TypeVar("D")
+P = TypeVar("P")
+
+
+class Source(Protocol):
+    """What a training needs of its data: batches by step, each process's share of them, and what they are made of."""
+
+    batch: int  # samples per step, over all processes
+    rank: int  # set by the training
+    world: int
+
+    def samples(self, start: int, *, workers: int, device: torch.device | str) -> Generator[Sample, None, None]:
+        """This process's share of the batches of steps ``start``, ``start`` + 1, ... on ``device``, without end."""
+
+    def identity(self) -> dict[str, Any]:
+        """What has a part in the numbers, for the run's record: other data cannot take the place of these. Values go into JSON."""
+
+    def content(self) -> dict[str, str]:
+        """A digest of each picture, by its name."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +56,22 @@ class Draft:
     wide: Tensor | None = None  # (b 1 S S) gray windows of the same pictures, see Sample.wide
     wide_noise: Tensor | None = None  # (b 1 S/s S/s) of the variance that a mean of channels has
     seed: int = 0  # of what a setting's camera adds where the arithmetic is done
+    names: tuple[str, ...] = ()  # of the pictures
+    left_out: tuple[tuple[str, str], ...] = ()  # pictures that were drawn and could not be read, with the reason
+
+    def pin_memory(self) -> "Draft":
+        """The same in memory from which a GPU copies while the CPU goes on."""
+        tensors = {name: getattr(self, name) for name in ("x", "k", "sigma", "noise", "wide", "wide_noise")}
+        fields: dict[str, Any] = {name: t.pin_memory() for name, t in tensors.items() if t is not None}
+        return replace(self, **fields)
 
 
 class Stream(Dataset[Draft]):
     """The training data: item n is this process's share of the batch of step n, and the same whenever and wherever it is drawn.
 
     Because every sample has a generator of its own, seeded by (seed, step, place in the batch), an interrupted run goes on with
-    the batches it would have had, any number of loading processes gives the same data, and so does any number of devices.
+    the batches it would have had, any number of loading processes gives the same data, and so does any number of devices. Where a
+    picture cannot be read another is drawn in its place, and the batch says so.
 
     Args:
         pictures: sharp pictures; gray ones count as those of their collection do.
@@ -49,7 +83,8 @@ class Stream(Dataset[Draft]):
         world: number of processes; it must divide the batch.
 
     Raises:
-        ValueError: a patch that a scale does not divide or that a kernel does not fit, a batch that cannot be shared out.
+        ValueError: a patch that a scale does not divide or that a kernel does not fit, a batch that cannot be shared out, a source
+            of kernels that returns none.
     """
 
     def __init__(
@@ -63,44 +98,58 @@ class Stream(Dataset[Draft]):
                 raise ValueError(f"patch must be a multiple of scale {scale} and hold kernels of {size} pixels, got {patch}")
         if batch % world:
             raise ValueError(f"batch must be a multiple of the number of processes, {world}, got {batch}")
-        self._decoded: dict[int, Tensor] = {}
-        self._room = CACHE
+        setting.probe()
+        self._decoded = Recent(0 if getattr(pictures, "mapped", False) else CACHE)
 
     def __getitem__(self, step: int) -> Draft:
         """This process's share of the batch of ``step``."""
-        generator = self._generator(step, -1)
+        generator = seeded(self.seed, step, -1)
         scale = self.setting.scales[int(torch.randint(len(self.setting.scales), (), generator=generator))]
         share = self.batch // self.world
         parts = [self._one(step, i, scale) for i in range(self.rank * share, (self.rank + 1) * share)]
-        x, k, sigma, noise = (torch.cat(column) for column in zip(*parts, strict=True))
-        return Draft(x, k, sigma, noise, scale, seed=_seed(self.seed, step, self.rank, -2))
+        x, k, sigma, noise = (torch.cat([getattr(p, name) for p in parts]) for name in ("x", "k", "sigma", "noise"))
+        names, left_out = (sum((getattr(p, name) for p in parts), ()) for name in ("names", "left_out"))
+        camera = seed_of(self.seed, step, self.rank, -2)
+        return Draft(x, k, sigma, noise, scale, seed=camera, names=names, left_out=left_out)
 
-    def batches(self, start: int = 0, *, workers: int = 0) -> Generator[Draft, None, None]:
+    def batches(self, start: int = 0, *, workers: int = 0, pin: bool = False) -> Generator[Draft, None, None]:
         """The drafts of steps ``start``, ``start`` + 1, ... without end, drawn ahead by ``workers`` processes.
 
-        Raises:
-            ValueError, OSError: a picture cannot be read; the message names it.
-        """
-        if workers == 0:
-            step = start
-            while True:
-                yield self[step]
-                step += 1
-        for draft in DataLoader(_Telling(self), batch_size=None, sampler=_Steps(start), num_workers=workers, prefetch_factor=4):
-            if isinstance(draft, Exception):
-                raise draft
-            yield draft
+        Args:
+            start: first step.
+            workers: loading processes; 0 draws in between.
+            pin: in page-locked memory, for a GPU.
 
-    def _one(self, step: int, place: int, scale: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        generator = self._generator(step, place)
+        Raises:
+            ValueError, OSError: too many pictures cannot be read; the message names one.
+        """
+        return drawn(self, start, workers, pin)
+
+    def samples(self, start: int = 0, *, workers: int = 0, device: torch.device | str = "cpu") -> Generator[Sample, None, None]:
+        """The batches with their truth on ``device``, which does the arithmetic. Raises as :meth:`batches`."""
+        with closing(self.batches(start, workers=workers, pin=torch.device(device).type == "cuda")) as drafts:
+            for draft in drafts:
+                yield realise(draft, self.setting, device)
+
+    def identity(self) -> dict[str, Any]:
+        """Setting, batch, patch and seed."""
+        return {"degradation": self.setting, "batch": self.batch, "patch": self.patch, "seed": self.seed}
+
+    def content(self) -> dict[str, str]:
+        """A digest of each picture, by its name. Raises as :func:`pnpsr.data.survey.content`."""
+        return content(self.pictures)
+
+    def _one(self, step: int, place: int, scale: int) -> Draft:
+        generator = seeded(self.seed, step, place)
         k, sigma = self.setting.draw(scale, generator)
-        x = self._crop(self._picture(int(torch.randint(len(self.pictures.names), (), generator=generator))), generator)
+        picture, name, left_out = drawn_picture(self._picture, self.pictures.names, generator)
+        x = self._crop(picture, generator)
         low = self.patch // scale
         noise = torch.randn(1, x.shape[1], low, low, generator=generator)
         if self.setting.gray or self.setting.correlated:
             noise, _, gray = self.setting.mixed(noise, generator)
             x = x.mean(1, keepdim=True).expand_as(x) if bool(gray) else x
-        return x, k, torch.full((1, 1, 1, 1), sigma), noise
+        return Draft(x, k, torch.full((1, 1, 1, 1), sigma), noise, scale, names=(name,), left_out=left_out)
 
     def _crop(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """A square crop (1 c s s), in one of the eight orientations of the square."""
@@ -109,37 +158,57 @@ class Stream(Dataset[Draft]):
         h, w = x.shape[-2:]
         top, left = (int(torch.randint(n - self.patch + 1, (), generator=generator)) for n in (h, w))
         turn, flip = (int(torch.randint(n, (), generator=generator)) for n in (4, 2))
-        x = x[..., top : top + self.patch, left : left + self.patch].rot90(turn, (-2, -1))
-        x = x.flip(-1) if flip else x
-        return x.float() / 255 if x.dtype == torch.uint8 else x
+        return cropped(x, top, left, self.patch, turn, flip)
 
     def _picture(self, index: int) -> Tensor:
-        """Picture ``index``; in 8 bits wherever these hold all of it, which is how it is remembered."""
-        if index not in self._decoded:
-            x = self.pictures.read(index)
-            levels = (x * 255).round()
-            x = levels.to(torch.uint8) if torch.equal(levels / 255, x) else x
-            if (size := x.numel() * x.element_size()) > self._room:
-                return x
-            self._decoded[index], self._room = x, self._room - size
-        return self._decoded[index]
-
-    def _generator(self, step: int, place: int) -> torch.Generator:
-        return torch.Generator().manual_seed(_seed(self.seed, step, place))
+        """Picture ``index``; in 8 bits wherever these hold all of it. The last few are remembered, where they do not lie mapped."""
+        return self._decoded.get(index, lambda i: raw(self.pictures, i))
 
 
-def _seed(*numbers: int) -> int:
+def cropped(x: Tensor, top: int, left: int, side: int, turn: int, flip: int) -> Tensor:
+    """A square of x (1 c h w), in one of the eight orientations of the square, as floats."""
+    x = x[..., top : top + side, left : left + side].rot90(turn, (-2, -1))
+    x = (x.flip(-1) if flip else x).contiguous()
+    return x.float() / 255 if x.dtype == torch.uint8 else x
+
+
+def drawn_picture(
+    read: Callable[[int], P], names: Sequence[str], generator: torch.Generator
+) -> tuple[P, str, tuple[tuple[str, str], ...]]:
+    """A picture, its name, and those that were drawn before it and could not be read, with the reasons.
+
+    Raises:
+        ValueError, OSError: too many cannot be read.
+    """
+    left_out = list[tuple[str, str]]()
+    while True:
+        index = int(torch.randint(len(names), (), generator=generator))
+        try:
+            return read(index), names[index], tuple(left_out)
+        except (ValueError, OSError) as error:
+            left_out.append((names[index], " ".join(str(error).split())))
+            if len(left_out) == TRIES:
+                raise
+
+
+def seeded(seed: int, step: int, place: int) -> torch.Generator:
+    """The random numbers of one sample, and of nothing else."""
+    return torch.Generator().manual_seed(seed_of(seed, step, place))
+
+
+def seed_of(*numbers: int) -> int:
+    """A seed that belongs to these numbers."""
     # Python's hash of integers is the same in every process; the mask keeps it a valid seed
     return hash(numbers) & (2**63 - 1)
 
 
-class _Telling(Dataset[Draft | Exception]):
+class _Telling(Dataset[D | Exception]):
     """Hands errors over as they are: loading processes would wrap them in their traceback."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Dataset[D]) -> None:
         self.stream = stream
 
-    def __getitem__(self, step: int) -> Draft | Exception:
+    def __getitem__(self, step: int) -> D | Exception:
         try:
             return self.stream[step]
         except (ValueError, OSError) as error:
@@ -159,6 +228,36 @@ class _Steps:
             step += 1
 
 
+def drawn(stream: Dataset[D], start: int, workers: int, pin: bool) -> Generator[D, None, None]:
+    """stream[start], stream[start + 1], ... drawn ahead by ``workers`` processes.
+
+    Raises:
+        ValueError, OSError: as the stream does.
+    """
+    if workers == 0:
+        for step in _Steps(start):
+            item = stream[step]
+            yield item.pin_memory() if pin else item  # type: ignore[attr-defined]
+    loader = DataLoader(
+        _Telling(stream),
+        batch_size=None,
+        sampler=_Steps(start),
+        num_workers=workers,
+        prefetch_factor=4,
+        pin_memory=pin,
+        worker_init_fn=_patient,
+    )
+    for draft in loader:
+        if isinstance(draft, Exception):
+            raise draft
+        yield draft
+
+
+def _patient(_: int) -> None:
+    """A key that stops the training reaches the loading processes too: they wait for the training to end them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def realise(draft: Draft, setting: Setting, device: torch.device | str = "cpu") -> Sample:
     """y = (x ⊗ k)↓s + sigma n under the setting's convention, or its camera's photograph, on ``device``; margins are cut off."""
     x, k, sigma, noise = (t.to(device, non_blocking=True) for t in (draft.x, draft.k, draft.sigma, draft.noise))
@@ -171,14 +270,14 @@ def realise(draft: Draft, setting: Setting, device: torch.device | str = "cpu") 
         y, x = _within(y, m // draft.scale), _within(x, m).clamp(0, 1)
         sigma = (y - clean.clamp(0, 1)).square().mean((1, 2, 3), keepdim=True).sqrt()
         gray = None if wide is None else _seen(wide, k, draft.scale, setting, setting.camera, drawn, generator)[0]
-        return Sample(y, x, k, sigma, draft.scale, gray)
+        return Sample(y, x, k, sigma, draft.scale, gray, draft.names, left_out=draft.left_out)
     y = _blurred(x, k, draft.scale, setting)
     y, x = _within(y, m // draft.scale), _within(x, m)
     y = _stored(y + sigma * noise, setting)
-    if wide is None or draft.wide_noise is None:
-        return Sample(y, x, k, sigma, draft.scale)
-    gray = _blurred(wide, k, draft.scale, setting) + sigma * draft.wide_noise.to(device)
-    return Sample(y, x, k, sigma, draft.scale, _stored(gray, setting))
+    gray = None
+    if wide is not None and draft.wide_noise is not None:
+        gray = _stored(_blurred(wide, k, draft.scale, setting) + sigma * draft.wide_noise.to(device), setting)
+    return Sample(y, x, k, sigma, draft.scale, gray, draft.names, left_out=draft.left_out)
 
 
 def _seen(

@@ -26,7 +26,7 @@ class Log:
 
     def __init__(self, folder: str | Path, step: int = 0, *, tensorboard: bool = True) -> None:
         self.folder = Path(folder)
-        for name in ("records.csv", "validation.csv"):
+        for name in ("records.csv", "validation.csv", "left_out.csv"):
             self._truncate(self.folder / name, step)
         self.events = None
         if tensorboard and find_spec("tensorboard") is not None:
@@ -52,6 +52,10 @@ class Log:
         if self.events is not None:
             for name, value in scalars.items():
                 self.events.add_scalar(name, value, record.step)
+
+    def left_out(self, step: int, name: str, reason: str) -> None:
+        """A picture, or a sample, that a step went without."""
+        self._append("left_out.csv", {"step": step, "picture": name, "reason": reason})
 
     def panel(self, step: int, sample: Sample, s: State, scores: Scores) -> Path | None:
         """Input, restored, truth and kernels of one validation sample, as a picture; None where Matplotlib is not installed."""

@@ -1,10 +1,10 @@
 """The training loop: a generator of records. Devices, processes and precision are Lightning Fabric's business."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pnpsr.data import BatchedStream, Stream
+from pnpsr.data import Source
 from pnpsr.solver import UnrolledSolver
 from pnpsr.train.options import Options
 from pnpsr.train.record import Diverged as Diverged
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def train(
     solver: UnrolledSolver,
-    stream: Stream | BatchedStream,
+    stream: Source,
     stages: Sequence[Stage],
     options: Options | None = None,
     *,
@@ -28,6 +28,7 @@ def train(
     validation: Validation | None = None,
     fabric: "Fabric | None" = None,
     note: Mapping[str, Any] | None = None,
+    stop: Callable[[], object] | None = None,
 ) -> Iterator[Record]:
     """Train ``solver`` in place through the stages; yield a :class:`Record` every few steps; early stop is the caller's.
 
@@ -35,31 +36,42 @@ def train(
 
     Args:
         solver: an :class:`UnrolledSolver`; other modules have no slots to train.
-        stream: the data, drawn one by one on CPUs or in batch on the device; its rank and world are set to those of ``fabric``.
+        stream: the data, drawn one by one on CPUs (:class:`pnpsr.data.Stream`), in batch on the device
+            (:class:`pnpsr.data.BatchedStream`), or by whatever else is a :class:`pnpsr.data.Source`; its rank and world are set to
+            those of ``fabric``.
         stages: one after another, each for its share of ``options.steps``.
         options: see :class:`Options`.
         folder: where checkpoints, CSV files, TensorBoard events and panels go; None keeps nothing.
         resume: go on with the run in ``folder`` if it has a checkpoint; bit for bit the same as an uninterrupted run on CPUs.
         validation: scored every ``options.validate_every`` steps and at the end of each stage, with the averaged weights.
         fabric: a launched ``lightning.Fabric``; by default one on this machine's best device, in ``options.precision``.
-        note: what else identifies the run (recipe, data); resuming compares it.
+        note: what else identifies the run; resuming compares it. Solver, data, stages and options are compared anyway.
+        stop: asked after every step (by several processes: at every record); once it returns something true, a
+            checkpoint is written and the training ends.
 
     Raises:
-        TypeError: a solver without slots.
-        ValueError: no stages, resuming without a folder or another run, a stage that names parts which are not there.
+        TypeError: a solver without slots, data that are no stream, a loss that returns no tensor.
+        ValueError: no stages, resuming without a folder or another run, a folder in which a training is running, a stage that names
+            parts which are not there, a loss that is no number, is constant or has no gradient.
         Diverged: the loss is no longer finite.
         OSError: a checkpoint could not be written.
     """
     if not isinstance(solver, UnrolledSolver):
         raise TypeError(f"solver must be an UnrolledSolver, got {type(solver).__name__}: stages name its slots")
+    if not callable(getattr(stream, "samples", None)):
+        raise TypeError(
+            f"stream must be a pnpsr.data.Stream, got {type(stream).__name__}; make one of sharp pictures: "
+            "Stream(Folder('photos'), setting('ikrnet'), batch=8, patch=96), or Stream(FromDataset(dataset), ...)"
+        )
+    if isinstance(stages, Stage) or not all(isinstance(stage, Stage) for stage in stages):
+        raise TypeError("stages must be a list of Stage, such as stages_for(solver) or [Stage(...)]")
     if not stages:
         raise ValueError("stages must name at least one Stage")
     if resume and folder is None:
         raise ValueError("resume needs the folder of the run: pass folder=...")
     options = options or Options()
-    return Run(
-        solver, stream, stages, options, folder, resume, validation, fabric if fabric is not None else _fabric(options), note or {}
-    ).records()
+    fabric = fabric if fabric is not None else _fabric(options)
+    return Run(solver, stream, stages, options, folder, resume, validation, fabric, note or {}, stop).records()
 
 
 def _fabric(options: Options) -> "Fabric":

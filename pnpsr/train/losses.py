@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from pnpsr import checks
 from pnpsr.data import Sample
 from pnpsr.kernels import turned
 from pnpsr.nets import KernelEncoder
@@ -35,24 +36,33 @@ class Loss(Protocol):
         """The loss, a mean over the batch."""
 
 
+def counted(values: Tensor, truth: Sample) -> Tensor:
+    """Σ m v / Σ m of (b c sh sw) values, over the pixels of x whose pixel of y counts; the mean where the sample has no mask."""
+    if truth.mask is None:
+        return values.mean()
+    rows, columns = checks.factors(truth.scale)
+    mask = truth.mask.to(values).repeat_interleave(rows, -2).repeat_interleave(columns, -1).expand_as(values)
+    return (mask * values).sum() / mask.sum().clamp(min=1)
+
+
 def image_l1(o: Outcome) -> Tensor:
-    """mean |x_T - x| (DAN section 3.2; IKR-Net section 4.1)."""
-    return (o.last.known("x") - o.truth.x).abs().mean()
+    """mean |x_T - x| (DAN section 3.2; IKR-Net section 4.1), over the pixels that count (see :func:`counted`)."""
+    return counted((o.last.known("x") - o.truth.x).abs(), o.truth)
 
 
 def image_l2(o: Outcome) -> Tensor:
-    """mean (x_T - x)²."""
-    return (o.last.known("x") - o.truth.x).square().mean()
+    """mean (x_T - x)², over the pixels that count (see :func:`counted`)."""
+    return counted((o.last.known("x") - o.truth.x).square(), o.truth)
 
 
 def kernel_l1(o: Outcome) -> Tensor:
     """Σ |k_T - k|, in [0, 2] on the simplex. The sum over the coefficients, not their mean, which would depend on the size."""
-    return (o.last.known("k") - o.truth.k).abs().sum((1, 2, 3)).mean()
+    return _kernel_error(o).abs().sum((1, 2, 3)).mean()
 
 
 def kernel_l2(o: Outcome) -> Tensor:
     """Σ (k_T - k)² (IKR-Net section 4.1)."""
-    return (o.last.known("k") - o.truth.k).square().sum((1, 2, 3)).mean()
+    return _kernel_error(o).square().sum((1, 2, 3)).mean()
 
 
 def code_l1(o: Outcome) -> Tensor:
@@ -64,7 +74,7 @@ def code_l1(o: Outcome) -> Tensor:
     basis = getattr(o.solver.restorer, "basis", None)
     if basis is None:
         raise ValueError("code_l1 needs a solver whose restorer encodes kernels (LearnedRestorer with a KernelBasis)")
-    return (basis.encode(o.last.known("k")) - basis.encode(o.truth.k)).abs().mean()
+    return (basis.encode(o.last.known("k")) - basis.encode(o.truth.known("k"))).abs().mean()
 
 
 def sigma_l2(o: Outcome) -> Tensor:
@@ -96,20 +106,21 @@ def first_kernel_entropy(o: Outcome) -> Tensor:
     itself on the mean of both. A point that is off costs what its probability says, also where the square of a wide kernel's is
     nothing.
     """
-    k0, k = o.states[0].known("k"), o.truth.k
+    k0, k = o.states[0].known("k"), o.truth.known("k")
     logs = k0.clamp(min=1e-20).log()
     return torch.minimum(-(k * logs).sum((1, 2, 3)), -(turned(k) * logs).sum((1, 2, 3))).mean()
 
 
 def kernel_autoencoder_l2(o: Outcome) -> Tensor:
     """Σ (decode(encode(k)) - k)² for the auto-encoder inside the solver's learned first kernel (IKR-Net section 3.1)."""
-    return (_encoder(o).autoencoder(o.truth.k) - o.truth.k).square().sum((1, 2, 3)).mean()
+    k = o.truth.known("k")
+    return (_encoder(o).autoencoder(k) - k).square().sum((1, 2, 3)).mean()
 
 
 def kernel_code_l2(o: Outcome) -> Tensor:
     """mean (code(y) - encode(k))²: the first kernel's network learns the trained auto-encoder's code (IKR-Net section 4.1)."""
     net = _encoder(o)
-    return (net.code(o.truth.y) - net.autoencoder.encode(o.truth.k).detach()).square().mean()
+    return (net.code(o.truth.y) - net.autoencoder.encode(o.truth.known("k")).detach()).square().mean()
 
 
 def every(loss: Loss) -> Loss:
@@ -123,6 +134,17 @@ def every(loss: Loss) -> Loss:
         return sum((loss(replace(o, states=(start, s))) for s in iterates), o.truth.x.new_zeros(())) / max(1, len(iterates))
 
     return mean
+
+
+def _kernel_error(o: Outcome) -> Tensor:
+    """k_T - k, which must be of one size."""
+    k, truth = o.last.known("k"), o.truth.known("k")
+    if k.shape != truth.shape:
+        raise ValueError(
+            f"the solver estimates kernels of {k.shape[-2]} x {k.shape[-1]}, the data are made with {truth.shape[-2]} x "
+            f"{truth.shape[-1]}; give the setting the solver's size, setting(..., size={k.shape[-1]}), or build another solver"
+        )
+    return k - truth
 
 
 def _encoder(o: Outcome) -> KernelEncoder:

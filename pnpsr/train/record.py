@@ -21,3 +21,4 @@ class Record:
     norm: float  # of the gradient before clipping
     images_per_second: float  # over all processes, since the last record
     scores: Scores | None = None
+    left_out: int = 0  # pictures and samples left out so far, by this process since it began; ``left_out.csv`` names them

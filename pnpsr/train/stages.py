@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
+from numbers import Real
 from types import MappingProxyType
 
 from pnpsr import checks
@@ -45,6 +46,7 @@ class Stage:
         rates: factors of the learning rate, by part; parts that are not named have 1.
 
     Raises:
+        TypeError: losses that are no mapping from names to (weight, loss).
         ValueError: nothing to minimise, an unknown truth, a share that is not positive.
     """
 
@@ -61,8 +63,21 @@ class Stage:
     rates: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.losses, Mapping):
+            raise TypeError(
+                f"losses of stage {self.name!r} must be a mapping such as {{'image': (1.0, image_l1)}}, "
+                f"got {type(self.losses).__name__}"
+            )
         if not self.losses:
             raise ValueError(f"stage {self.name!r} needs losses to minimise")
+        for name, pair in self.losses.items():
+            if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], Real) or not callable(pair[1]):
+                raise TypeError(
+                    f"loss {name!r} of stage {self.name!r} must be a pair (weight, function), as (1.0, image_l1); got {pair!r}"
+                )
+        for name in ("train", "run", "given"):
+            if isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} of stage {self.name!r} must be a tuple of names, ({getattr(self, name)!r},)")
         for name in self.given:
             checks.choice(name, GIVEN, "given")
         if not 0 <= self.true <= 1:

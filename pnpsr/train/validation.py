@@ -1,5 +1,6 @@
 """How good the weights are now: fixed crops of pictures that no step trains on."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,7 @@ class Scores:
     """Means over the validation samples."""
 
     psnr: float  # RGB, in dB
-    kernel_error: float  # mean squared error of k, x 1e5
+    kernel_error: float | None  # mean squared error of k, x 1e5; None where nobody knows the true one
     sigma_error: float | None  # mean |sigma_T - sigma| in percent of white, where a tuner believes something
 
 
@@ -40,25 +41,59 @@ class Validation:
             one = Stream(pictures, replace(setting, scales=(scale,)), batch=1, patch=patch - patch % scale, seed=seed)
             self.samples += [realise(one[n], setting) for n in range(count)]
 
+    @classmethod
+    def of(cls, samples: Sequence[Sample], given: Sequence[str] = ()) -> "Validation":
+        """On samples of one's own, each of batch 1: paired pictures, for example."""
+        one = cls.__new__(cls)
+        one.given, one.samples = tuple(given), list(samples)
+        return one
+
     @torch.no_grad()
     def run(self, solver: UnrolledSolver, given: Sequence[str] = ()) -> tuple[Scores, tuple[Sample, State]]:
-        """The scores, and the first sample with its restoration for a panel; ``given`` are truths that a stage adds."""
-        device, values = next(solver.parameters()).device, list[tuple[float, float, float | None]]()
-        names, shown = tuple(dict.fromkeys((*self.given, *given))), None
-        names = tuple(name for name in names if name != "k0")  # no truth: the solver's own, found on the whole crop
+        """The scores, and the first sample with its restoration for a panel; ``given`` is what a stage hands to the solver.
+
+        A sample that an exact step finds no solution for is left out, with a warning. A stage's ``k0`` is what the solver starts
+        with anyway.
+
+        Raises:
+            ValueError: there are no samples.
+            ArithmeticError: not one of them can be computed.
+        """
+        names = tuple(dict.fromkeys(name for name in (*self.given, *given) if name != "k0"))
+        modes = [(module, module.training) for module in solver.modules()]
         solver.eval()
-        for sample in self.samples:
-            named = {n: None if v is None else v.to(device) for n, v in sample.given(*names).items()}
-            out = solver(sample.y.to(device), sample.scale, **named)
-            x, k = out.known("x").cpu().clamp(0, 1), out.known("k").cpu()
-            believed = out.hyper.sigma if "sigma" not in names else None
-            off = None if believed is None or sample.sigma is None else 100 * float((believed.cpu() - sample.sigma).abs())
-            border = sample.scale if isinstance(sample.scale, int) else max(sample.scale)
-            values.append((float(psnr(x, sample.x, border=border)), 1e5 * float(kernel_mse(k, sample.k)), off))
-            shown = (sample, State(sample.y, as_physics(sample.scale), None, x, k)) if shown is None else shown
-        solver.train()
-        if shown is None:
-            raise ValueError("there are no validation samples: the setting has no scales, or count is 0")
-        known = [off for *_, off in values if off is not None]
-        means = [sum(column) / len(values) for column in zip(*((a, b) for a, b, _ in values), strict=True)]
-        return Scores(means[0], means[1], sum(known) / len(known) if known else None), shown
+        seen, failed = list[tuple[Sample, State, tuple[float | None, ...]]](), list[ArithmeticError]()
+        try:
+            for sample in self.samples:
+                try:
+                    seen.append((sample, *_scored(solver, sample, names)))
+                except ArithmeticError as error:
+                    failed.append(error)
+                    warnings.warn(f"validation: {', '.join(sample.names) or 'a sample'} is left out: {error}")
+        finally:
+            for module, training in modes:
+                module.training = training
+        if not seen:
+            raise failed[0] if failed else ValueError("there are no validation samples: the setting has no scales, or count is 0")
+        quality, kernel, noise = (_mean(column) for column in zip(*(values for *_, values in seen), strict=True))
+        return Scores(quality if quality is not None else float("nan"), kernel, noise), seen[0][:2]
+
+
+def _scored(solver: UnrolledSolver, sample: Sample, names: Sequence[str]) -> tuple[State, tuple[float | None, ...]]:
+    """The restoration of a sample, and its PSNR, kernel error and error of sigma."""
+    device = next(solver.parameters()).device
+    named = {n: None if v is None else v.to(device) for n, v in sample.given(*names).items()}
+    out = solver(sample.y.to(device), sample.scale, **named)
+    x, k = out.known("x").cpu().clamp(0, 1), out.known("k").cpu()
+    believed = out.hyper.sigma if "sigma" not in names else None
+    off = None if believed is None or sample.sigma is None else 100 * float((believed.cpu() - sample.sigma).abs())
+    border = sample.scale if isinstance(sample.scale, int) else max(sample.scale)
+    error = None if sample.k is None else 1e5 * float(kernel_mse(k, sample.k))
+    state = State(sample.y, as_physics(sample.scale), None, x, k)
+    return state, (float(psnr(x, sample.x, border=border)), error, off)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Over those that are known."""
+    known = [v for v in values if v is not None]
+    return sum(known) / len(known) if known else None

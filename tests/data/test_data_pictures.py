@@ -84,6 +84,16 @@ def test_items_that_are_no_pictures_are_named(item: object) -> None:
         FromDataset([torch.zeros(3, 4, 4), item]).read(1)
 
 
+@pytest.mark.parametrize("second", [torch.zeros(3, 4, 4), torch.zeros(3, 8, 8)], ids=["y of x", "x of y"])
+def test_pairs_of_pictures_are_no_pictures(second: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match=r"list-00000 is 2 pictures, and nothing says which is the sharp one; .*pnpsr.data.Pairs"):
+        FromDataset([(torch.zeros(3, 4, 4), second)]).read(0)
+    assert (
+        FromDataset([(torch.zeros(3, 4, 4), 7)]).read(0).shape
+        == FromDataset([(torch.zeros(3, 4, 4), torch.tensor(7))]).read(0).shape
+    )
+
+
 def test_colour_is_not_made_gray_behind_the_back() -> None:
     with pytest.raises(ValueError, match=r"1 channel"):
         FromDataset([torch.zeros(3, 4, 4)], channels=1).read(0)

@@ -1,6 +1,6 @@
 """The named settings are those of the papers: widths, sizes, shares and noise levels, measured on drawn kernels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pnpsr.conventions import DAN, PNPSR
-from pnpsr.data import SETTINGS, Setting, setting
+from pnpsr.data import SETTINGS, FromDataset, Setting, Stream, setting
 from pnpsr.kernels import SETTING1_WIDTHS, gaussian, random_motion
 
 N = 150
@@ -100,6 +100,7 @@ REFUSED: Replaced = [
     ({"scales": (0,)}, "scale"),
     ({"sigma": (0.1, 0.0)}, "sigma"),
     ({"sigma": (-0.1, 0.0)}, "sigma"),
+    ({"sigma": (0.0, 2.55)}, r"sigma.* 255"),
     ({"clean": 1.5}, "clean must be a share"),
     ({"size": 0}, "size"),
     ({"convention": replace(PNPSR, boundary="valid")}, "border"),
@@ -123,3 +124,39 @@ def test_own_kernels_are_functions() -> None:
 
     one = Setting("shaken", (1,), (shaken,), size=7)
     assert one.draw(1, torch.Generator().manual_seed(0))[0].shape == (1, 1, 7, 7)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda p: torch.full((1, 1, p, p), 1.0), ValueError, r"source 'make' of setting 'own' returned a kernel that sums to 25;"),
+        (lambda p: torch.zeros(1, 1, p, p), ValueError, r"sums to 0; normalise it: k / k.sum\(\)"),
+        (lambda p: torch.full((1, 1, p, p), -1 / p**2), ValueError, "sums to -1"),
+        (lambda p: torch.full((1, 1, p, p), torch.nan), ValueError, "sums to nan"),
+        (lambda p: torch.full((1, 1, p + 2, p + 2), 1 / (p + 2) ** 2), ValueError, r"one kernel \(1 1 5 5\), got \(1, 1, 7, 7\)"),
+        (lambda p: torch.full((p, p), 1 / p**2), ValueError, r"one kernel \(1 1 5 5\), got \(5, 5\)"),
+        (lambda p: None, TypeError, "must return a tensor of floats"),
+    ],
+    ids=["sums to 25", "zero", "negative", "NaN", "other size", "no axes", "nothing"],
+)
+def test_sources_that_are_no_kernels_are_refused_before_the_first_step(
+    make: Callable[[int], object], error: type[Exception], message: str
+) -> None:
+    def source(scale: int, size: int, generator: torch.Generator) -> object:
+        return make(size)
+
+    source.__name__ = "make"
+    one = Setting("own", (2,), (source,), size=5)  # type: ignore[arg-type]
+    with pytest.raises(error, match=message):
+        Stream(FromDataset([torch.zeros(3, 8, 8)]), one, batch=1, patch=8)
+    with pytest.raises(error, match=message):
+        one.draw(2, torch.Generator())
+
+
+def test_values_in_another_form_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"scales must be a tuple such as \(2,\) or \(2, 4\), got 2"):
+        setting("ikrnet", scales=2)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="sources must be a tuple"):
+        Setting("own", (2,), random_motion)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"sources must be functions \(scale, size, generator\) -> kernel, got Tensor"):
+        Setting("own", (2,), (torch.zeros(1, 1, 5, 5),))  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pnpsr.conventions import DAN, KERNELGAN, PNPSR, Convention, degrade
 from pnpsr.data import SETTINGS, Folder, FromDataset, Setting, Stream, setting
+from pnpsr.data.recent import Recent
 from pnpsr.data.stream import Draft, realise
 from pnpsr.images import write_image
 from pnpsr.kernels import random_gaussian
@@ -178,18 +179,45 @@ def test_gray_and_sixteen_bit_pictures(tmp_path: Path) -> None:
 def test_memory_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     remembering = stream(1)
     before = [remembering[n] for n in (0, 1, 0)]
-    assert remembering._decoded and all(x.dtype == torch.uint8 for x in remembering._decoded.values())
-    monkeypatch.setattr("pnpsr.data.stream.CACHE", 0)
-    forgetting = stream(1)
-    assert all(equal(a, forgetting[n]) for a, n in zip(before, (0, 1, 0), strict=True)) and not forgetting._decoded
+    assert remembering._decoded.kept and all(x.dtype == torch.uint8 for x in remembering._decoded.kept.values())
+    for room in (0, 40 * 50 * 3 + 1):  # nothing, one picture
+        monkeypatch.setattr("pnpsr.data.stream.CACHE", room)
+        forgetting = stream(1)
+        assert all(equal(a, forgetting[n]) for a, n in zip(before, (0, 1, 0), strict=True))
+        assert len(forgetting._decoded.kept) == min(room, 1)
+
+
+def test_what_was_used_last_stays() -> None:
+    recent, made = Recent(20), list[int]()
+
+    def make(i: int) -> Tensor:
+        made.append(i)
+        return torch.zeros(8 if i else 21, dtype=torch.uint8)
+
+    for i in (1, 2, 1, 3, 1, 2, 0, 0):
+        recent.get(i, make)
+    assert made == [1, 2, 3, 2, 0, 0] and set(recent.kept) == {1, 2} and recent.size == 16
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_corrupt_picture_is_named_in_one_line(tmp_path: Path, workers: int) -> None:
+def test_a_picture_that_cannot_be_read_is_named_and_another_takes_its_place(tmp_path: Path, workers: int) -> None:
     write_image(tmp_path / "good.png", pictures(1, 3, 32, 32, seed=0))
-    (tmp_path / "rotten.png").write_bytes((tmp_path / "good.png").read_bytes()[:60])
-    with pytest.raises(ValueError, match=r"^[^\n]*rotten\.png[^\n]*$"):
-        take(Stream(Folder(tmp_path), SMALL, batch=4, patch=24), 0, 4, workers)
+    (tmp_path / "rotten.png").write_bytes(b"no picture")
+    drafts = take(Stream(Folder(tmp_path), SMALL, batch=4, patch=24), 0, 4, workers)
+    assert {draft.x.shape for draft in drafts} == {(4, 3, 24, 24)} and {n for d in drafts for n in d.names} == {"good.png"}
+    left = [pair for draft in drafts for pair in draft.left_out]
+    assert left and all(name == "rotten.png" and "rotten.png is not a whole picture" in why for name, why in left)
+    again = take(Stream(Folder(tmp_path), SMALL, batch=4, patch=24), 0, 4, 0)
+    assert all(equal(a, b) for a, b in zip(drafts, again, strict=True))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_too_many_pictures_that_cannot_be_read_are_named_in_one_line(tmp_path: Path, workers: int) -> None:
+    write_image(tmp_path / "good.png", pictures(1, 3, 32, 32, seed=0))
+    s = Stream(Folder(tmp_path), SMALL, batch=4, patch=24)
+    (tmp_path / "good.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"^[^\n]*good\.png[^\n]*$"):
+        take(s, 0, 4, workers)
 
 
 def test_a_dataset_of_tensors_flows() -> None:

@@ -2,13 +2,16 @@
 
 import errno
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from training import losses, only, quick, run, solver, stream, weights
 
-from pnpsr.train import Log, Record, RunFolder, train
+from pnpsr.train import Log, Record, RunFolder, lock, train
 
 NOTE = {"recipe": "ikrnet", "batch": 8, "sigma": (0.0, 0.03)}
 
@@ -48,7 +51,12 @@ def test_checkpoints_alone_are_a_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [({"rate": 2e-3}, "rate: 0.001 then, 0.002 now"), ({"steps": 9}, "steps: 4 then, 9 now"), ({"average": 0.5}, "average: 0.999")],
+    [
+        ({"rate": 2e-3}, r"rate: 0.001 then, 0.002 now; .*begin another folder from its weights \(--init .*last.safetensors\)"),
+        ({"steps": 3}, r"steps: 4 then, 3 now \(fewer\)"),
+        ({"steps": 9, "decay": "cosine"}, r"steps: 4 then, 9 now \(a cosine decay is laid over all steps"),
+        ({"average": 0.5}, "average: 0.999"),
+    ],
 )
 def test_another_run_is_not_gone_on_with(values: dict[str, float], message: str, tmp_path: Path) -> None:
     stages = only("kernel code")
@@ -70,17 +78,56 @@ def test_half_written_files_are_cleared(tmp_path: Path) -> None:
     assert not (tmp_path / ".0123.tmp").exists() and (tmp_path / "mine.tmp").exists()
 
 
-def test_a_damaged_checkpoint_is_named_with_the_way_out(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_falls_back_to_the_one_before_with_a_word(tmp_path: Path) -> None:
     stages, net = only("kernel code"), solver()
     run(net, stages, quick(steps=4, save_every=1), folder=tmp_path)
     newest = RunFolder(tmp_path).states()[-1]
     newest.write_bytes(newest.read_bytes()[:1000])
     again = solver(seed=1)
-    with pytest.raises(ValueError, match=r"state-00000004\.pt cannot be read .*; remove it to go on from the one before"):
-        train(again, stream(), stages, quick(steps=4, save_every=1), folder=tmp_path, resume=True)
-    newest.unlink()
-    assert [r.step for r in run(again, stages, quick(steps=4, save_every=1), folder=tmp_path, resume=True)] == [4]
+    with pytest.warns(UserWarning, match=r"state-00000004\.pt cannot be read .*; going on from .*state-00000003\.pt"):
+        records = train(again, stream(), stages, quick(steps=4, save_every=1), folder=tmp_path, resume=True)
+    assert [r.step for r in records] == [4]
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in weights(net).items())
+    assert (tmp_path / "state-00000004.pt.damaged").exists() and newest.exists()
+
+
+def test_damaged_checkpoints_alone_are_nothing_to_go_on_from(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.save_state(1, {"step": 1}).write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"state-00000001\.pt cannot be read .*no state is left to go on from"):
+        folder.load_state()
+
+
+def test_two_trainings_in_one_folder_refuse_the_second(tmp_path: Path) -> None:
+    """In this process and from another; half-written files of the living one are left alone; afterwards the folder is free."""
+    stages = only("kernel code")
+    records = train(solver(), stream(), stages, quick(steps=4), folder=tmp_path)
+    next(records)
+    (tmp_path / ".0123.tmp").write_bytes(b"being written")
+    with pytest.raises(ValueError, match=r"a training is running there already \(this process\); wait for its end, or choose"):
+        train(solver(), stream(), stages, quick(steps=4), folder=tmp_path, resume=True)
+    code = f"import pathlib, runpy; runpy.run_path({lock.__file__!r})['Lock'](pathlib.Path({str(tmp_path)!r}))"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert other.returncode and f"a training is running there already (process {os.getpid()} on " in other.stderr
+    assert (tmp_path / ".0123.tmp").exists()
+    records.close()
+    assert [r.step for r in run(solver(), stages, quick(steps=4), folder=tmp_path, resume=True)] == [1, 2, 3, 4]
+    assert not (tmp_path / ".0123.tmp").exists()
+
+
+def test_a_training_that_never_began_does_not_keep_the_folder(tmp_path: Path) -> None:
+    train(solver(), stream(), only("kernel code"), quick(steps=4), folder=tmp_path)
+    with pytest.raises(ValueError, match="holds another run"):
+        train(solver(), stream(), only("joint"), quick(steps=4), folder=tmp_path, resume=True)
+    assert len(run(solver(), only("kernel code"), quick(steps=4), folder=tmp_path, resume=True)) == 4
+
+
+def test_a_folder_that_disappears_is_said(tmp_path: Path) -> None:
+    records = train(solver(), stream(), only("kernel code"), quick(steps=6, save_every=2), folder=tmp_path / "run")
+    next(records)
+    shutil.rmtree(tmp_path / "run")
+    with pytest.raises(OSError, match=r"record of step 2 could not be written \(.*the folder .*run is gone"):
+        list(records)
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])

@@ -20,6 +20,7 @@ DAN = {"scale": SCALE, "size": SIZE, "width": 8, "groups": 1, "blocks": 1, "code
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "ikrnet": {"size": SIZE, "T": 2, "kernel_widths": (4, 4, 4, 4), "code": 4, **WIDTHS},
     "dan": DAN,
+    "first_kernel": {"size": SIZE, "width": 8},
     "usrnet": {"T": 2, "hidden": 4, **WIDTHS},
     "two_step": {"size": SIZE, **WIDTHS},
     "mixed": {**DAN, "kernel_widths": (4, 4, 4, 4), "hidden": 4, **WIDTHS},
