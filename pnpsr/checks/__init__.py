@@ -20,6 +20,7 @@ from pnpsr.checks.plain import precision as precision
 from pnpsr.checks.plain import size as size
 from pnpsr.checks.plain import span as span
 from pnpsr.checks.plain import whole as whole
+from pnpsr.checks.tensors import MASS as MASS
 from pnpsr.checks.tensors import NotFinite as NotFinite
 from pnpsr.checks.tensors import blur as blur
 from pnpsr.checks.tensors import finite as finite

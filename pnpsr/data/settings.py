@@ -14,7 +14,7 @@ from pnpsr.kernels import dan_setting1, dan_setting2, disk, random_gaussian, ran
 
 KernelSource = Callable[[int, int, torch.Generator], Tensor]  # (scale, size, generator) -> one kernel (1 1 p p)
 GAUSSIAN_WIDTHS = (0.2, 4.0)  # IKR-Net, section 4.1: both axes, any angle
-TOLERANCE = 1e-3  # of a kernel's sum, which is 1
+TOLERANCE = checks.MASS  # of a kernel's sum, which is 1
 MOTION_LENGTHS = (1.0, 22.0)  # pixels travelled; IKR-Net does not state them
 
 

@@ -1,5 +1,7 @@
 """One stage as a module: batch in, weighted losses out. It is what Fabric wraps, so that DDP sees one forward pass per step."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -87,7 +89,7 @@ class Objective(nn.Module):
 
     def _terms(self, truth: Sample) -> dict[str, Tensor]:
         stage = self.stage
-        given = truth.given(*(name for name in stage.given if name != "k0"))
+        given: dict[str, Any] = truth.given(*(name for name in stage.given if name != "k0"))
         if "k0" in stage.given:
             given["k"] = self._first_kernel(truth)
         states = [self.view.start(truth.y, truth.scale, mask=truth.mask, **given)]
