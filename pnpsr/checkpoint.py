@@ -1,7 +1,6 @@
 """Weights on disk with the expression that rebuilds their solver: ``save(solver, path)``, ``load(path)``."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,10 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from pnpsr.files import replace_file
-from pnpsr.recipes import RECIPES, Record
+from pnpsr.recipes import RECIPES
 from pnpsr.solver import UnrolledSolver
+from pnpsr.values import expression, rebuilt
+from pnpsr.version import VERSION
 from pnpsr.weights import preset_file, presets
 
 _KEY = "pnpsr"
@@ -20,24 +21,21 @@ UNTRAINED = ("blind_hqs",)  # recipes that work without weights, and so are pres
 
 
 def save(solver: nn.Module, path: str | Path, *, half: bool = False) -> None:
-    """Write weights, recipe name and arguments of ``solver`` to one safetensors file; all or nothing is left on disk.
+    """Write weights and expression of ``solver`` to one safetensors file; all or nothing is left on disk.
+
+    The expression is the recipe's call and every difference from it: what was set after building, other priors or slots, functions
+    and classes by their import paths. :func:`load` gives an equal solver.
 
     ``half`` rounds the parameters (not the buffers) to float16, which :func:`load` widens to float32 again: half the size.
 
     Raises:
-        ValueError: the solver was not built by a recipe in ``RECIPES``, or an argument of it cannot be written as JSON.
+        ValueError: the solver was not built by a recipe, or a part of it cannot be written down, such as a lambda.
         FileNotFoundError: the folder does not exist.
     """
-    record = getattr(solver, "record", None)
-    if not isinstance(record, Record):
-        raise ValueError(
-            "solver was not built by a recipe: decorate its function with pnpsr.recipes.recipe, or save its state_dict yourself"
-        )
-    if record.recipe not in RECIPES:
-        raise ValueError(
-            f"recipe {record.recipe!r} is not in RECIPES and could not be loaded again; add it: RECIPES[{record.recipe!r}] = ..."
-        )
-    note = json.dumps(_plain(record, record.recipe))
+    call = expression(solver)
+    if call.recipe not in RECIPES:
+        raise ValueError(f"recipe {call.recipe!r} has left RECIPES, and could not be loaded again")
+    note = json.dumps({**call.written(), "version": VERSION})
     tensors = {name: value.detach().contiguous().cpu().clone() for name, value in solver.state_dict().items()}
     if half:
         tensors |= {name: tensors[name].half() for name, _ in solver.named_parameters()}
@@ -54,7 +52,8 @@ def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
 
     Raises:
         FileNotFoundError: no such file or preset; the message lists the presets.
-        ValueError: a truncated or foreign file, an unknown recipe, or weights that do not fit the recipe.
+        ValueError: a truncated or foreign file, an unknown recipe, weights that do not fit the recipe, or functions of a module
+            that nobody brought in (:func:`pnpsr.use`): a file alone never decides what code runs.
     """
     path = Path(name)
     if not path.is_file():
@@ -65,7 +64,10 @@ def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
             raise FileNotFoundError(f"no checkpoint at {path}, and no preset of that name; presets: {known}")
         path = preset_file(str(name))
     note, tensors = _read(path)
-    solver = _build(note, path)
+    try:
+        solver = rebuilt(note)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     if not Path(name).is_file() and isinstance(solver, UnrolledSolver):
         solver.scales = presets()[str(name)].scales  # a preset is refused where it was not trained to be
     types = {value.dtype for value in tensors.values() if value.is_floating_point()}
@@ -96,26 +98,3 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         return dict(json.loads(note)), tensors
     except (json.JSONDecodeError, TypeError, ValueError) as error:
         raise ValueError(f"{path} names its recipe in a form this version cannot read: {note[:80]!r}") from error
-
-
-def _build(note: Mapping[str, Any], path: Path) -> nn.Module:
-    name, arguments = note.get("recipe"), note.get("arguments")
-    if not isinstance(name, str) or name not in RECIPES or not isinstance(arguments, dict):
-        raise ValueError(f"{path} asks for recipe {name!r}; known are {', '.join(sorted(RECIPES))}")
-    nested = {n: _build(v, path) if isinstance(v, dict) and "recipe" in v else v for n, v in arguments.items()}
-    try:
-        return RECIPES[name](**nested)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: recipe {name!r} refuses the arguments it was saved with, {arguments}: {error}") from error
-
-
-def _plain(value: Any, name: str) -> Any:
-    if isinstance(value, Record):
-        return {"recipe": value.recipe, "arguments": {n: _plain(v, n) for n, v in value.arguments.items()}}
-    try:
-        return json.loads(json.dumps(value))
-    except TypeError as error:
-        raise ValueError(
-            f"argument {name} is a {type(value).__name__} and cannot be written beside the weights; "
-            "build it inside a recipe of your own"
-        ) from error

@@ -14,6 +14,8 @@ LAYER = {
     "precision": 0.5,
     "needs": 0.5,
     "files": 0.5,
+    "version": 0.5,
+    "values": 0.6,  # descriptions and names of anything
     "physics": 1,
     "state": 1.5,
     "starts": 2,

@@ -4,21 +4,20 @@ import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 import tyro
 from tqdm import tqdm
 
 from pnpsr.cli.training import DataChoice, Machine, build, pick_stages, take
+from pnpsr.recipes import entry_of
 from pnpsr.train import Options, Record, deepened
 from pnpsr.train import train as steps
 
-USUAL = {"dan": "dan-setting1", "ikrnet": "ikrnet", "mixed": "ikrnet", "usrnet": "usrnet", "two_step": "ikrnet"}
-
 
 def train(
-    recipe: Annotated[Literal["dan", "ikrnet", "mixed", "two_step", "usrnet"], tyro.conf.Positional],
+    recipe: Annotated[str, tyro.conf.Positional],
     images: Annotated[str, tyro.conf.Positional],
     options: Options,
     choice: DataChoice,
@@ -36,7 +35,7 @@ def train(
     With several devices or nodes start it under ``torchrun`` (``torchrun --nproc-per-node 2 -m pnpsr train ... --devices 2``).
 
     Args:
-        recipe: what to train, in the stages of its paper.
+        recipe: what to train, by its name; in its own stages, those of its paper where it has one.
         images: folder with the sharp training pictures, searched with its subfolders; or deepinv:CLASS:FOLDER for a data set.
         options: steps, rate, precision, what is kept.
         choice: the training data.
@@ -52,7 +51,7 @@ def train(
     torch.manual_seed(choice.seed)
     solver = build(recipe, arguments)
     chosen = [deepened(stage) if deep else stage for stage in pick_stages(solver, stages)]
-    named = choice.setting(USUAL[recipe], solver)
+    named = choice.setting(entry_of(recipe).data, solver)
     for name in init:
         count = take(solver, name)
         if fabric.is_global_zero:

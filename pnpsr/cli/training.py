@@ -47,19 +47,21 @@ class DataChoice:
     validation_patch: int = 192
     """Side of their sharp crops."""
 
-    def setting(self, usual: str, solver: UnrolledSolver) -> Setting:
+    def setting(self, usual: str | None, solver: UnrolledSolver) -> Setting:
         """The named setting with what was replaced, at the scale and the kernel size that the solver is built for.
 
         Raises:
             ValueError: unknown names, or values the setting or the solver refuses.
         """
+        if self.data is None and usual is None:
+            raise ValueError("the recipe names no data to train on: give a setting, --data ikrnet, or @recipe(data=...)")
         if self.convention is not None:
             checks.choice(self.convention, tuple(NAMED), "convention")
         scales = self.scales
         if scales is None and solver.scale is not None:
             scales = (int(solver.scale),)  # type: ignore[arg-type]
         way = None if self.convention is None else NAMED[self.convention]
-        named = setting(self.data or usual, scales=scales, sigma=self.sigma, clean=self.clean, convention=way)
+        named = setting(self.data or str(usual), scales=scales, sigma=self.sigma, clean=self.clean, convention=way)
         return _sized(named, getattr(solver, "record").arguments.get("size"))  # noqa: B009  an attribute that no class declares
 
     def streams(self, images: str, named: Setting, solver: nn.Module) -> tuple[Stream, Validation | None]:
@@ -121,7 +123,7 @@ def build(recipe: str, arguments: str) -> UnrolledSolver:
     if not isinstance(given, Mapping):
         raise ValueError(f"arguments must be a JSON object such as '{{\"T\": 4}}', got {arguments!r}")
     try:
-        solver: Any = RECIPES[recipe](**given)
+        solver: Any = RECIPES.find(recipe)(**given)
     except TypeError as error:
         raise ValueError(f"recipe {recipe!r} refuses the arguments {arguments}: {error}") from error
     return solver
