@@ -13,7 +13,7 @@ from pnpsr.cli.methods import method_from
 from pnpsr.evaluate import psnr
 from pnpsr.images import read_image, write_image
 from pnpsr.kernels import save_kernels
-from pnpsr.recipes import ikrnet, usrnet
+from pnpsr.recipes import dan, entry_of, ikrnet, two_step, usrnet
 from pnpsr.starts import upsample
 
 
@@ -134,7 +134,8 @@ def test_what_cannot_be_evaluated_is_named_and_the_rest_is_measured(mixed: Path,
 
 
 def test_what_is_finished_is_not_even_decoded(mixed: Path, tmp_path: Path, capsys, monkeypatch) -> None:
-    arguments = ("evaluate", "--images", mixed, "--scales", 2, "--metrics", "psnr", "--out", tmp_path / "out", "--methods", "bicubic")
+    options = ("--scales", 2, "--metrics", "psnr", "--methods", "bicubic")
+    arguments = ("evaluate", "--images", mixed, "--out", tmp_path / "out", *options)
     for name in ("corrupt.png", "small.png"):
         (mixed / name).unlink()
     assert run(*arguments) == 0
@@ -199,16 +200,18 @@ def test_mistakes_are_one_line_and_leave_nothing(case: str, images: Path, tmp_pa
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_solver_for_another_scale_is_refused_before_any_is_run(images: Path, tmp_path: Path, capsys) -> None:
-    from pnpsr.recipes import dan
-
+def test_a_solver_is_measured_at_its_scales_and_refused_before_any_is_run_where_there_are_none(
+    images: Path, tmp_path: Path, capsys
+) -> None:
     torch.manual_seed(0)
-    save(dan(scale=4), tmp_path / "dan4.safetensors")
-    assert (
-        run("evaluate", "--images", images, "--methods", "bicubic", tmp_path / "dan4.safetensors", "--out", tmp_path / "out") == 2
-    )
-    assert "dan4 can do ×4, the protocol asks for ×2, ×3, ×4" in capsys.readouterr().err
+    save(dan(**{**entry_of("dan").tiny, "scale": 4, "size": 21}), tmp_path / "dan4.safetensors")
+    given = ("evaluate", "--images", images, "--metrics", "psnr", "--methods", "bicubic", tmp_path / "dan4.safetensors")
+    assert run(*given, "--scales", 2, 3, "--out", tmp_path / "out") == 2
+    assert "dan4 can do ×4, the protocol asks for ×2, ×3" in capsys.readouterr().err
     assert not (tmp_path / "out" / "bicubic.csv").exists()
+    assert run(*given, "--scales", 2, 4, "--out", tmp_path / "both") == 0
+    assert "dan4 has no rows at ×2, which it cannot do" in capsys.readouterr().err
+    assert {row["scale"] for row in rows(tmp_path / "both" / "dan4.csv")} == {"4"}
 
 
 def test_words_for_methods(tmp_path: Path) -> None:
@@ -229,6 +232,9 @@ def test_words_for_methods(tmp_path: Path) -> None:
     for word, reason in ((f"u={file}+kernel_first+sigma", "no option but"), ("blind_hqs+kernel_first", "must be given a kernel")):
         with pytest.raises(ValueError, match=reason):
             method_from(word, circular=True)
+    save(two_step(size=5, widths=(2, 2, 2, 2)), tmp_path / "both.safetensors")
+    both = method_from(str(tmp_path / "both.safetensors"), circular=True)  # it says that its tuner finds no noise level
+    assert both.needs == ("sigma",) and both(torch.rand(1, 3, 12, 14), 2, {"sigma": 0.01}).k.shape == (1, 1, 5, 5)
     with pytest.raises(FileNotFoundError, match="without a file there are bicubic"):
         method_from("missing.safetensors", circular=True)
 

@@ -8,6 +8,7 @@ from torch.nn.functional import interpolate
 from pnpsr.evaluate.method import Method
 from pnpsr.evaluate.registry import METHODS
 from pnpsr.evaluate.solvers import described, from_solver
+from pnpsr.needs import needs_of
 from pnpsr.physics import Degradation, estimate_noise
 from pnpsr.recipes import blind_hqs, tv_hqs
 from pnpsr.restore import restore
@@ -61,7 +62,7 @@ def kernel_first(name: str, first: Method, second: UnrolledSolver, *, boundary: 
     """
     if first.needs:
         raise ValueError(f"{first.name} needs {', '.join(first.needs)}: the first step of {name} must be blind")
-    if second.k0 is not None:
+    if not needs_of(second).kernel:
         raise ValueError(f"the second step of {name} must be given a kernel, but this solver finds its own")
     return Method(name, KernelFirst(first, second, boundary), (), first.convention, first.scales)
 

@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar
 
 from pnpsr.values import Registry, code_digest, identity
 
@@ -32,10 +32,6 @@ class Metric:
 METRICS: Registry[Metric] = Registry("metric")
 
 
-@overload
-def register_metric(run: F) -> F: ...
-@overload
-def register_metric(*, name: str) -> Callable[[F], F]: ...
 def register_metric(run: Any = None, *, name: str | None = None) -> Any:
     """Make a function a metric that protocols know by its name: ``f(seen)``, or ``f(x, truth)`` for two images.
 

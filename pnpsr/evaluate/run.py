@@ -63,7 +63,7 @@ def evaluate(
         progress: show a bar with the time that is left.
 
     Raises:
-        ValueError: the folder holds results of another protocol; a method that cannot do a scale of the protocol.
+        ValueError: the folder holds results of another protocol; a method that can do no scale of the protocol.
         TypeError: no method, no protocol, a method or metric that returns something else.
     """
     checks.whole(threads, "threads")
@@ -71,7 +71,7 @@ def evaluate(
     if not 0 <= checks.whole(place, "share", 0) < checks.whole(count, "share"):
         raise ValueError(f"share must be (i, n) with i from 0 to n - 1, got {share}")
     source, folder = prepare(method, protocol, pictures, out), Path(out)
-    keys, failures, (digest, why) = source.keys(), list[Failure](), method.digest
+    keys, failures, (digest, why) = able(method, source), list[Failure](), method.digest
     owner = Owner(method.name, digest, f"{protocol.name}@{protocol.digest}", protocol.columns, source.pixels)
     differs = remember(folder / f"{method.name}.json", method.record())
     with (
@@ -85,7 +85,8 @@ def evaluate(
             else:
                 table.add(*row)
             bar.update()
-        return Evaluation(table.finish(), tuple(failures), _notes(method, table.stale, differs, why))
+        notes = (*_notes(method, table.stale, differs, why), *_narrowed(method, protocol))
+        return Evaluation(table.finish(), tuple(failures), notes)
 
 
 def prepare(method: Method, protocol: Protocol, pictures: Rows, out: str | Path) -> Source:
@@ -97,6 +98,16 @@ def prepare(method: Method, protocol: Protocol, pictures: Rows, out: str | Path)
     folder.mkdir(parents=True, exist_ok=True)
     agree(folder / "protocol.json", protocol.record(), "protocol")
     return source
+
+
+def able(method: Method, source: Source) -> list[Key]:
+    """The rows that a method can make: those of its scales."""
+    return [key for key in source.keys() if method.scales is None or key.scale in method.scales]
+
+
+def _narrowed(method: Method, protocol: Protocol) -> tuple[str, ...]:
+    missing = [scale for scale in protocol.scales if method.scales is not None and scale not in method.scales]
+    return (f"{method.name} has no rows at {', '.join(f'×{s}' for s in missing)}, which it cannot do",) if missing else ()
 
 
 def _notes(method: Method, stale: int, differs: str, why: str) -> tuple[str, ...]:
@@ -164,9 +175,9 @@ def _measured(solved: "Future[Any]", method: Method, protocol: Protocol, case: C
 def _source(method: Method, protocol: Protocol, pictures: Rows) -> Source:
     if not isinstance(method, Method) or not isinstance(protocol, Protocol):
         raise TypeError(f"evaluate takes a Method and a Protocol, got {type(method).__name__} and {type(protocol).__name__}")
-    if method.scales is not None and not set(protocol.scales) <= set(method.scales):
-        able, asked = (", ".join(f"×{s}" for s in some) for some in (method.scales, protocol.scales))
-        raise ValueError(f"{method.name} can do {able}, the protocol asks for {asked}; narrow it, or give weights for each scale")
+    if method.scales is not None and not set(protocol.scales) & set(method.scales):
+        can, asked = (", ".join(f"×{s}" for s in some) for some in (method.scales, protocol.scales))
+        raise ValueError(f"{method.name} can do {can}, the protocol asks for {asked}")
     return source_of(protocol, pictures)
 
 

@@ -8,6 +8,7 @@ from pnpsr import checks
 from pnpsr.conventions import PNPSR, Convention
 from pnpsr.evaluate.method import Method, Result
 from pnpsr.kernels import dirac, gaussian
+from pnpsr.needs import needs_of
 from pnpsr.restore import BOUNDARIES, restore
 from pnpsr.solver import UnrolledSolver
 from pnpsr.state import State
@@ -34,7 +35,7 @@ class Restoring:
     def __call__(self, y: Tensor, scale: int, *, k: Tensor | None = None, sigma: float | None = None) -> State | Result:
         """What :func:`pnpsr.restore.restore` returns."""
         k = ASSUMED[self.kernel](y, scale) if self.kernel is not None else k
-        solver = next((one for one in self.solvers if getattr(one, "scale", None) == scale), self.solvers[0])
+        solver = next((one for one in self.solvers if scale in (needs_of(one).scales or ())), self.solvers[0])
         out = restore(solver, y, scale, k=k, sigma=sigma, boundary=self.boundary)
         return out if self.kernel is None else Result(out.known("x"))  # what is assumed is not found
 
@@ -52,8 +53,8 @@ def from_solver(
 ) -> Method:
     """A pnpsr solver as a method; several that were built for one scale each serve as one.
 
-    A solver without a start for k is not blind: it needs the true kernel and the noise level. ``kernel`` says what it assumes in
-    place of the kernel.
+    What a solver says that it needs, it is told: one without a start for k is not blind and gets the true kernel and the noise level,
+    one whose tuner finds no noise level gets that. ``kernel`` says what it assumes in place of the kernel.
 
     Args:
         name: for tables.
@@ -67,17 +68,19 @@ def from_solver(
         ValueError: solvers for no scale or one scale twice, an assumed kernel for a blind solver, unknown words.
     """
     checks.choice(boundary, BOUNDARIES, "boundary")
-    scales = [getattr(solver, "scale", None) for solver in solvers]
-    if not solvers or (len(solvers) > 1 and (None in scales or len(set(scales)) < len(scales))):
+    said = [needs_of(solver) for solver in solvers]
+    scales = [one.scales for one in said]
+    able = None if None in scales else tuple(scale for some in scales for scale in some or ())
+    if not solvers or (len(solvers) > 1 and (able is None or len(set(able)) < len(able))):
         raise ValueError(f"{name}: pass one solver, or several built for different scales; got scales {scales}")
-    nonblind = [isinstance(solver, UnrolledSolver) and solver.k0 is None for solver in solvers]
+    nonblind = [one.kernel and isinstance(solver, UnrolledSolver) for one, solver in zip(said, solvers, strict=True)]
     if kernel is not None:
         checks.choice(kernel, ASSUMED, "kernel")
         if not all(nonblind):
             raise ValueError(f"{name} finds the kernel itself: kernel={kernel!r} is for solvers that must be given one")
-    needs = ("k",) * (any(nonblind) and kernel is None) + ("sigma",) * (sigma or any(nonblind))
-    able = None if None in scales else tuple(scales)
-    return Method(name, Restoring(solvers, boundary, kernel), needs, convention, able)  # type: ignore[arg-type]
+    told = sigma or any(nonblind) or any(one.sigma for one in said)
+    needs = ("k",) * (any(nonblind) and kernel is None) + ("sigma",) * told
+    return Method(name, Restoring(solvers, boundary, kernel), needs, convention, able)
 
 
 def described(solver: nn.Module) -> str:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from pnpsr.evaluate import Evaluation, Failure, Protocol, evaluate, prepare
 from pnpsr.evaluate.cases import Case
 from pnpsr.evaluate.measures import measure, true_kernel
-from pnpsr.evaluate.run import ROW
+from pnpsr.evaluate.run import ROW, able
 from pnpsr.evaluate.store import Owner, Table
 from pnpsr.studies.bench import Bench, Data
 from pnpsr.studies.variants import Trace, Variant
@@ -38,7 +38,7 @@ def traced(bench: Bench, run: Trace, protocol: Protocol, data: Data) -> list[Eva
     folders = [_folder(bench, variant, protocol, data) for variant in run.variants]
     methods, failures = [variant.method for variant in run.variants], list[Failure]()
     sources = [prepare(method, protocol, data.pictures, folder) for method, folder in zip(methods, folders, strict=True)]
-    keys, label = sources[0].keys(), f"{protocol.name}@{protocol.digest}"
+    keys, label = able(methods[0], sources[0]), f"{protocol.name}@{protocol.digest}"
     owners = [Owner(m.name, m.digest[0], label, protocol.columns, sources[0].pixels) for m in methods]
     with ExitStack() as stack:
         tables = [stack.enter_context(Table(folder, owner, keys)) for owner, folder in zip(owners, folders, strict=True)]

@@ -12,7 +12,10 @@ from typing import Any
 GROUP = "pnpsr"  # of entry points: a package that names its module there need not be brought in by hand
 # Parts of solvers, and nothing that writes files: a checkpoint may ask for these by name.
 ROOMS = (
-    *(f"pnpsr.{room}" for room in ("state", "starts", "physics", "conventions", "prox", "nets", "steps", "solver", "recipes")),
+    *(
+        f"pnpsr.{room}"
+        for room in ("needs", "state", "starts", "physics", "conventions", "prox", "nets", "steps", "solver", "recipes")
+    ),
     *("pnpsr.interop", "pnpsr.kernels", "torch.nn"),
 )
 CLOSED = ("pnpsr.kernels.files",)

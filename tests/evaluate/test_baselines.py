@@ -9,7 +9,7 @@ import torch
 from small import protocol, some
 
 from pnpsr import UnrolledSolver
-from pnpsr.conventions import bicubic as reduction
+from pnpsr.physics import bicubic as reduction
 from pnpsr.conventions import degrade
 from pnpsr.evaluate import Method, Result, bicubic, bicubic_centre, deepinv_hqs, evaluate, from_solver, kernel_first
 from pnpsr.evaluate.tables import mean

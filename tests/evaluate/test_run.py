@@ -286,10 +286,12 @@ def test_programming_errors_are_not_swallowed(tmp_path: Path) -> None:
     assert not small.rows and "returned x of" in small.failures[0].reason
 
 
-def test_a_scale_that_the_method_cannot_do_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="×2, the protocol asks for ×2, ×3"):
-        evaluate(replace(GUESS, scales=(2,)), protocol(), some(), tmp_path)
+def test_a_method_has_rows_at_its_scales_and_without_any_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="×4, the protocol asks for ×2, ×3"):
+        evaluate(replace(GUESS, scales=(4,)), protocol(), some(), tmp_path)
     assert not list(tmp_path.iterdir())
+    done = evaluate(replace(GUESS, scales=(2,)), protocol(), some(), tmp_path)
+    assert {row.key.scale for row in done.rows} == {2} and done.notes == ("guess has no rows at ×3, which it cannot do",)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../up", ".hidden", "a/b", "dot."])
