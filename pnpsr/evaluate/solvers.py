@@ -53,8 +53,8 @@ def from_solver(
 ) -> Method:
     """A pnpsr solver as a method; several that were built for one scale each serve as one.
 
-    What a solver says that it needs, it is told: one without a start for k is not blind and gets the true kernel and the noise level,
-    one whose tuner finds no noise level gets that. ``kernel`` says what it assumes in place of the kernel.
+    A solver is told what it says that it needs: one without a start for k is not blind and gets the true kernel and the noise
+    level, one whose tuner finds no noise level gets that. ``kernel`` says what it assumes in place of the kernel.
 
     Args:
         name: for tables.

@@ -9,12 +9,12 @@ import torch
 from small import protocol, some
 
 from pnpsr import UnrolledSolver
-from pnpsr.physics import bicubic as reduction
 from pnpsr.conventions import degrade
 from pnpsr.evaluate import Method, Result, bicubic, bicubic_centre, deepinv_hqs, evaluate, from_solver, kernel_first
 from pnpsr.evaluate.tables import mean
 from pnpsr.images import sample_picture
 from pnpsr.kernels import load_kernels
+from pnpsr.physics import bicubic as reduction
 from pnpsr.recipes import blind_hqs, dan, tv_hqs, usrnet
 from pnpsr.released import load_released
 from pnpsr.restore import restore
