@@ -50,8 +50,8 @@ EVALUATION: dict[str, tuple[str, str]] = {
     "baselines": (
         "Presets beside methods without training, true kernels and wrong ones",
         f"--protocol ikrnet --sigmas 0 --limit 1 {TWELVE} --metrics psnr ssim kernel_mse kernel_mse_aligned data_psnr --methods "
-        "bicubic bicubic_centre blind_hqs two_step ikrnet-x4 ikrnet-x2 usrnet usrnet+gaussian usrnet+dirac usrnet+two_step tv_hqs "
-        "deepinv_hqs",
+        "bicubic bicubic_centre blind_hqs kernel_first ikrnet-x4 ikrnet-x2 usrnet usrnet+gaussian usrnet+dirac usrnet+kernel_first "
+        "tv_hqs deepinv_hqs",
     ),
     "usrnet-table1": (
         "The protocol of USRNet's Table 1",

@@ -20,7 +20,8 @@ from memory import peak_megabytes
 from pnpsr import UnrolledSolver, ikrnet
 from pnpsr.data import SETTINGS, Folder, FromDataset, Pictures, Stream
 from pnpsr.images import SAMPLES, sample_picture
-from pnpsr.train import STAGES, Options, train
+from pnpsr.train import Options, train
+from pnpsr.train.stages import MIXED_STAGES
 
 PRECISIONS = ("32-true", "bf16-mixed")
 
@@ -55,7 +56,7 @@ class Bench:
         )
         clock = process_time if self.device == "cpu" and not workers else perf_counter
         times = [clock()]
-        for _ in train(solver, self.stream, STAGES["mixed"], options, fabric=fabric):
+        for _ in train(solver, self.stream, MIXED_STAGES, options, fabric=fabric):
             times.append(clock())  # the record's losses are numbers: a GPU has finished the step
         return [after - before for before, after in pairwise(times)]
 

@@ -28,9 +28,9 @@ from pnpsr import UnrolledSolver, checks, load
 from pnpsr.cli.training import take
 from pnpsr.data import Folder, Setting, Stream, held_out, setting
 from pnpsr.recipes import RECIPES
-from pnpsr.train import STAGES, Options, Stage, train
+from pnpsr.train import Options, Stage, train
 from pnpsr.train.options import Precision
-from pnpsr.train.stages import deepened
+from pnpsr.train.stages import MIXED_STAGES, deepened
 from pnpsr.train.validation import Validation
 
 PROBE = 6  # steps whose speed decides how many fit in --seconds
@@ -53,7 +53,7 @@ class Variant:
 
     def stage(self) -> Stage:
         """All parts at once, on the last iterate or on all."""
-        return deepened(STAGES["mixed"][0]) if self.deep else STAGES["mixed"][0]
+        return deepened(MIXED_STAGES[0]) if self.deep else MIXED_STAGES[0]
 
 
 HQS = {"estimator": "hqs"}  # closed-form kernel step on the support, gamma learned in units of the Gram trace

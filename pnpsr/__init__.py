@@ -23,5 +23,8 @@ from pnpsr.solver import PerIteration as PerIteration
 from pnpsr.solver import UnrolledSolver as UnrolledSolver
 from pnpsr.state import Hyper as Hyper
 from pnpsr.state import State as State
+from pnpsr.values import expression as expression
+from pnpsr.values import use as use
+from pnpsr.version import VERSION
 
-__version__ = "0.1.0"
+__version__ = VERSION

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from pnpsr.files import replace_file
 from pnpsr.filled import Unfit, filled
-from pnpsr.recipes import RECIPES, Record
+from pnpsr.recipes import RECIPES
 from pnpsr.solver import UnrolledSolver
+from pnpsr.values import expression, rebuilt
+from pnpsr.version import VERSION
 from pnpsr.weights import preset_file, presets
 
 _KEY, _SEAL = "pnpsr", "sha256"
@@ -23,24 +25,21 @@ UNTRAINED = ("blind_hqs",)  # recipes that work without weights, and so are pres
 
 
 def save(solver: nn.Module, path: str | Path, *, half: bool = False) -> None:
-    """Write weights, recipe name and arguments of ``solver`` to one safetensors file; all or nothing is left on disk.
+    """Write weights and expression of ``solver`` to one safetensors file; all or nothing is left on disk.
+
+    The expression is the recipe's call and every difference from it: what was set after building, other priors or slots, functions
+    and classes by their import paths. :func:`load` gives an equal solver.
 
     ``half`` rounds the parameters (not the buffers) to float16, which :func:`load` widens to float32 again: half the size.
 
     Raises:
-        ValueError: the solver was not built by a recipe in ``RECIPES``, or an argument of it cannot be written as JSON.
+        ValueError: the solver was not built by a recipe, or a part of it cannot be written down, such as a lambda.
         FileNotFoundError: the folder does not exist.
     """
-    record = getattr(solver, "record", None)
-    if not isinstance(record, Record):
-        raise ValueError(
-            "solver was not built by a recipe: decorate its function with pnpsr.recipes.recipe, or save its state_dict yourself"
-        )
-    if record.recipe not in RECIPES:
-        raise ValueError(
-            f"recipe {record.recipe!r} is not in RECIPES and could not be loaded again; add it: RECIPES[{record.recipe!r}] = ..."
-        )
-    note = json.dumps(_plain(record, record.recipe))
+    call = expression(solver)
+    if call.recipe not in RECIPES:
+        raise ValueError(f"recipe {call.recipe!r} has left RECIPES, and could not be loaded again")
+    note = json.dumps({**call.written(), "version": VERSION})
     tensors = {name: value.detach().contiguous().cpu().clone() for name, value in solver.state_dict().items()}
     if half:
         tensors |= {name: tensors[name].half() for name, _ in solver.named_parameters()}
@@ -57,7 +56,8 @@ def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
 
     Raises:
         FileNotFoundError: no such file or preset; the message lists the presets.
-        ValueError: a truncated or foreign file, an unknown recipe, or weights that do not fit the recipe.
+        ValueError: a truncated or foreign file, an unknown recipe, weights that do not fit the recipe, or functions of a module
+            that nobody brought in (:func:`pnpsr.use`): a file alone never decides what code runs.
     """
     path = Path(name)
     if not path.is_file():
@@ -110,23 +110,7 @@ def _seal(note: str, tensors: Mapping[str, Tensor]) -> str:
 
 
 def _build(note: Mapping[str, Any], path: Path) -> nn.Module:
-    name, arguments = note.get("recipe"), note.get("arguments")
-    if not isinstance(name, str) or name not in RECIPES or not isinstance(arguments, dict):
-        raise ValueError(f"{path} asks for recipe {name!r}; known are {', '.join(sorted(RECIPES))}")
-    nested = {n: _build(v, path) if isinstance(v, dict) and "recipe" in v else v for n, v in arguments.items()}
     try:
-        return RECIPES[name](**nested)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: recipe {name!r} refuses the arguments it was saved with, {arguments}: {error}") from error
-
-
-def _plain(value: Any, name: str) -> Any:
-    if isinstance(value, Record):
-        return {"recipe": value.recipe, "arguments": {n: _plain(v, n) for n, v in value.arguments.items()}}
-    try:
-        return json.loads(json.dumps(value))
-    except TypeError as error:
-        raise ValueError(
-            f"argument {name} is a {type(value).__name__} and cannot be written beside the weights; "
-            "build it inside a recipe of your own"
-        ) from error
+        return rebuilt(note)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -178,6 +178,7 @@ class UnrolledSolver(nn.Module):
         for name in slots:
             checks.choice(name, tuple(self.WRITES), "slots")
         view = copy.copy(self)
+        view._modules = dict(self._modules)  # what is put into the view's slots stays out of the solver's
         view.order = tuple(name for name in self.order if name in slots)
         return view
 

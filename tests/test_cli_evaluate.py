@@ -13,7 +13,7 @@ from pnpsr.cli.methods import method_from
 from pnpsr.evaluate import psnr
 from pnpsr.images import read_image, write_image
 from pnpsr.kernels import save_kernels
-from pnpsr.recipes import ikrnet, usrnet
+from pnpsr.recipes import dan, entry_of, ikrnet, two_step, usrnet
 from pnpsr.starts import upsample
 
 
@@ -87,7 +87,7 @@ def test_methods_kernels_and_conditions_become_a_table(images: Path, kernel_file
         found = rows(out / f"{name}.csv")
         assert len(found) == 2 * 3 * 2 and {row["method"] for row in found} == {name}
         assert all(row["psnr"] and bool(row["kernel_psnr"]) == name.startswith("mine") for row in found)
-    assert {path.suffix for path in out.iterdir()} == {".csv", ".json", ".md", ".png"}
+    assert {path.suffix for path in out.iterdir() if path.is_file()} == {".csv", ".json", ".md", ".png"}
     assert (out / "table.md").read_text(encoding="utf-8").strip() in printed
     plain = rows(out / "bicubic.csv")[0]
     x = read_image(images / "a.png").image
@@ -108,10 +108,12 @@ def test_it_goes_on_where_it_stopped_and_refuses_what_differs(images: Path, kern
     assert run(*arguments) == 0
     assert (tmp_path / "out" / "bicubic.csv").read_bytes() == whole
     capsys.readouterr()
-    for change in (("--seed", 1), ("--convention", "KAIR_CENTER"), ("--limit", 1)):
+    for change in (("--seed", 1), ("--convention", "KAIR_CENTER")):
         assert run(*arguments, *change) == 2
         assert "holds results of another protocol" in capsys.readouterr().err
+    assert run(*arguments, "--limit", 1) == 0  # fewer pictures are fewer lines of the table, and no row is lost
     assert (tmp_path / "out" / "bicubic.csv").read_bytes() == whole
+    assert "| bicubic | ×2 | 0 | 3 |" in (tmp_path / "out" / "table.md").read_text()
 
 
 def test_what_cannot_be_evaluated_is_named_and_the_rest_is_measured(mixed: Path, tmp_path: Path, capsys) -> None:
@@ -131,6 +133,36 @@ def test_what_cannot_be_evaluated_is_named_and_the_rest_is_measured(mixed: Path,
     assert run(*arguments[:-1], tmp_path / "clean", "--methods", "bicubic") == 0
 
 
+def test_what_is_finished_is_not_even_decoded(mixed: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    options = ("--scales", 2, "--metrics", "psnr", "--methods", "bicubic")
+    arguments = ("evaluate", "--images", mixed, "--out", tmp_path / "out", *options)
+    for name in ("corrupt.png", "small.png"):
+        (mixed / name).unlink()
+    assert run(*arguments) == 0
+    first, table = capsys.readouterr().err, (tmp_path / "out" / "table.md").read_text()
+
+    def refuse(*given: object, **more: object) -> None:
+        raise AssertionError("a picture was decoded")
+
+    monkeypatch.setattr("pnpsr.data.pictures.read_image", refuse)
+    assert run(*arguments) == 0
+    notes = [line for line in first.splitlines() if line.startswith("pnpsr:")]
+    assert len(notes) == 2 and [line for line in capsys.readouterr().err.splitlines() if line.startswith("pnpsr:")] == notes
+    assert (tmp_path / "out" / "table.md").read_text() == table
+
+
+def test_another_function_under_an_old_name_is_computed_anew_and_it_says_so(images: Path, tmp_path: Path, capsys) -> None:
+    arguments = ("evaluate", "--images", images, "--scales", 2, "--metrics", "psnr", "--out", tmp_path / "out", "--methods")
+    for number, body in enumerate(("upsample(y, scale)", "upsample(y, scale) * 0")):
+        file = tmp_path / f"lab{number}.py"
+        file.write_text(f"from pnpsr.starts import upsample\n\n\ndef mine(y, scale):\n    return {body}\n")
+        assert run(*arguments, f"mine={file}:mine") == 0
+        assert ("row(s) of mine on disk were computed anew" in capsys.readouterr().err) == bool(number)
+    assert {float(row["psnr"]) < 20 for row in rows(tmp_path / "out" / "mine.csv")} == {True}
+    assert run(*arguments, f"{file}:other") == 2 and "has no 'other'" in capsys.readouterr().err
+    assert run(*arguments, f"{file}:upsample+sigma") == 2 and "no solver" in capsys.readouterr().err
+
+
 def test_nothing_to_evaluate_is_an_error(tmp_path: Path, capsys) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "bad.png").write_text("no picture")
@@ -148,7 +180,7 @@ BAD = {
     "kernel for a blind method": (["--methods", "blind_hqs+dirac"], "finds the kernel itself"),
     "two conventions": (["--methods", "blind_hqs+DAN+IKRNET"], "one convention"),
     "scale of another protocol": (["--scales", "2", "5"], "its pairs are"),
-    "unknown metric": (["--metrics", "beauty"], "metrics must be one of"),
+    "unknown metric": (["--metrics", "beauty"], "metric must be one of"),
     "unknown convention": (["--convention", "MINE"], "DAN_PAPER"),
     "unknown colour": (["--colour", "ycbcr"], "colour must be one of"),
     "no pictures wanted": (["--limit", "0"], "limit must be at least 1"),
@@ -168,16 +200,18 @@ def test_mistakes_are_one_line_and_leave_nothing(case: str, images: Path, tmp_pa
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_solver_for_another_scale_is_refused_before_any_is_run(images: Path, tmp_path: Path, capsys) -> None:
-    from pnpsr.recipes import dan
-
+def test_a_solver_is_measured_at_its_scales_and_refused_before_any_is_run_where_there_are_none(
+    images: Path, tmp_path: Path, capsys
+) -> None:
     torch.manual_seed(0)
-    save(dan(scale=4), tmp_path / "dan4.safetensors")
-    assert (
-        run("evaluate", "--images", images, "--methods", "bicubic", tmp_path / "dan4.safetensors", "--out", tmp_path / "out") == 2
-    )
-    assert "dan4 can do ×4, the protocol asks for ×2, ×3, ×4" in capsys.readouterr().err
+    save(dan(**{**entry_of("dan").tiny, "scale": 4, "size": 21}), tmp_path / "dan4.safetensors")
+    given = ("evaluate", "--images", images, "--metrics", "psnr", "--methods", "bicubic", tmp_path / "dan4.safetensors")
+    assert run(*given, "--scales", 2, 3, "--out", tmp_path / "out") == 2
+    assert "dan4 can do ×4, the protocol asks for ×2, ×3" in capsys.readouterr().err
     assert not (tmp_path / "out" / "bicubic.csv").exists()
+    assert run(*given, "--scales", 2, 4, "--out", tmp_path / "both") == 0
+    assert "dan4 has no rows at ×2, which it cannot do" in capsys.readouterr().err
+    assert {row["scale"] for row in rows(tmp_path / "both" / "dan4.csv")} == {"4"}
 
 
 def test_words_for_methods(tmp_path: Path) -> None:
@@ -190,14 +224,17 @@ def test_words_for_methods(tmp_path: Path) -> None:
     assert (wrong.name, wrong.needs) == ("u+gaussian", ("sigma",))
     told = method_from("blind_hqs+sigma+DAN", circular=False)
     assert (told.name, told.needs, told.convention.name) == ("blind_hqs+sigma+DAN", ("sigma",), "DAN")
-    assert "extend" in told.identity and "circular" in method_from("blind_hqs+direct", circular=False).identity
-    assert method_from("tv_hqs", circular=True).needs == ("k", "sigma") and method_from("two_step", circular=True).needs == ()
-    steps = method_from(f"u={file}+two_step", circular=True)
-    assert (steps.name, steps.needs) == ("u+two_step", ())
+    assert told.run.boundary == "extend" and method_from("blind_hqs+direct", circular=False).run.boundary == "circular"
+    assert method_from("tv_hqs", circular=True).needs == ("k", "sigma") and method_from("kernel_first", circular=True).needs == ()
+    steps = method_from(f"u={file}+kernel_first", circular=True)
+    assert (steps.name, steps.needs) == ("u+kernel_first", ())
     assert steps(torch.rand(1, 3, 12, 14), 2, {}).k.shape == (1, 1, 21, 21)
-    for word, reason in ((f"u={file}+two_step+sigma", "no option but"), ("blind_hqs+two_step", "must be given a kernel")):
+    for word, reason in ((f"u={file}+kernel_first+sigma", "no option but"), ("blind_hqs+kernel_first", "must be given a kernel")):
         with pytest.raises(ValueError, match=reason):
             method_from(word, circular=True)
+    save(two_step(size=5, widths=(2, 2, 2, 2)), tmp_path / "both.safetensors")
+    both = method_from(str(tmp_path / "both.safetensors"), circular=True)  # it says that its tuner finds no noise level
+    assert both.needs == ("sigma",) and both(torch.rand(1, 3, 12, 14), 2, {"sigma": 0.01}).k.shape == (1, 1, 5, 5)
     with pytest.raises(FileNotFoundError, match="without a file there are bicubic"):
         method_from("missing.safetensors", circular=True)
 

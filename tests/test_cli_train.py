@@ -59,7 +59,7 @@ def train(images: Path, tmp_path: Path) -> Callable[..., int]:
 def small_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels of 21 pixels would not leave much of such small pictures."""
     small = {name: replace(one, size=5) for name, one in settings.SETTINGS.items()}
-    monkeypatch.setattr(settings, "SETTINGS", small)
+    monkeypatch.setattr(settings.SETTINGS, "_things", small)
 
 
 def steps(folder: Path) -> list[str]:
@@ -174,7 +174,7 @@ def test_kernels_are_as_large_as_the_solver_estimates_them(
     assert train("--validate-on", 0, recipe="dan", arguments={**tiny, "size": 7}) == 0
     assert load(tmp_path / "run" / "last.safetensors").k0.size == 7
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(settings, "SETTINGS", {"dan-setting2": replace(settings.SETTINGS["dan-setting2"], size={2: 11, 4: 31})})
+        patch.setitem(settings.SETTINGS, "dan-setting2", replace(settings.SETTINGS["dan-setting2"], size={2: 11, 4: 31}))
         assert train("--data", "dan-setting2", "--out", tmp_path / "other", recipe="dan", arguments={**tiny, "size": 7}) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert "has kernels of 11 pixels at scale 2, the solver is built for 7" in error and '{"size": 11}' in error

@@ -21,6 +21,8 @@ def public(tree: ast.Module | ast.ClassDef) -> Iterator[tuple[str, ast.ClassDef 
     method = isinstance(tree, ast.ClassDef)
     for node in tree.body:
         if isinstance(node, ast.ClassDef | Function) and (not node.name.startswith("_") or node.name in ("__init__", "__call__")):
+            if any(isinstance(d, ast.Name) and d.id == "overload" for d in node.decorator_list):
+                continue  # the definition after it has the words
             yield node.name, node, method
             if isinstance(node, ast.ClassDef):
                 yield from ((f"{node.name}.{name}", inner, is_method) for name, inner, is_method in public(node))

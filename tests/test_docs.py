@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from pnpsr.data import SETTINGS
+from pnpsr.evaluate import METHODS, METRICS, PROTOCOLS
+from pnpsr.kernels import FAMILIES
 from pnpsr.recipes import RECIPES
+from pnpsr.studies import STUDIES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("README.md")])
@@ -48,14 +52,11 @@ def test_the_code_on_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pyte
     """All blocks of a page in order, in one namespace and an empty folder; a failure names the line of the page."""
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "__main__"}
-    registered = dict(RECIPES)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            for line, code in blocks(page.read_text(encoding="utf-8")):
-                exec(compile("\n" * line + code, str(page), "exec"), namespace)
-    finally:
-        RECIPES.clear()
-        RECIPES.update(registered)
+    for table in (RECIPES, SETTINGS, FAMILIES, METRICS, PROTOCOLS, METHODS, STUDIES):
+        monkeypatch.setattr(table, "_things", dict(table))  # what a page registers is forgotten after it
+    with torch.random.fork_rng(devices=[]):
+        for line, code in blocks(page.read_text(encoding="utf-8")):
+            exec(compile("\n" * line + code, str(page), "exec"), namespace)
 
 
 @each

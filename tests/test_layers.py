@@ -16,6 +16,8 @@ LAYER = {
     "needs": 0.5,
     "files": 0.5,
     "filled": 0.5,
+    "version": 0.5,
+    "values": 0.6,  # descriptions and names of anything
     "physics": 1,
     "state": 1.5,
     "starts": 2,

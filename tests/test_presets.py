@@ -41,7 +41,8 @@ def test_index_and_files_agree() -> None:
 def test_the_index_tells_how_a_preset_was_made(name: str) -> None:
     preset, solver = presets()[name], load(name)
     assert solver.record.recipe == preset.recipe
-    assert {n: list(v) if isinstance(v, tuple) else v for n, v in solver.record.arguments.items()} == preset.arguments
+    made = {n: list(v) if isinstance(v, tuple) else v for n, v in solver.record.arguments.items()}
+    assert {n: made[n] for n in preset.arguments} == preset.arguments  # what a recipe learned since has its default
     assert preset.setting in SETTINGS and preset.steps > 0 and preset.hardware
     assert preset.commands and all(command.startswith("pnpsr train ") for command in preset.commands)
     assert not any(word.startswith("/") for command in preset.commands for word in command.split())

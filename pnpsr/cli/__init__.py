@@ -12,6 +12,7 @@ from pnpsr.cli.kernels import kernels
 from pnpsr.cli.restore import restore
 from pnpsr.cli.study import study
 from pnpsr.cli.train import train
+from pnpsr.values import plugins, use
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "restore": restore,
@@ -26,15 +27,25 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; errors of the user's making are one line on standard error and exit status 2."""
+    """Run one command; errors of the user's making are one line on standard error and exit status 2.
+
+    ``--use MODULE`` goes with every command, before or after its name, and more than once: an importable module or a .py file
+    whose recipes, settings, families, metrics, protocols, methods and studies the command then knows. Modules that installed
+    packages name in the entry-point group ``pnpsr`` need no such word.
+    """
     import tyro
 
     try:
+        words, modules = split_use(sys.argv[1:] if arguments is None else arguments)
+        plugins()
+        for module in modules:
+            use(module)
         tyro.extras.subcommand_cli_from_dict(
             COMMANDS,
             prog="pnpsr",
-            description="Plug-and-play blind inverse problems in imaging.",
-            args=arguments,
+            description="Plug-and-play blind inverse problems in imaging. --use MODULE (or FILE.py) goes with every command: "
+            "what the module registers is known by its name.",
+            args=words,
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
         )
     except (ValueError, TypeError, OSError, ArithmeticError) as error:
@@ -44,3 +55,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("pnpsr: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def split_use(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words without every ``--use MODULE``, and the modules.
+
+    Raises:
+        ValueError: nothing after ``--use``.
+    """
+    words, modules, rest = list[str](), list[str](), list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word == "--use":
+            if not rest or rest[0].startswith("--"):
+                raise ValueError("--use needs a module or a .py file")
+            modules.append(rest.pop(0))
+        elif word.startswith("--use="):
+            modules.append(word.removeprefix("--use="))
+        else:
+            words.append(word)
+    return words, modules

@@ -1,19 +1,17 @@
 """Arguments that several commands share: which kernel, which solver."""
 
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from pnpsr import kernels as sources
 from pnpsr.checkpoint import UNTRAINED
+from pnpsr.kernels import FAMILIES, load_kernels
 from pnpsr.recipes import RECIPES
 from pnpsr.released import open_solver
 from pnpsr.weights import presets
-
-Family = Literal["isotropic", "anisotropic", "motion", "disk", "dirac"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +20,8 @@ class KernelChoice:
 
     kernel: Path | None = None
     """File with the kernel (.npz, .npy, .mat, .png, .pth); the first one in it is taken, and the other options are not used."""
-    family: Family = "anisotropic"
-    """What to draw."""
+    family: str = "anisotropic"
+    """What to draw: isotropic, anisotropic, motion, disk, dirac, what settings train on, or a family of your own (--use)."""
     size: int = 21
     """Side of the square kernel in pixels."""
     width: float = 2.4
@@ -37,21 +35,18 @@ class KernelChoice:
     seed: int = 0
     """Seed of random kernels (and of the noise, where there is any)."""
 
-    def draw(self, count: int = 1) -> Tensor:
-        """The kernels (count 1 p p)."""
+    def draw(self, count: int = 1, scale: int = 2) -> Tensor:
+        """The kernels (count 1 p p); ``scale`` decides where the family depends on it.
+
+        Raises:
+            ValueError: an unknown family, or values that it refuses.
+        """
         if self.kernel is not None:
-            return sources.load_kernels(self.kernel)[:1]
-        if self.family == "motion":
-            generator = torch.Generator().manual_seed(self.seed)
-            return sources.random_motion(count, self.size, nonlinearity=self.nonlinearity, generator=generator)
-        angle = torch.deg2rad(torch.tensor(self.angle)).item()
-        one = {
-            "isotropic": lambda: sources.gaussian(self.size, self.width),
-            "anisotropic": lambda: sources.gaussian(self.size, self.width, width2=self.width2, angle=angle),
-            "disk": lambda: sources.disk(self.size, self.width),
-            "dirac": lambda: sources.dirac(self.size),
-        }[self.family]()
-        return one.expand(count, -1, -1, -1)
+            return load_kernels(self.kernel)[:1]
+        draw, generator = FAMILIES.find(self.family), torch.Generator().manual_seed(self.seed)
+        given = {"width": self.width, "width2": self.width2, "angle": self.angle, "nonlinearity": self.nonlinearity}
+        options = {name: value for name, value in given.items() if name in inspect.signature(draw).parameters}
+        return torch.cat([draw(scale, self.size, generator, **options) for _ in range(count)])
 
 
 def usual_preset(scale: int, size: int | None = None) -> str:

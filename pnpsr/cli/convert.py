@@ -6,8 +6,8 @@ from typing import Annotated
 import tyro
 
 from pnpsr.checkpoint import save
-from pnpsr.recipes import Record
 from pnpsr.released import load_released
+from pnpsr.values import expression
 
 
 def convert(released: Annotated[Path, tyro.conf.Positional], out: Annotated[Path, tyro.conf.Positional]) -> None:
@@ -19,7 +19,5 @@ def convert(released: Annotated[Path, tyro.conf.Positional], out: Annotated[Path
     """
     solver = load_released(released)
     save(solver, out)
-    if isinstance(solver.record, Record):
-        arguments = ", ".join(f"{name}={value!r}" for name, value in solver.record.arguments.items())
-        print(f"recognised {solver.record.recipe}({arguments}), {sum(p.numel() for p in solver.parameters()):,} weights")
+    print(f"recognised {expression(solver)}, {sum(p.numel() for p in solver.parameters()):,} weights")
     print("wrote    ", out)

@@ -1,15 +1,17 @@
 """``pnpsr evaluate``: methods under a protocol, as tables and figures."""
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pnpsr.cli.methods import method_from
 from pnpsr.cli.protocols import choose_pictures, choose_protocol
-from pnpsr.evaluate import Failure, Protocol, Row, Triples, prepare, read_rows, table
+from pnpsr.evaluate import Failure, Protocol, Row, Source, prepare, read_rows, table
 from pnpsr.evaluate import evaluate as apply
-from pnpsr.evaluate.cases import remarks
+from pnpsr.evaluate.cases import Synthetic
 from pnpsr.evaluate.figures import compare
+from pnpsr.evaluate.run import source_of
 from pnpsr.files import replace_file
 from pnpsr.plot import save_figure
 
@@ -37,56 +39,68 @@ def evaluate(
 
     Args:
         images: folder of sharp pictures; for div2krk its folder; or deepinv:NAME:FOLDER for a data set class of deepinv's.
-        methods: bicubic, bicubic_centre, blind_hqs, tv_hqs, two_step, deepinv_hqs, a checkpoint, NAME=FILE, NAME=FILE,FILE; with
-            +sigma (knows the noise level), +gaussian or +dirac (assumes that kernel), +two_step (kernel of blind_hqs), +DAN
-            (reads kernels that way), +direct (no extended border).
-        protocol: dan-setting1, dan-setting2 or div2krk, ikrnet, usrnet-table1.
+        methods: bicubic, bicubic_centre, blind_hqs, tv_hqs, kernel_first, deepinv_hqs, a checkpoint, NAME=FILE, NAME=FILE,FILE,
+            module:function; with +sigma (knows the noise level), +gaussian or +dirac (assumes that kernel), +kernel_first (kernel
+            of blind_hqs), +DAN (reads kernels that way), +direct (no extended border).
+        protocol: dan-setting1, div2krk, ikrnet, usrnet-table1, or one of your own (--use).
         kernels: file with the kernels of ikrnet and usrnet-table1 (.npz, .npy, .mat, .pth).
         scales: only these of the protocol's.
         sigmas: only these of the protocol's, as fractions of white.
         metrics: in place of the protocol's: psnr, ssim, psnr_rgb, psnr_y, ssim_rgb, ssim_y, lpips, kernel_mse, kernel_mse_aligned,
-            kernel_psnr, kernel_psnr_aligned, kernel_l1, data_psnr.
+            kernel_psnr, kernel_psnr_aligned, kernel_l1, data_psnr, or your own (--use).
         convention: in place of the protocol's, by name: PNPSR, DAN, DAN_PAPER, IKRNET, ...
         colour: in place of the protocol's: rgb, y, y_full.
         seed: of the noise.
         limit: only the first pictures.
-        out: folder for the results; made if it does not exist. One protocol per folder.
+        out: folder for the results; made if it does not exist. One protocol per folder; several processes may share it.
         device: cpu, cuda, cuda:1, mps.
         threads: rows solved at a time, on the CPU.
     """
     chosen = choose_protocol(protocol, kernels, scales, sigmas, metrics, convention, colour, seed)
     circular = chosen.convention.boundary == "circular"
     some = [method_from(word, circular=circular, device=device) for word in methods]
-    pictures = choose_pictures(images, chosen, limit)
+    source = source_of(chosen, choose_pictures(images, chosen, limit))
     for method in some:
-        prepare(method, chosen, pictures, out)
+        prepare(method, chosen, source, out)
     print(chosen)
-    failures: dict[str, Sequence[Failure]] = {}
+    failures, said = dict[str, Sequence[Failure]](), list[str]()
     for method in some:
-        done = apply(method, chosen, pictures, out, device=device, threads=threads, progress=True)
+        done = apply(method, chosen, source, out, device=device, threads=threads, progress=True)
         failures[method.name] = done.failures
-    notes = {} if isinstance(pictures, Triples) else remarks(pictures)
-    rows = _all_rows(out, chosen, [method.name for method in some])
-    lines = _left_out(failures, notes)
+        said += done.notes
+    rows = _all_rows(out, chosen, source, [method.name for method in some])
+    lines = _left_out(failures, _remarks(source, out))
     if not rows:
         raise ValueError(f"nothing could be evaluated: {'; '.join(lines[:3])}")
-    shown = table(rows, chosen, detail=chosen.metrics[0])
+    shown = table(rows, chosen, detail=chosen.columns[0])
     needs = [f"{method.name} was told {' and '.join(method.needs)}." for method in some if method.needs]
     text = "\n\n".join(part for part in (shown.rstrip(), *needs, "\n".join(f"* {line}" for line in lines)) if part) + "\n"
     replace_file(out / "table.md", text.encode())
     written = [out / "table.md", *_figures(rows, chosen, out)]
     print(text, "\nwrote    ", *written, sep=" ")
-    for line in lines:
+    for line in (*lines, *said):
         print("pnpsr:", line, file=sys.stderr)
     if any(failures.values()):
         sys.exit(1)
 
 
-def _all_rows(folder: Path, protocol: Protocol, first: Sequence[str]) -> list[Row]:
-    """Rows of all methods that were ever measured in this folder, those of this call first."""
+def _all_rows(folder: Path, protocol: Protocol, source: Source, first: Sequence[str]) -> list[Row]:
+    """Rows of all methods that were ever measured in this folder on these pictures, those of this call first."""
     others = sorted(path.stem for path in folder.glob("*.csv") if path.stem not in first)
-    label = f"{protocol.name}@{protocol.digest}"
-    return [row for name in (*first, *others) for row in read_rows(folder / f"{name}.csv") if row.protocol == label]
+    label, keys = f"{protocol.name}@{protocol.digest}", set(source.keys())
+    rows = [row for name in (*first, *others) for row in read_rows(folder / f"{name}.csv")]
+    return [row for row in rows if row.protocol == label and row.key in keys and row.pixels == source.pixels(row.key)]
+
+
+def _remarks(source: Source, folder: Path) -> dict[str, str]:
+    """What is unusual about pictures, by name; of those that were not read in this call, what was found when they were."""
+    if not isinstance(source, Synthetic):
+        return {}
+    file, now = folder / "pictures.json", {key.image: source.pixels(key) for key in source.keys()}
+    known: dict[str, list[str]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    known |= {name: [now[name], source.remarks[name]] for name in source.remarks}
+    replace_file(file, (json.dumps(known, indent=1, ensure_ascii=False) + "\n").encode())
+    return {name: known[name][1] for name in now if name in known and known[name][0] == now[name] and known[name][1]}
 
 
 def _left_out(failures: dict[str, Sequence[Failure]], notes: dict[str, str]) -> list[str]:
@@ -102,7 +116,7 @@ def _left_out(failures: dict[str, Sequence[Failure]], notes: dict[str, str]) -> 
 def _figures(rows: Sequence[Row], protocol: Protocol, out: Path) -> list[Path]:
     """One figure per metric that has values."""
     written = []
-    for metric in protocol.metrics:
+    for metric in protocol.columns:
         if any(row.values.get(metric) is not None for row in rows):
             save_figure(compare(rows, metric), out / f"{metric}.png")
             written.append(out / f"{metric}.png")

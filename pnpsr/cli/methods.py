@@ -1,77 +1,95 @@
-"""Methods as words of a command line: ``NAME``, ``FILE``, ``NAME=FILE,FILE``, each with options ``+WORD``."""
+"""Methods as words of a command line: ``NAME``, ``FILE``, ``NAME=FILE,FILE``, ``module:function``, each with options ``+WORD``."""
 
 import re
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from pnpsr.checkpoint import UNTRAINED, load
 from pnpsr.conventions import NAMED, PNPSR
-from pnpsr.evaluate import Method, bicubic, bicubic_centre, deepinv_hqs, from_solver, two_step
+from pnpsr.evaluate import METHODS, Method, from_solver, kernel_first
+from pnpsr.evaluate.method import TRUTHS
+from pnpsr.evaluate.registry import keywords
 from pnpsr.evaluate.solvers import ASSUMED
-from pnpsr.recipes import RECIPES, tv_hqs
+from pnpsr.recipes import RECIPES
 from pnpsr.released import open_solver
 from pnpsr.solver import UnrolledSolver
+from pnpsr.values import by_words
 from pnpsr.weights import presets
 
-BUILT_IN: dict[str, Callable[[str], Method]] = {
-    "bicubic": lambda _: bicubic(),
-    "bicubic_centre": lambda _: bicubic_centre(),
-    "deepinv_hqs": lambda boundary: deepinv_hqs(boundary=boundary),
-    "two_step": lambda boundary: two_step(
-        "two_step", from_solver("blind_hqs", load("blind_hqs"), boundary=boundary), tv_hqs().eval(), boundary=boundary
-    ),
-}
 WEIGHTLESS = ("tv_hqs", *UNTRAINED)
-OPTIONS = ("sigma", "direct", "two_step", *ASSUMED, *NAMED)
+OPTIONS = ("sigma", "direct", "kernel_first", *ASSUMED, *NAMED)
 
 
 def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
     """The method that a word means, for y whose border is periodic or not.
 
-    ``bicubic``, ``bicubic_centre``, ``deepinv_hqs``, ``two_step``; ``blind_hqs``, ``tv_hqs`` (no weights); a preset; a
-    checkpoint of :func:`pnpsr.save` or an official ``.pth``, called after its file or ``NAME=FILE``; ``NAME=FILE,FILE`` for one
-    file per scale. Options after a solver: ``+sigma`` tells it the noise level; ``+gaussian`` or ``+dirac`` is the kernel that a
-    non-blind one assumes; ``+two_step`` gives it the kernel that ``blind_hqs`` finds; the name of a convention says how it reads
-    kernels; ``+direct`` spares y the extension of a border that is not periodic, which a network without closed forms, such as
-    DAN, does not need.
+    A name in ``METHODS`` (``bicubic``, ``kernel_first``, ...); ``blind_hqs``, ``tv_hqs`` (no weights); a preset; a checkpoint of
+    :func:`pnpsr.save` or an official ``.pth``, called after its file or ``NAME=FILE``; ``NAME=FILE,FILE`` for one file per scale;
+    ``module:name`` or ``file.py:name`` for what one's own module has: a function (y, scale) -> x, which may ask for the true
+    ``k`` and ``sigma`` by arguments of these names, a :class:`Method`, or a solver. Options after a solver: ``+sigma`` tells it the
+    noise level; ``+gaussian`` or ``+dirac`` is the kernel that a non-blind one assumes; ``+kernel_first`` gives it the kernel that
+    ``blind_hqs`` finds; the name of a convention says how it reads kernels; ``+direct`` spares y the extension of a border that
+    is not periodic, which a network without closed forms, such as DAN, does not need.
 
     Raises:
         ValueError: an unknown word or option; what :func:`from_solver` refuses.
         FileNotFoundError: no such file or solver.
+        TypeError: a function that cannot be called as a method.
     """
     word, options = _options(word)
     label, files = _files(word)
     name = "+".join((label, *options))
-    if label in BUILT_IN and not files:
+    boundary = "circular" if circular or "direct" in options else "extend"
+    if not files and label in METHODS:
         if options:
             raise ValueError(f"{label} takes no options, got {', '.join(options)}")
-        return BUILT_IN[label]("circular" if circular else "reflect" if label == "deepinv_hqs" else "extend")
-    named = presets().get(label) if not files else None
-    if named is not None:  # a preset reads kernels as it was trained to; the networks of DAN need no periodic border
-        options += tuple(o for o in (named.convention, "direct") if named.convention != PNPSR.name and o not in options)
-    known = label in WEIGHTLESS or named is not None
-    solvers = [_named(label)] if known and not files else [open_solver(file) for file in files]
-    boundary = "circular" if circular or "direct" in options else "extend"
-    if "two_step" in options:
-        if len(solvers) > 1 or set(options) - {"two_step", "direct"} or not isinstance(solvers[0], UnrolledSolver):
-            raise ValueError(f"{name}: +two_step goes with one solver and no option but +direct")
-        return two_step(
-            name, from_solver("blind_hqs", load("blind_hqs"), boundary=boundary), solvers[0].to(device), boundary=boundary
-        )
+        return METHODS[label](boundary)
+    if len(files) == 1 and ":" in files[0] and not Path(files[0]).exists():
+        found = by_words(files[0])
+        if not isinstance(found, nn.Module):
+            return _own(found, name, label, options)
+        solvers = [found.eval()]
+    elif files:
+        solvers = [open_solver(file) for file in files]
+    else:
+        solvers = [load(label) if label in presets() else RECIPES[label]().eval()]
+        if (named := presets().get(label)) is not None and named.convention != PNPSR.name:
+            # a preset reads kernels as it was trained to; the networks of DAN need no periodic border
+            options += tuple(o for o in (named.convention, "direct") if o not in options)
+            boundary = "circular"
+    return _solving(name, [solver.to(device) for solver in solvers], options, boundary)
+
+
+def _solving(name: str, solvers: list[nn.Module], options: tuple[str, ...], boundary: str) -> Method:
+    """Solvers as a method with these options."""
+    if "kernel_first" in options:
+        if len(solvers) > 1 or set(options) - {"kernel_first", "direct"} or not isinstance(solvers[0], UnrolledSolver):
+            raise ValueError(f"{name}: +kernel_first goes with one solver and no option but +direct")
+        return kernel_first(name, from_solver("blind_hqs", load("blind_hqs"), boundary=boundary), solvers[0], boundary=boundary)
     assumed = [option for option in options if option in ASSUMED]
     conventions = [option for option in options if option in NAMED]
     if len(assumed) > 1 or len(conventions) > 1:
         raise ValueError(f"{name}: one kernel can be assumed and one convention named, got {', '.join((*assumed, *conventions))}")
     return from_solver(
         name,
-        *(solver.to(device) for solver in solvers),
+        *solvers,
         boundary=boundary,
         sigma="sigma" in options,
         kernel=assumed[0] if assumed else None,
         convention=NAMED[conventions[0]] if conventions else PNPSR,
     )
+
+
+def _own(found: Any, name: str, label: str, options: tuple[str, ...]) -> Method:
+    """A function or a Method of one's own under the name of its word."""
+    if set(options) - set(NAMED):
+        raise ValueError(f"{label} is no solver: of the options it can have a convention only, got {', '.join(options)}")
+    if not isinstance(found, Method):
+        found = Method(name, found, tuple(need for need in TRUTHS if need in keywords(found)))
+    return replace(found, name=name, convention=NAMED[options[0]] if options else found.convention)
 
 
 def _options(word: str) -> tuple[str, tuple[str, ...]]:
@@ -86,19 +104,19 @@ def _options(word: str) -> tuple[str, tuple[str, ...]]:
     return word, tuple(found)
 
 
-def _files(word: str) -> tuple[str, tuple[Path, ...]]:
-    """The name and the files of ``NAME=FILE,FILE``, ``FILE`` or ``NAME``."""
+def _files(word: str) -> tuple[str, tuple[str, ...]]:
+    """The name and the files (or the ``module:name``) of ``NAME=FILE,FILE``, ``FILE`` or ``NAME``."""
     label, equals, files = word.partition("=")
     if equals and not Path(word).exists():
-        return label, tuple(Path(file) for file in files.split(","))
-    if word in BUILT_IN or word in WEIGHTLESS or word in presets():
+        return label, tuple(files.split(","))
+    if word in METHODS or word in WEIGHTLESS or word in presets():
         return word, ()
+    if not Path(word).is_file() and ":" in word:
+        return re.sub(r"[^A-Za-z0-9_-]", "_", word.rpartition(":")[2]), (word,)
     if not Path(word).is_file():
-        known = ", ".join((*BUILT_IN, *WEIGHTLESS, *presets()))
-        raise FileNotFoundError(f"there is no checkpoint at {word}, and no method of that name; without a file there are {known}")
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", Path(word).stem).lstrip("."), (Path(word),)
-
-
-def _named(label: str) -> nn.Module:
-    """A preset, or a recipe that needs no weights."""
-    return load(label) if label in presets() else RECIPES[label]().eval()
+        known = ", ".join((*METHODS, *WEIGHTLESS, *presets()))
+        raise FileNotFoundError(
+            f"there is no checkpoint at {word}, and no method of that name; without a file there are {known}; "
+            "a function of your own is module:function"
+        )
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", Path(word).stem).lstrip("."), (word,)

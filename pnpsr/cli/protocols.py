@@ -6,10 +6,10 @@ from pathlib import Path
 from pnpsr import checks
 from pnpsr.cli.pictures import pictures_at
 from pnpsr.conventions import NAMED
-from pnpsr.data import Pictures
 from pnpsr.data.pictures import Subset
-from pnpsr.evaluate import Protocol, Triples, named_protocol
+from pnpsr.evaluate import PROTOCOLS, Protocol, Triples, named_protocol
 from pnpsr.evaluate.protocol import GIVEN
+from pnpsr.evaluate.run import Rows
 from pnpsr.kernels import load_kernels
 
 
@@ -44,8 +44,8 @@ def choose_protocol(
     )
 
 
-def choose_pictures(images: str, protocol: Protocol, limit: int | None) -> Pictures | Triples:
-    """The pictures of a folder or of a data set class of deepinv's (``deepinv:NAME:FOLDER``), or the triples of the folder.
+def choose_pictures(images: str, protocol: Protocol, limit: int | None) -> Rows:
+    """The pictures of a folder or of a data set class of deepinv's (``deepinv:NAME:FOLDER``), or what the protocol makes of it.
 
     Raises:
         ValueError: a limit below 1, no such class.
@@ -53,6 +53,8 @@ def choose_pictures(images: str, protocol: Protocol, limit: int | None) -> Pictu
     """
     if limit is not None:
         checks.whole(limit, "limit")
+    if (entry := PROTOCOLS.get(protocol.name)) is not None and entry.pictures is not None:
+        return entry.pictures(images, limit)
     if protocol.kernels == GIVEN:
         return Triples(images, limit)
     pictures = pictures_at(images)

@@ -13,6 +13,7 @@ from pnpsr import checks
 from pnpsr.conventions import NAMED
 from pnpsr.kernels import load_kernels
 from pnpsr.studies import STUDIES, Bench, candidates, run_study
+from pnpsr.values import used
 
 
 def study(
@@ -42,7 +43,7 @@ def study(
     A study that was cut short goes on where it stopped when it is repeated. Exit status 1 says that something was left out.
 
     Args:
-        name: of the study; "list" prints all of them.
+        name: of the study, one of your own too (--use); "list" prints all of them.
         images: folders of sharp pictures, such as Set5 and Urban100; for dan-table2 the folder of DIV2KRK.
         preset: solvers by preset or file, LABEL=FILE to name them, +CONVENTION if they read kernels otherwise; by default those
             that come with the package and fit. Weights for one scale should be called so: NAME-x4.
@@ -51,7 +52,7 @@ def study(
         scales: in place of all that the study and the solvers have in common.
         convention: how y is made, in place of the study's own: PNPSR, DAN, DAN_PAPER, IKRNET, ...
         colour: what PSNR and SSIM compare, in place of the study's own: rgb, y, y_full.
-        denoiser: of ikrnet-table7: tv, tgv, median, wavelet, bm3d, or deepinv:CLASS.
+        denoiser: of ikrnet-table7: tv, tgv, median, wavelet, bm3d, one of your own (--use), or deepinv:CLASS.
         train_images: pictures to train the variants of dan-table4 on.
         train_steps: of each of these variants.
         train_batch: samples per step.
@@ -67,13 +68,12 @@ def study(
     if name == "list":
         print("\n".join(f"{one.name:<14} {one}" for one in STUDIES.values()))
         return
-    checks.choice(name, tuple(STUDIES), "the study")
+    chosen = STUDIES.find(name)
     for value, what in ((limit, "limit"), *((scale, "scales") for scale in scales or ())):
         if value is not None:
             checks.whole(value, what)
     if convention is not None:
         checks.choice(convention, tuple(NAMED), "convention")
-    chosen = STUDIES[name]
     solvers, missing = candidates(preset, chosen.presets, device=device)
     bench = Bench(
         images=images,
@@ -110,4 +110,4 @@ def _command(given: Mapping[str, object]) -> str:
         value = given[name]
         if name != "name" and value != parameter.default:
             words += [f"--{name.replace('_', '-')}", *(str(v) for v in (value if isinstance(value, tuple) else (value,)))]
-    return shlex.join(words)
+    return shlex.join([*words, *(word for module in used() for word in ("--use", module))])

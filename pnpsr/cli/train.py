@@ -4,7 +4,7 @@ import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 import tyro
@@ -14,15 +14,14 @@ from pnpsr.cli.look import channels_of, looked_at, pairs_that_fit
 from pnpsr.cli.pictures import pictures_at
 from pnpsr.cli.training import DataChoice, Machine, build, pick_stages, take
 from pnpsr.data import Pairs, Source
+from pnpsr.recipes import entry_of
 from pnpsr.solver import UnrolledSolver
 from pnpsr.train import Options, Record, RunFolder, deepened, paired_stages, stopping
 from pnpsr.train import train as steps
 
-USUAL = {"dan": "dan-setting1", "ikrnet": "ikrnet", "mixed": "ikrnet", "usrnet": "usrnet", "two_step": "ikrnet"}
-
 
 def train(
-    recipe: Annotated[Literal["dan", "ikrnet", "mixed", "two_step", "usrnet"], tyro.conf.Positional],
+    recipe: Annotated[str, tyro.conf.Positional],
     images: Annotated[str | None, tyro.conf.Positional] = None,
     options: Options = Options(),  # noqa: B008  frozen
     choice: DataChoice = DataChoice(),  # noqa: B008
@@ -43,7 +42,7 @@ def train(
     SIGTERM and Ctrl-C end the step, save the state and say how to go on.
 
     Args:
-        recipe: what to train, in the stages of its paper.
+        recipe: what to train, by its name; in its own stages, those of its paper where it has one.
         images: folder with the sharp training pictures, searched with its subfolders; or deepinv:CLASS:FOLDER for a data set.
         options: steps, rate, precision, what is kept.
         choice: the training data.
@@ -69,7 +68,7 @@ def train(
         count = take(solver, name, partial=partial)
         if fabric.is_global_zero:
             print(f"{name}: {count} tensors taken, of {len(solver.state_dict())} of the solver's")
-    named = choice.setting(USUAL[recipe], solver) if images is not None else None
+    named = choice.setting(entry_of(recipe).data, solver) if images is not None else None
     usual = pick_stages(solver, stages) if pairs is None else paired_stages(solver)
     chosen = [deepened(stage) if deep else stage for stage in usual]
     stream: Source

@@ -56,19 +56,21 @@ class DataChoice:
         """The options given that say how y is made."""
         return [f"--{name}" for name in ("data", "scales", "sigma", "clean", "convention") if getattr(self, name) is not None]
 
-    def setting(self, usual: str, solver: UnrolledSolver) -> Setting:
+    def setting(self, usual: str | None, solver: UnrolledSolver) -> Setting:
         """The named setting with what was replaced, at the scale and the kernel size that the solver is built for.
 
         Raises:
             ValueError: unknown names, or values the setting or the solver refuses.
         """
+        if self.data is None and usual is None:
+            raise ValueError("the recipe names no data to train on: give a setting, --data ikrnet, or @recipe(data=...)")
         if self.convention is not None:
             checks.choice(self.convention, tuple(NAMED), "convention")
         scales = self.scales
         if scales is None and solver.scale is not None:
             scales = (int(solver.scale),)  # type: ignore[arg-type]
         way = None if self.convention is None else NAMED[self.convention]
-        named = setting(self.data or usual, scales=scales, sigma=self.sigma, clean=self.clean, convention=way)
+        named = setting(self.data or str(usual), scales=scales, sigma=self.sigma, clean=self.clean, convention=way)
         return _sized(named, getattr(solver, "record").arguments.get("size"))  # noqa: B009  an attribute that no class declares
 
     def streams(self, pictures: Pictures, named: Setting) -> tuple[Stream, Validation | None]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -10,7 +9,8 @@ from torch import Tensor
 from pnpsr import checks
 from pnpsr.conventions import PNPSR, Convention
 from pnpsr.data.camera import Camera
-from pnpsr.kernels import dan_setting1, dan_setting2, disk, random_gaussian, random_motion
+from pnpsr.kernels import FAMILIES, dan_setting1, dan_setting2, disk, random_gaussian, random_motion
+from pnpsr.values import Registry
 
 KernelSource = Callable[[int, int, torch.Generator], Tensor]  # (scale, size, generator) -> one kernel (1 1 p p)
 GAUSSIAN_WIDTHS = (0.2, 4.0)  # IKR-Net, section 4.1: both axes, any angle
@@ -198,20 +198,32 @@ def _defocus(count: int, _: int, size: int, generator: torch.Generator) -> Tenso
 ISOTROPIC, NOISY, GAUSSIAN, MOTION, DEFOCUS = (
     Together(draw) for draw in (_isotropic, _noisy_gaussian, _gaussian, _motion, _defocus)
 )
-SETTINGS: Mapping[str, Setting] = MappingProxyType(
-    {
-        one.name: one
-        for one in (
-            Setting("dan-setting1", (2, 3, 4), (ISOTROPIC,), bits=8),
-            Setting("dan-setting2", (2, 4), (NOISY,), size={2: 11, 4: 31}, bits=8),
-            Setting("ikrnet", (2, 4), (GAUSSIAN, MOTION), sigma=(0.0, 0.03)),
-            # one network for all scales and noise levels; a quarter without noise, which a range alone would never contain
-            # scenes seen by a camera: twice as much motion as anything else, for it is what hands do
-            Setting("photograph", (1, 2, 4), (GAUSSIAN, MOTION, MOTION, DEFOCUS), camera=Camera()),
-            Setting("usrnet", (1, 2, 3, 4), (GAUSSIAN, MOTION), sigma=(0.0, 0.05), clean=0.25),
-        )
-    }
-)
+for _name, _family in (
+    ("isotropic-by-scale", ISOTROPIC),
+    ("anisotropic-noisy", NOISY),
+    ("gaussians", GAUSSIAN),
+    ("motions", MOTION),
+    ("defocus", DEFOCUS),
+):
+    FAMILIES[_name] = _family
+
+
+def _named(name: str, one: Setting) -> None:
+    if not isinstance(one, Setting) or one.name != name:
+        raise ValueError(f"under {name!r} a Setting of that name is due, got {one!r}: SETTINGS[{name!r}] = Setting({name!r}, ...)")
+
+
+SETTINGS: Registry[Setting] = Registry("setting", _named)
+for _one in (
+    Setting("dan-setting1", (2, 3, 4), (ISOTROPIC,), bits=8),
+    Setting("dan-setting2", (2, 4), (NOISY,), size={2: 11, 4: 31}, bits=8),
+    Setting("ikrnet", (2, 4), (GAUSSIAN, MOTION), sigma=(0.0, 0.03)),
+    # scenes seen by a camera: twice as much motion as anything else, for it is what hands do
+    Setting("photograph", (1, 2, 4), (GAUSSIAN, MOTION, MOTION, DEFOCUS), camera=Camera()),
+    # one network for all scales and noise levels; a quarter without noise, which a range alone would never contain
+    Setting("usrnet", (1, 2, 3, 4), (GAUSSIAN, MOTION), sigma=(0.0, 0.05), clean=0.25),
+):
+    SETTINGS[_one.name] = _one
 
 
 def setting(
@@ -231,7 +243,6 @@ def setting(
     Raises:
         ValueError: unknown name, or values the setting refuses.
     """
-    checks.choice(name, tuple(SETTINGS), "setting")
     given = {
         "scales": scales,
         "sigma": sigma,
@@ -242,4 +253,4 @@ def setting(
         "bits": bits,
         "convention": convention,
     }
-    return replace(SETTINGS[name], **{field: value for field, value in given.items() if value is not None})  # type: ignore[arg-type]
+    return replace(SETTINGS.find(name), **{field: value for field, value in given.items() if value is not None})  # type: ignore[arg-type]

@@ -1,11 +1,16 @@
 """Methods to compare with: interpolation, one kernel estimate and one restoration, deepinv with the true kernel."""
 
+from dataclasses import dataclass
+
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from pnpsr.evaluate.method import Method
-from pnpsr.evaluate.solvers import solver_identity
+from pnpsr.evaluate.registry import METHODS
+from pnpsr.evaluate.solvers import described, from_solver
+from pnpsr.needs import needs_of
 from pnpsr.physics import Degradation, estimate_noise
+from pnpsr.recipes import blind_hqs, tv_hqs
 from pnpsr.restore import restore
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import upsample
@@ -32,7 +37,24 @@ def centred_bicubic(y: Tensor, scale: int) -> Tensor:
     return interpolate(y, scale_factor=scale, mode="bicubic", antialias=True) if scale > 1 else y
 
 
-def two_step(name: str, first: Method, second: UnrolledSolver, *, boundary: str = "circular") -> Method:
+class KernelFirst:
+    """(y, scale) ↦ x by the second with the k that the first finds, see :func:`kernel_first`."""
+
+    def __init__(self, first: Method, second: UnrolledSolver, boundary: str) -> None:
+        self.first, self.second, self.boundary = first, second, boundary
+
+    def __call__(self, y: Tensor, scale: int) -> State:
+        """The last state of the second."""
+        k = self.first(y, scale, {}).k
+        if k is None:
+            raise ValueError(f"{self.first.name} finds no kernel")
+        return restore(self.second, y, scale, k=k, sigma=estimate_noise(y), boundary=self.boundary)
+
+    def __repr__(self) -> str:
+        return f"{self.first.run!r}, then {described(self.second)}, {self.boundary}"
+
+
+def kernel_first(name: str, first: Method, second: UnrolledSolver, *, boundary: str = "circular") -> Method:
     """k by ``first``, then x by the non-blind ``second``, once each: the baseline that DAN and IKR-Net argue against.
 
     Raises:
@@ -40,16 +62,37 @@ def two_step(name: str, first: Method, second: UnrolledSolver, *, boundary: str 
     """
     if first.needs:
         raise ValueError(f"{first.name} needs {', '.join(first.needs)}: the first step of {name} must be blind")
-    if second.k0 is not None:
+    if not needs_of(second).kernel:
         raise ValueError(f"the second step of {name} must be given a kernel, but this solver finds its own")
+    return Method(name, KernelFirst(first, second, boundary), (), first.convention, first.scales)
 
-    def run(y: Tensor, scale: int) -> State:
-        k = first(y, scale, {}).k
-        if k is None:
-            raise ValueError(f"{first.name} finds no kernel")
-        return restore(second, y, scale, k=k, sigma=estimate_noise(y), boundary=boundary)
 
-    return Method(name, run, (), first.convention, first.scales, f"{first.record()} {solver_identity(second)} {boundary}")
+@dataclass(frozen=True)
+class DeepinvHQS:
+    """deepinv's optimiser on y, see :func:`deepinv_hqs`."""
+
+    boundary: str
+    T: int
+    floor: float
+    gain: float
+
+    def __call__(self, y: Tensor, scale: int, *, k: Tensor, sigma: float) -> Tensor:
+        """The restored x."""
+        from deepinv.optim import HQS, L2, TVPrior
+
+        from pnpsr.interop.deepinv import to_deepinv
+
+        model = HQS(
+            data_fidelity=L2(),
+            prior=TVPrior(n_it_max=20),
+            lambda_reg=self.floor + self.gain * sigma**2,
+            stepsize=[1e3 ** (1 - t / max(self.T - 1, 1)) for t in range(self.T)],
+            max_iter=self.T,
+            early_stop=False,
+            custom_init=lambda observed, _: (upsample(observed, scale),) * 2,
+        )
+        x: Tensor = model(y, to_deepinv(Degradation(scale, boundary=self.boundary), k))
+        return x
 
 
 def deepinv_hqs(*, boundary: str = "circular", T: int = 12, floor: float = 1e-4, gain: float = 1.0) -> Method:
@@ -63,22 +106,15 @@ def deepinv_hqs(*, boundary: str = "circular", T: int = 12, floor: float = 1e-4,
         floor: λ without noise.
         gain: λ per noise variance.
     """
+    return Method("deepinv_hqs", DeepinvHQS(boundary, T, floor, gain), ("k", "sigma"))
 
-    def run(y: Tensor, scale: int, *, k: Tensor, sigma: float) -> Tensor:
-        from deepinv.optim import HQS, L2, TVPrior
 
-        from pnpsr.interop.deepinv import to_deepinv
+def _blind_then_tv(boundary: str) -> Method:
+    first = from_solver("blind_hqs", blind_hqs().eval(), boundary=boundary)
+    return kernel_first("kernel_first", first, tv_hqs().eval(), boundary=boundary)
 
-        model = HQS(
-            data_fidelity=L2(),
-            prior=TVPrior(n_it_max=20),
-            lambda_reg=floor + gain * sigma**2,
-            stepsize=[1e3 ** (1 - t / max(T - 1, 1)) for t in range(T)],
-            max_iter=T,
-            early_stop=False,
-            custom_init=lambda observed, _: (upsample(observed, scale),) * 2,
-        )
-        x: Tensor = model(y, to_deepinv(Degradation(scale, boundary=boundary), k))
-        return x
 
-    return Method("deepinv_hqs", run, ("k", "sigma"), identity=f"{boundary} {T} {floor} {gain}")
+METHODS["bicubic"] = lambda _: bicubic()
+METHODS["bicubic_centre"] = lambda _: bicubic_centre()
+METHODS["deepinv_hqs"] = lambda boundary: deepinv_hqs(boundary="reflect" if boundary == "extend" else boundary)
+METHODS["kernel_first"] = _blind_then_tv

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 from typing import Protocol as Interface
 
@@ -11,7 +12,9 @@ import torch
 from torch import Tensor
 
 from pnpsr.conventions import degrade
-from pnpsr.data import Pictures
+from pnpsr.data import Folder, Pictures
+from pnpsr.data.pictures import Subset
+from pnpsr.evaluate.digests import fingerprint
 from pnpsr.evaluate.protocol import Protocol
 from pnpsr.images import crop_to_multiple
 from pnpsr.physics import gaussian_noise, quantise
@@ -53,6 +56,9 @@ class Source(Interface):
     def cases(self, wanted: Collection[Key]) -> Iterator["Case | Failure"]:
         """Those rows, in order; what cannot be made is handed out as a :class:`Failure`."""
 
+    def pixels(self, key: Key) -> str:
+        """Digest of the pictures that a row is made of: where they change, it is another row."""
+
 
 class Synthetic:
     """y = degrade(x, k) + n for every picture, kernel and condition of a protocol.
@@ -63,6 +69,9 @@ class Synthetic:
 
     def __init__(self, protocol: Protocol, pictures: Pictures) -> None:
         self.protocol, self.pictures = protocol, pictures
+        self.remarks: dict[str, str] = {}  # on the pictures that were read
+        self._pixels: dict[str, str] = {}
+        self._places = {name: index for index, name in enumerate(pictures.names)}
         self.kernels = {scale: protocol.kernels_at(scale) for scale in protocol.scales}
         for name in pictures.names:
             if "\n" in name or "\r" in name:
@@ -80,14 +89,23 @@ class Synthetic:
                 continue
             try:
                 picture = self.pictures.read(index)
-            except (ValueError, OSError) as error:
-                yield from (Failure(key, str(error)) for key in keys)
+            except Exception as error:  # decoders of damaged files raise almost anything
+                yield from (Failure(key, str(error) or type(error).__name__) for key in keys)
                 continue
+            self.remarks[name] = remark(picture)
+            if name not in self._pixels:
+                self._pixels[name] = picture_digest(self.pictures, index, picture)
             for key in keys:
                 try:
                     yield self._case(key, picture)
-                except ValueError as error:
+                except (ValueError, RuntimeError, ArithmeticError) as error:
                     yield Failure(key, str(error))
+
+    def pixels(self, key: Key) -> str:
+        """Digest of the picture; of its file where it has one, so that nothing is decoded for it."""
+        if key.image not in self._pixels:
+            self._pixels[key.image] = picture_digest(self.pictures, self._places[key.image])
+        return self._pixels[key.image]
 
     def _of(self, name: str) -> Iterator[Key]:
         for number in range(1, max(len(k) for k in self.kernels.values()) + 1):
@@ -111,16 +129,31 @@ def generator(seed: int, key: Key) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1)
 
 
-def remarks(pictures: Pictures) -> dict[str, str]:
-    """What is unusual about pictures that can be read, by name: gray, or finer than 8 bits. Both are evaluated as they are."""
-    found = {}
-    for index, name in enumerate(pictures.names):
+def picture_digest(pictures: Pictures, index: int, picture: Tensor | None = None) -> str:
+    """Eight hexadecimal digits that stand for the content of a picture; of its file where it has one, else of ``picture``."""
+    if isinstance(pictures, Subset):
+        return picture_digest(pictures.pictures, pictures.indices[index], picture)
+    if isinstance(pictures, Folder):
+        return file_digest(pictures.path / pictures.names[index], like=str(pictures.channels))
+    try:
+        return fingerprint({"": pictures.read(index) if picture is None else picture})[:8]
+    except Exception:  # it cannot be read, which is said where its rows are due
+        return "unread"
+
+
+def file_digest(*files: Path, like: str = "") -> str:
+    """Eight hexadecimal digits that stand for the content of files."""
+    total = hashlib.sha256(like.encode())
+    for file in files:
         try:
-            x = pictures.read(index)
-        except (ValueError, OSError):
-            continue  # evaluating it says why
-        gray = "gray" if torch.equal(x[:, :1].expand_as(x), x) else ""
-        fine = "finer than 8 bits" if bool((x * 255 - (x * 255).round()).abs().amax() > 1e-2) else ""
-        if gray or fine:
-            found[name] = ", ".join(part for part in (gray, fine) if part)
-    return found
+            total.update(file.read_bytes())
+        except OSError:  # which is said where its rows are due
+            total.update(b"unread")
+    return total.hexdigest()[:8]
+
+
+def remark(x: Tensor) -> str:
+    """What is unusual about a picture: gray, or finer than 8 bits. It is evaluated as it is."""
+    gray = "gray" if torch.equal(x[:, :1].expand_as(x), x) else ""
+    fine = "finer than 8 bits" if bool((x * 255 - (x * 255).round()).abs().amax() > 1e-2) else ""
+    return ", ".join(part for part in (gray, fine) if part)

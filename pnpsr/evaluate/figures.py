@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pnpsr.evaluate.rows import Row
-from pnpsr.evaluate.tables import groups, mean
+from pnpsr.evaluate.tables import groups, mean, shared
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,14 +19,14 @@ MARKERS = "osD^vP*X<>"
 def compare(rows: Sequence[Row], metric: str = "psnr") -> "Figure":
     """The mean of ``metric`` over the pictures, by kernel; of more than 24 kernels the sorted means, from worst to best.
 
-    Methods for which the metric has no meaning are left out.
+    As in the tables over the rows that all methods have. Methods for which the metric has no meaning are left out.
 
     Raises:
         ValueError: the metric has no value in any row.
     """
     from matplotlib.figure import Figure
 
-    shown = [row for row in rows if row.values.get(metric) is not None]
+    shown = [row for row in shared(rows)[0] if row.values.get(metric) is not None]
     if not shown:
         raise ValueError(f"no row has a value of {metric!r}; measured are {', '.join(rows[0].values) if rows else 'no rows'}")
     kernels = list(dict.fromkeys(row.key.kernel for row in shown))

@@ -1,6 +1,6 @@
 """Every metric of a protocol as a function of what is known about one row; None where it has no meaning."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -14,6 +14,7 @@ from pnpsr.evaluate.method import Method, Result
 from pnpsr.evaluate.metrics import psnr, ssim
 from pnpsr.evaluate.perceptual import lpips
 from pnpsr.evaluate.protocol import Protocol
+from pnpsr.evaluate.registry import METRICS, Metric
 from pnpsr.physics import quantise
 
 
@@ -56,8 +57,24 @@ def measure(result: Result, case: Case, protocol: Protocol, method: Method, trut
     if not checks.finite(x):
         raise ValueError("x holds NaN")
     seen = Seen(protocol, case, quantise(x) if protocol.round_x else x, k, not given and k is not None, truth, method)
-    values = {name: MEASURES[name](seen) for name in protocol.metrics}
-    return {name: None if value is None else float(value) for name, value in values.items()}
+    return {name: _value(METRICS.find(name), seen) for name in protocol.columns}
+
+
+def _value(metric: Metric, seen: Seen) -> float | None:
+    """One metric of one row.
+
+    Raises:
+        TypeError: it returned something that is no number.
+    """
+    if metric.images:
+        inner = (checks.inside(t, seen.border, "x") for t in (seen.x, seen.case.x))
+        value = metric.run(*inner)
+    else:
+        value = metric.run(seen)
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"metric {metric.name!r} must return a number, got a {type(value).__name__}: {error}") from error
 
 
 def _image(metric: Callable[..., Tensor], colour: str | None = None) -> Callable[[Seen], Tensor]:
@@ -87,7 +104,7 @@ def _data(s: Seen) -> Tensor | None:
     return psnr(again, s.case.y, border=border)
 
 
-MEASURES: Mapping[str, Callable[[Seen], Tensor | None]] = {
+for _name, _run in {
     "psnr": _image(psnr),
     "psnr_aligned": _image(psnr_aligned),
     "ssim": _image(ssim),
@@ -102,4 +119,5 @@ MEASURES: Mapping[str, Callable[[Seen], Tensor | None]] = {
     "kernel_psnr_aligned": _kernel(lambda k, truth: kernel_psnr(k, truth, align=True)),
     "kernel_l1": _kernel(kernel_l1),
     "data_psnr": _data,
-}
+}.items():
+    METRICS[_name] = Metric(_name, _run, images=False)

@@ -1,5 +1,8 @@
 """What is evaluated: something that gets y and the scale, and of the truth only what it declares."""
 
+import hashlib
+import inspect
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -10,6 +13,8 @@ from torch import Tensor
 from pnpsr import checks
 from pnpsr.conventions import PNPSR, Convention
 from pnpsr.state import State
+from pnpsr.values import code_digest, identity
+from pnpsr.version import VERSION
 
 TRUTHS = ("k", "sigma")
 
@@ -33,11 +38,13 @@ class Method:
         needs: among ``k`` (the true kernel, (1 1 p q)) and ``sigma`` (the true noise level, a number).
         convention: how the method reads and writes kernels; the truth is converted to it.
         scales: the factors it can do; None: any.
-        identity: what else decides its results, such as a digest of weights; results with another one are not mixed.
+        identity: a text for what else decides its results. A ``run`` that has no description, such as a lambda or a function inside
+            a function, keeps its rows only if this says what it depends on; of all others attributes, weights and code count by
+            themselves.
 
     Raises:
         ValueError: a name that is no file name, unknown needs.
-        TypeError: a ``run`` that cannot be called.
+        TypeError: a ``run`` that cannot be called as said.
     """
 
     name: str
@@ -54,6 +61,7 @@ class Method:
             raise TypeError(f"run must be callable, (y, scale) -> x; got {self.run!r}")
         for need in self.needs:
             checks.choice(need, TRUTHS, "needs")
+        _bindable(self.run, self.needs)
 
     def __call__(self, y: Tensor, scale: int, truth: Mapping[str, Any]) -> Result:
         """What ``run`` makes of y, the scale, and that part of the truth which the method needs.
@@ -68,21 +76,52 @@ class Method:
             out = Result(out.known("x"), out.k)
         elif isinstance(out, Tensor):
             out = Result(out)
-        if not isinstance(out, Result):
-            raise TypeError(f"{self.name} must return a State, a Result or x, got {type(out).__name__}")
+        if not isinstance(out, Result) or not isinstance(out.x, Tensor):
+            got = type(out.x if isinstance(out, Result) else out).__name__
+            hint = "; torch.from_numpy(x) makes a tensor of an array" if got == "ndarray" else ""
+            raise TypeError(f"{self.name} must return a State, a Result or x as a tensor (1 c h w), got {got}{hint}")
         b, c, h, w = y.shape
         if out.x.shape != (b, c, h * scale, w * scale):
             raise ValueError(f"{self.name} returned x of {tuple(out.x.shape)} for y of {tuple(y.shape)} at scale {scale}")
         return out
 
+    @property
+    def digest(self) -> tuple[str, str]:
+        """(eight hexadecimal digits, "") that stand for all that results depend on; ("", why) where that has no description."""
+        made, why = identity(self.run)
+        if why and not self.identity:
+            return "", why
+        decided = [made or code_digest(self.run), self.identity, self.needs, asdict(self.convention), self.scales]
+        return hashlib.sha256(json.dumps(decided).encode()).hexdigest()[:8], ""
+
     def record(self) -> dict[str, Any]:
         """What the results depend on, as JSON can hold it."""
-        run = f"{getattr(self.run, '__module__', '')}.{getattr(self.run, '__qualname__', type(self.run).__qualname__)}"
+        digest, why = self.digest
         return {
             "name": self.name,
-            "run": run,
+            "run": shown(self.run),
             "needs": list(self.needs),
             "convention": asdict(self.convention),
             "scales": None if self.scales is None else list(self.scales),
             "identity": self.identity,
+            "digest": digest or f"none: {why}",
+            "version": VERSION,
         }
+
+
+def shown(run: Any) -> str:
+    """A callable in words: its name, and what it holds."""
+    named = run if hasattr(run, "__qualname__") else type(run)
+    return f"{named.__module__}.{named.__qualname__}" if named is run else re.sub(r" at 0x[0-9a-f]+", "", repr(run))
+
+
+def _bindable(run: Callable[..., Any], needs: tuple[str, ...]) -> None:
+    try:
+        signature = inspect.signature(run)
+    except (ValueError, TypeError):  # some built-in functions have none
+        return
+    try:
+        signature.bind(None, 1, **dict.fromkeys(needs))
+    except TypeError as error:
+        wanted = ", ".join(("y", "scale", *(f"{need}={need}" for need in needs)))
+        raise TypeError(f"run is called as run({wanted}), but {shown(run)} takes {signature}: {error}") from error

@@ -1,15 +1,16 @@
 """The protocols of the papers, each as one expression. ``dataclasses.replace`` makes variants."""
 
-from collections.abc import Callable
-
 from torch import Tensor
 
 from pnpsr.conventions import DAN, IKRNET, KERNELGAN, USRNET
 from pnpsr.evaluate.protocol import GIVEN, Protocol, grid
+from pnpsr.evaluate.registry import PROTOCOLS, register_protocol
+from pnpsr.evaluate.triples import Triples
 
 IMAGE, KERNEL = ("psnr", "ssim"), ("kernel_mse", "kernel_psnr", "kernel_psnr_aligned", "data_psnr")
 
 
+@register_protocol("dan-setting1")
 def dan_setting1() -> Protocol:
     """Gaussian8 at ×2, ×3, ×4, no noise; y and x in 8 bits, Y, border = scale (Luo et al. 2021, section 4.1 and Table 1).
 
@@ -19,12 +20,14 @@ def dan_setting1() -> Protocol:
     return Protocol("dan-setting1", grid((2, 3, 4)), "gaussian8", DAN, round_y=True, round_x=True, colour="y", metrics=metrics)
 
 
+@register_protocol("div2krk", pictures=Triples)
 def div2krk() -> Protocol:
     """DIV2KRK at ×2 and ×4 as distributed; x in 8 bits, Y, border = scale (DAN's setting 2, Table 2)."""
     metrics = (*IMAGE, *KERNEL)
     return Protocol("div2krk", grid((2, 4)), GIVEN, KERNELGAN, round_x=True, colour="y", metrics=metrics)
 
 
+@register_protocol("ikrnet")
 def ikrnet(kernels: Tensor) -> Protocol:
     """Twelve kernels at ×4 and ×2 with 0, 2 and 3 % noise; floats, RGB, border = scale² (Ates et al. 2023, section 4.2).
 
@@ -35,6 +38,7 @@ def ikrnet(kernels: Tensor) -> Protocol:
     return Protocol("ikrnet", grid((4, 2), (0.0, 0.02, 0.03)), kernels, IKRNET, border="scale²", multiple=4, metrics=metrics)
 
 
+@register_protocol("usrnet-table1")
 def usrnet_table1(kernels: Tensor) -> Protocol:
     """Twelve kernels at ×2, ×3, ×4 without noise, and at ×3 with 1 % and 3 % (Zhang et al. 2020, Table 1).
 
@@ -48,22 +52,19 @@ def usrnet_table1(kernels: Tensor) -> Protocol:
     )
 
 
-COMPLETE: dict[str, Callable[[], Protocol]] = {"dan-setting1": dan_setting1, "dan-setting2": div2krk, "div2krk": div2krk}
-WITH_KERNELS: dict[str, Callable[[Tensor], Protocol]] = {"ikrnet": ikrnet, "usrnet-table1": usrnet_table1}
-
-
 def named_protocol(name: str, kernels: Tensor | None = None) -> Protocol:
     """A protocol by name; ``kernels`` (n 1 p q) for those whose kernels were published as a file.
 
     Raises:
         ValueError: an unknown name, missing kernels, or kernels for a protocol that has its own.
+        TypeError: the function of that name built something else.
     """
-    if name in WITH_KERNELS:
-        if kernels is None:
-            raise ValueError(f"the kernels of protocol {name} are a file of its authors: give it with --kernels FILE")
-        return WITH_KERNELS[name](kernels)
-    if name not in COMPLETE:
-        raise ValueError(f"protocol must be one of {', '.join((*COMPLETE, *WITH_KERNELS))}, got {name!r}")
-    if kernels is not None:
+    entry = PROTOCOLS.find(name)
+    if entry.kernels and kernels is None:
+        raise ValueError(f"the kernels of protocol {name} are a file of its authors: give it with --kernels FILE")
+    if not entry.kernels and kernels is not None:
         raise ValueError(f"protocol {name} has kernels of its own; leave out the file")
-    return COMPLETE[name]()
+    found = entry.build(kernels) if entry.kernels else entry.build()
+    if not isinstance(found, Protocol):
+        raise TypeError(f"protocol {name!r} must be built as a Protocol, its function returned {type(found).__name__}")
+    return found

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -12,15 +12,12 @@ from pnpsr import checks
 from pnpsr.conventions import PNPSR, Convention
 from pnpsr.evaluate.digests import fingerprint
 from pnpsr.evaluate.metrics import COLOURS
+from pnpsr.evaluate.registry import metric_name, record_of
 from pnpsr.kernels import gaussian8
 
 GIVEN = "given"  # the kernels come with the pictures, as in DIV2KRK
 COMPUTED = {"gaussian8": gaussian8}  # kernels that depend on the scale only
 BORDERS = {"scale": lambda s: s, "scale²": lambda s: s * s}
-METRICS = (
-    *("psnr", "ssim", "psnr_rgb", "psnr_y", "ssim_rgb", "ssim_y", "lpips"),
-    *("kernel_mse", "kernel_mse_aligned", "kernel_psnr", "kernel_psnr_aligned", "kernel_l1", "data_psnr"),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +35,8 @@ class Protocol:
         border: pixels of x left out on each side: a number, ``"scale"`` or ``"scale²"``.
         multiple: pictures are cropped (lower right) to multiples of this and of the scale.
         seed: of the noise, which every row draws from a generator of its own.
-        metrics: what is measured, among ``METRICS``.
+        metrics: what is measured, by names in ``METRICS``, or plain callables ``(x, truth) -> number`` (see
+            :func:`pnpsr.evaluate.register_metric`), which then have their own name there.
 
     Raises:
         TypeError, ValueError: values that mean nothing; the message names the argument.
@@ -54,11 +52,11 @@ class Protocol:
     border: int | str = "scale"
     multiple: int = 1
     seed: int = 0
-    metrics: Sequence[str] = ("psnr", "ssim", "kernel_psnr", "kernel_psnr_aligned")
+    metrics: Sequence[str | Callable[..., Any]] = ("psnr", "ssim", "kernel_psnr", "kernel_psnr_aligned")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "conditions", tuple((_scale(s), _sigma(sigma)) for s, sigma in self.conditions))
-        object.__setattr__(self, "metrics", tuple(self.metrics))
+        object.__setattr__(self, "metrics", tuple(metric_name(one) for one in self.metrics))
         if not self.conditions or len(set(self.conditions)) != len(self.conditions):
             raise ValueError(f"conditions must be different pairs (scale, sigma), at least one; got {self.conditions}")
         if isinstance(self.kernels, str):
@@ -78,8 +76,11 @@ class Protocol:
         checks.whole(self.seed, "seed", 0)
         if not self.metrics or len(set(self.metrics)) != len(self.metrics):
             raise ValueError(f"metrics must be different names, at least one; got {self.metrics}")
-        for metric in self.metrics:
-            checks.choice(metric, METRICS, "metrics")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the metrics."""
+        return tuple(str(one) for one in self.metrics)
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -106,7 +107,7 @@ class Protocol:
         """All of it as JSON can hold it; kernels by number, size and SHA-256 of their values."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         plain["conditions"] = [list(pair) for pair in self.conditions]
-        plain["metrics"] = list(self.metrics)
+        plain["metrics"] = record_of(self.columns)
         plain["convention"] = asdict(self.convention)
         if isinstance(self.kernels, Tensor):
             plain["kernels"] = {"shape": list(self.kernels.shape), "sha256": fingerprint({"": self.kernels.float()})}

@@ -8,17 +8,21 @@ from pathlib import Path
 
 from pnpsr.evaluate.cases import Key
 
-COLUMNS = ("method", "protocol", "image", "kernel", "scale", "sigma")
+NEEDED = ("method", "protocol", "image", "kernel", "scale", "sigma")
+COLUMNS = ("method", "solver", "version", "protocol", "image", "pixels", "kernel", "scale", "sigma")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line: method, digest of the protocol, key, and the metrics, None where one has no meaning."""
+    """One line: method, digest of the protocol, key, and the metrics, None where one has no meaning; and what it belongs to."""
 
     method: str
     protocol: str
     key: Key
     values: dict[str, float | None]
+    solver: str = ""  # digest of all that the method is made of; empty where that has no description
+    version: str = ""  # of pnpsr
+    pixels: str = ""  # digest of the picture
 
 
 def read_rows(path: str | Path) -> list[Row]:
@@ -28,27 +32,27 @@ def read_rows(path: str | Path) -> list[Row]:
         FileNotFoundError: no such file.
         ValueError: another kind of file, or a damaged line.
     """
-    path = Path(path)
-    lines = list(csv.reader(io.StringIO(whole(path.read_bytes()).decode("utf-8"))))
-    if not lines or tuple(lines[0][: len(COLUMNS)]) != COLUMNS:
+    return [row for row, _ in read_lines(Path(path))]
+
+
+def read_lines(path: Path) -> list[tuple[Row, bytes]]:
+    """Every row with its line as it stands in the file. Raises as :func:`read_rows`."""
+    head, *lines = whole(path.read_bytes()).splitlines(keepends=True) or [b""]
+    names = next(csv.reader([head.decode("utf-8")]), [])
+    if any(name not in names for name in NEEDED):
         raise ValueError(f"{path} is no table of an evaluation: its first line should begin with {','.join(COLUMNS)}")
-    metrics = lines[0][len(COLUMNS) :]
-    rows = []
-    for number, cells in enumerate(lines[1:], start=2):
+    metrics = [name for name in names if name not in COLUMNS]
+    found = []
+    for number, text in enumerate(lines, start=2):
         try:
-            method, protocol, image, kernel, scale, sigma, *values = cells
-            numbers = [float(value) if value else None for value in values]
-            rows.append(
-                Row(
-                    method,
-                    protocol,
-                    Key(image, int(kernel), int(scale), float(sigma)),
-                    dict(zip(metrics, numbers, strict=True)),
-                )
-            )
-        except ValueError as error:
+            cells = dict(zip(names, next(csv.reader([text.decode("utf-8")])), strict=True))
+            key = Key(cells["image"], int(cells["kernel"]), int(cells["scale"]), float(cells["sigma"]))
+            values = {name: float(cells[name]) if cells[name] else None for name in metrics}
+        except (ValueError, StopIteration) as error:
             raise ValueError(f"{path}, line {number} is damaged ({error}); remove the file to measure again") from error
-    return rows
+        others = {name: cells.get(name, "") for name in ("solver", "version", "pixels")}
+        found.append((Row(cells["method"], cells["protocol"], key, values, **others), text))
+    return found
 
 
 def whole(content: bytes) -> bytes:

@@ -1,23 +1,46 @@
 """pnpsr's own solvers as methods: blind, told the noise level, told the kernel, or assuming one."""
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
 from pnpsr import checks
 from pnpsr.conventions import PNPSR, Convention
-from pnpsr.evaluate.digests import fingerprint
 from pnpsr.evaluate.method import Method, Result
 from pnpsr.kernels import dirac, gaussian
+from pnpsr.needs import needs_of
 from pnpsr.restore import BOUNDARIES, restore
 from pnpsr.solver import UnrolledSolver
 from pnpsr.state import State
+from pnpsr.values import expression, weights_digest
 
-ASSUMED: dict[str, Callable[[Tensor, int], Tensor]] = {
-    "gaussian": lambda like, scale: gaussian(21, 0.6 * scale, dtype=like.dtype, device=like.device),
-    "dirac": lambda like, _: dirac(21, dtype=like.dtype, device=like.device),
-}
+
+def _gaussian(like: Tensor, scale: int) -> Tensor:
+    return gaussian(21, 0.6 * scale, dtype=like.dtype, device=like.device)
+
+
+def _dirac(like: Tensor, _: int) -> Tensor:
+    return dirac(21, dtype=like.dtype, device=like.device)
+
+
+ASSUMED: dict[str, Callable[[Tensor, int], Tensor]] = {"gaussian": _gaussian, "dirac": _dirac}
+
+
+class Restoring:
+    """(y, scale) ↦ the solver for that scale on y, see :func:`from_solver`."""
+
+    def __init__(self, solvers: Sequence[nn.Module], boundary: str, kernel: str | None) -> None:
+        self.solvers, self.boundary, self.kernel = tuple(solvers), boundary, kernel
+
+    def __call__(self, y: Tensor, scale: int, *, k: Tensor | None = None, sigma: float | None = None) -> State | Result:
+        """What :func:`pnpsr.restore.restore` returns."""
+        k = ASSUMED[self.kernel](y, scale) if self.kernel is not None else k
+        solver = next((one for one in self.solvers if scale in (needs_of(one).scales or ())), self.solvers[0])
+        out = restore(solver, y, scale, k=k, sigma=sigma, boundary=self.boundary)
+        return out if self.kernel is None else Result(out.known("x"))  # what is assumed is not found
+
+    def __repr__(self) -> str:
+        return f"{' '.join(described(one) for one in self.solvers)}, {self.boundary}, kernel={self.kernel}"
 
 
 def from_solver(
@@ -30,8 +53,8 @@ def from_solver(
 ) -> Method:
     """A pnpsr solver as a method; several that were built for one scale each serve as one.
 
-    A solver without a start for k is not blind: it needs the true kernel and the noise level. ``kernel`` says what it assumes in
-    place of the kernel.
+    A solver is told what it says that it needs: one without a start for k is not blind and gets the true kernel and the noise
+    level, one whose tuner finds no noise level gets that. ``kernel`` says what it assumes in place of the kernel.
 
     Args:
         name: for tables.
@@ -45,28 +68,22 @@ def from_solver(
         ValueError: solvers for no scale or one scale twice, an assumed kernel for a blind solver, unknown words.
     """
     checks.choice(boundary, BOUNDARIES, "boundary")
-    scales = [getattr(solver, "scale", None) for solver in solvers]
-    if not solvers or (len(solvers) > 1 and (None in scales or len(set(scales)) < len(scales))):
+    said = [needs_of(solver) for solver in solvers]
+    scales = [one.scales for one in said]
+    able = None if None in scales else tuple(scale for some in scales for scale in some or ())
+    if not solvers or (len(solvers) > 1 and (able is None or len(set(able)) < len(able))):
         raise ValueError(f"{name}: pass one solver, or several built for different scales; got scales {scales}")
-    nonblind = [isinstance(solver, UnrolledSolver) and solver.k0 is None for solver in solvers]
+    nonblind = [one.kernel and isinstance(solver, UnrolledSolver) for one, solver in zip(said, solvers, strict=True)]
     if kernel is not None:
         checks.choice(kernel, ASSUMED, "kernel")
         if not all(nonblind):
             raise ValueError(f"{name} finds the kernel itself: kernel={kernel!r} is for solvers that must be given one")
-    by_scale = dict(zip(scales, solvers, strict=True))
-
-    def run(y: Tensor, scale: int, *, k: Tensor | None = None, sigma: float | None = None) -> State | Result:
-        k = ASSUMED[kernel](y, scale) if kernel is not None else k
-        out = restore(by_scale.get(scale, solvers[0]), y, scale, k=k, sigma=sigma, boundary=boundary)
-        return out if kernel is None else Result(out.known("x"))  # what is assumed is not found
-
-    needs = ("k",) * (any(nonblind) and kernel is None) + ("sigma",) * (sigma or any(nonblind))
-    able = None if None in scales else tuple(scales)
-    identity = f"{boundary} {kernel} " + " ".join(solver_identity(solver) for solver in solvers)
-    return Method(name, run, needs, convention, able, identity)  # type: ignore[arg-type]
+    told = sigma or any(nonblind) or any(one.sigma for one in said)
+    needs = ("k",) * (any(nonblind) and kernel is None) + ("sigma",) * told
+    return Method(name, Restoring(solvers, boundary, kernel), needs, convention, able)
 
 
-def solver_identity(solver: nn.Module) -> str:
-    """The recipe with its arguments (or the printed module), and the digest of all weights."""
-    what = re.sub(r" at 0x[0-9a-f]+", "", str(getattr(solver, "record", None) or repr(solver)))  # addresses change from run to run
-    return f"{what} {fingerprint(solver.state_dict())[:16]}"
+def described(solver: nn.Module) -> str:
+    """The expression of a solver that a recipe built, or its class; and the first digits of the digest of its weights."""
+    what = expression(solver) if hasattr(solver, "built") else type(solver).__qualname__
+    return f"{what} {weights_digest(solver)[:8]}"

@@ -1,5 +1,6 @@
 """Rows as Markdown: one line per method, means over the pictures."""
 
+import math
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
@@ -13,8 +14,9 @@ DECIBELS = ".2f"
 def table(rows: Sequence[Row], protocol: Protocol | None = None, *, detail: str | None = "psnr") -> str:
     """Means over the pictures as Markdown: all metrics per condition, then ``detail`` per kernel and condition.
 
-    PSNR is averaged in dB, as the papers do. Rows whose metric has no meaning are left out of its mean, and their cells empty.
-    Where methods were measured on different rows the table says on how many.
+    PSNR is averaged in dB, as the papers do. A mean is over the rows that all methods of its condition have, and among these over
+    finite values; rows whose metric has no meaning are left out of its mean, and their cells empty. What is left out is counted
+    below the table.
 
     Args:
         rows: of one or several methods, of one protocol.
@@ -29,19 +31,52 @@ def table(rows: Sequence[Row], protocol: Protocol | None = None, *, detail: str 
         raise ValueError(f"a table shows one protocol, got {', '.join(sorted(labels)) or 'no rows'}")
     lines = [str(protocol) if protocol is not None else f"Protocol {labels.pop()}", ""]
     metrics = list(dict.fromkeys(name for row in rows for name in row.values))
-    lines += _grid(["method", "scale", "σ", "rows", *metrics], _summary(rows, metrics))
-    kernels = list(dict.fromkeys(row.key.kernel for row in rows))
+    both, notes = shared(rows)
+    notes += infinite(both, metrics)
+    lines += _grid(["method", "scale", "σ", "rows", *metrics], _summary(both, metrics))
+    kernels = list(dict.fromkeys(row.key.kernel for row in both))
     if detail is not None and len(kernels) > 1 and len(kernels) <= 24:
         if detail not in metrics:
             raise ValueError(f"detail must be one of {', '.join(metrics)}, got {detail!r}")
         head = ["method", "scale", "σ", *(f"k{number}" for number in kernels), "mean"]
-        lines += ["", f"{detail} by kernel", "", *_grid(head, _by_kernel(rows, detail, kernels))]
+        lines += ["", f"{detail} by kernel", "", *_grid(head, _by_kernel(both, detail, kernels))]
+    if notes:
+        lines += ["", *(f"* {note}" for note in notes)]
     return "\n".join(lines) + "\n"
 
 
+def shared(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """The rows whose keys every method of their condition has; and sentences on those left out for want of the others.
+
+    A method that has no row at all of a condition has no say in it.
+    """
+    kept, notes, groups_ = list[Row](), list[str](), groups(rows)
+    for scale, sigma in dict.fromkeys((s, sigma) for _, s, sigma in groups_):
+        each = {method: some for (method, s, v), some in groups_.items() if (s, v) == (scale, sigma)}
+        common = set.intersection(*({row.key for row in some} for some in each.values()))
+        more = {method: len({row.key for row in some} - common) for method, some in each.items()}
+        kept += [row for some in each.values() for row in some if row.key in common]
+        if any(more.values()):
+            counted = ", ".join(f"{count} of {method}" for method, count in more.items() if count)
+            notes.append(f"×{scale}, σ {sigma:g}: over the {len(common)} row(s) that all methods have; left out: {counted}.")
+    return kept, notes
+
+
+def infinite(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
+    """Sentences on values that are infinite, such as the PSNR of what is restored exactly: no mean contains them."""
+    counts: dict[tuple[str, str], int] = {}
+    for row in rows:
+        for name in metrics:
+            if (value := row.values.get(name)) is not None and not math.isfinite(value):
+                counts[row.method, name] = counts.get((row.method, name), 0) + 1
+    return [
+        f"{name} of {method} is infinite in {count} row(s), which its mean leaves out." for (method, name), count in counts.items()
+    ]
+
+
 def mean(rows: Iterable[Row], metric: str) -> float | None:
-    """The mean of a metric where it has a meaning; None if it has none anywhere."""
-    values = [value for row in rows if (value := row.values.get(metric)) is not None]
+    """The mean of a metric where it has a meaning and is finite; None if it is so nowhere."""
+    values = [value for row in rows if (value := row.values.get(metric)) is not None and math.isfinite(value)]
     return fmean(values) if values else None
 
 

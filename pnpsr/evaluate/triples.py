@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from pnpsr.evaluate.cases import Case, Failure, Key
+from pnpsr.evaluate.cases import Case, Failure, Key, file_digest
 from pnpsr.evaluate.protocol import GIVEN, Protocol
 from pnpsr.images import FORMATS, read_image
 from pnpsr.kernels import load_kernels
@@ -83,8 +83,13 @@ class Distributed:
             if key in wanted:
                 try:
                     yield self._case(key)
-                except (ValueError, OSError) as error:
-                    yield Failure(key, str(error))
+                except Exception as error:  # decoders of damaged files raise almost anything
+                    yield Failure(key, str(error) or type(error).__name__)
+
+    def pixels(self, key: Key) -> str:
+        """Digest of the three files."""
+        observed, kernels = (some.get(key.kernel) for some in self.files[key.scale])
+        return file_digest(*(file for file in (self.triples.truths[key.kernel], observed, kernels) if file is not None))
 
     def _case(self, key: Key) -> Case:
         observed, kernels = self.files[key.scale]

@@ -1,6 +1,8 @@
 """Where kernels come from: batches (b 1 p q), non-negative, of sum 1, centred on index p // 2 (odd and even p alike)."""
 
 from pnpsr.kernels.basis import KernelBasis as KernelBasis
+from pnpsr.kernels.families import FAMILIES as FAMILIES
+from pnpsr.kernels.families import family as family
 from pnpsr.kernels.files import load_kernels as load_kernels
 from pnpsr.kernels.files import save_kernels as save_kernels
 from pnpsr.kernels.gaussian import SETTING1_WIDTHS as SETTING1_WIDTHS

@@ -1,8 +1,4 @@
-"""Methods, each as one expression. ``RECIPES`` is the registry: add your own function to it and it can be saved and loaded."""
-
-from collections.abc import Callable
-
-from torch import nn
+"""Methods, each as one expression. ``recipe`` makes one of a function of yours: it has a name then, here and in commands."""
 
 from pnpsr.recipes.classical import blind_hqs as blind_hqs
 from pnpsr.recipes.classical import tv_hqs as tv_hqs
@@ -13,12 +9,10 @@ from pnpsr.recipes.ikrnet import ikrnet as ikrnet
 from pnpsr.recipes.ikrnet_released import IKRNetReleased as IKRNetReleased
 from pnpsr.recipes.ikrnet_released import ikrnet_released as ikrnet_released
 from pnpsr.recipes.mixed import mixed as mixed
-from pnpsr.recipes.record import Record as Record
-from pnpsr.recipes.record import recipe as recipe
 from pnpsr.recipes.twostep import two_step as two_step
 from pnpsr.recipes.usrnet import usrnet as usrnet
-
-RECIPES: dict[str, Callable[..., nn.Module]] = {
-    build.__name__: build
-    for build in (bisrnet, blind_hqs, dan, first_kernel, ikrnet, ikrnet_released, mixed, tv_hqs, two_step, usrnet)
-}
+from pnpsr.values import RECIPES as RECIPES
+from pnpsr.values import Entry as Entry
+from pnpsr.values import entry_of as entry_of
+from pnpsr.values import recipe as recipe
+from pnpsr.values import trainable as trainable

@@ -3,11 +3,11 @@
 import functools
 
 from pnpsr.prox import Centred, l0_gradient, sparse_simplex, tv
-from pnpsr.recipes.record import recipe
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Gaussian, Upsample
 from pnpsr.state import Step
 from pnpsr.steps import Afresh, Believing, Continuation, HQSEstimator, HQSRestorer, Schedule, Until, keep_kernel
+from pnpsr.values import recipe
 
 # Found by search on sample pictures, at two scales, with Gaussian and motion kernels; how well they do: docs/classical.md.
 GAMMA = 2e-3  # in units of the normal matrix' mean diagonal
@@ -17,7 +17,7 @@ LEAST = 0.1  # α of a solver that finishes: on six sample cases 4 dB better tha
 FLOOR = 3e-3  # total variation without noise: it also answers for the errors of the kernel
 
 
-@recipe
+@recipe(tiny={"size": 5, "T": 2, "finish": 2})
 def blind_hqs(size: int = 21, *, T: int = 12, finish: int | UnrolledSolver = 8, width: float = 1.0) -> UnrolledSolver:
     """k and x from y alone: an image of few edges finds the kernel, then total variation finds the image.
 
@@ -67,7 +67,7 @@ def _by(solver: UnrolledSolver) -> tuple[Step, Step, int]:
     return Believing(solver.tuner, LEAST), restorer, solver.T
 
 
-@recipe
+@recipe(tiny={"T": 3})
 def tv_hqs(*, T: int = 12, floor: float = 1e-4) -> UnrolledSolver:
     """argmin_x |y - (x ⊗ k)↓s|² + λ TV(x), λ = floor + 20 σ²: non-blind and untrained, call as ``solver(y, scale, k=k)``.
 

@@ -6,13 +6,17 @@ from pnpsr import checks
 from pnpsr.kernels import KernelBasis
 from pnpsr.nets import CRBEstimator, CRBRestorer, DPCEstimator, DPCRestorer
 from pnpsr.nets.dpcn import Skip
-from pnpsr.recipes.record import recipe
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Dirac, Upsample
 from pnpsr.steps import LearnedEstimator, LearnedRestorer
+from pnpsr.values import recipe
 
 
-@recipe
+@recipe(
+    stages="pnpsr.train.stages:DAN_STAGES",
+    data="dan-setting1",
+    tiny={"scale": 2, "size": 5, "width": 8, "groups": 1, "blocks": 1, "code": 4, "T": 2},
+)
 def dan(
     scale: int,
     *,

@@ -4,11 +4,11 @@ from typing import Literal
 
 from pnpsr import checks
 from pnpsr.nets import KernelEncoder, KernelStatistics
-from pnpsr.recipes.record import recipe
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Upsample
 from pnpsr.state import Step
 from pnpsr.steps import ChooseTurn, LearnedKernelStart
+from pnpsr.values import recipe
 
 FirstKernel = Literal["encoder", "statistics"]
 
@@ -29,7 +29,7 @@ def learned_start(first: FirstKernel, size: int, *, channels: int, code: int = 1
     return ChooseTurn(start) if turn else start
 
 
-@recipe
+@recipe(stages="pnpsr.train.stages:FIRST_KERNEL_STAGES", data="photograph", tiny={"size": 5, "width": 8})
 def first_kernel(size: int = 21, *, width: int = 768, turn: bool = False) -> UnrolledSolver:
     """k0 = I(y), x0 = y upsampled, and no iteration: :class:`pnpsr.nets.KernelStatistics` for kernels of ``size``.
 

@@ -4,15 +4,20 @@ from collections.abc import Sequence
 
 from pnpsr.nets import KernelCorrector, KernelEncoder, NoiseNet, ResUNet
 from pnpsr.recipes.first import FirstKernel, learned_start
-from pnpsr.recipes.record import recipe
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Upsample
 from pnpsr.steps import HQSEstimator, HQSRestorer, HyperNet, LearnedCorrector, LearnedKernelStart
+from pnpsr.values import recipe
 
 WIDTHS = (64, 128, 256, 512)
 
 
-@recipe
+@recipe(
+    stages="pnpsr.train.stages:ikrnet_stages",
+    optional="pnpsr.train.stages:IKRNET_OPTIONAL",
+    data="ikrnet",
+    tiny={"size": 5, "T": 2, "widths": (4, 4, 4, 4), "kernel_widths": (4, 4, 4, 4), "code": 4},
+)
 def ikrnet(
     size: int = 21,
     *,
@@ -90,7 +95,7 @@ def ikrnet(
     )
 
 
-@recipe
+@recipe(tiny={"scale": 2, "size": 5, "T": 2, "widths": (4, 4, 4, 4), "hidden": 4})
 def bisrnet(
     scale: int, size: int = 21, *, T: int = 8, widths: Sequence[int] = WIDTHS, channels: int = 3, hidden: int = 64
 ) -> UnrolledSolver:

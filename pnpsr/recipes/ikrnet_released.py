@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from pnpsr.needs import Needs
 from pnpsr.nets import KernelEncoder, ResUNet
 from pnpsr.recipes.ikrnet import WIDTHS
-from pnpsr.recipes.record import recipe
 from pnpsr.recipes.usrnet import usrnet
 from pnpsr.state import Prior, State
 from pnpsr.steps import HQSEstimator, LearnedKernelStart
+from pnpsr.values import recipe
 
 
 class ReleasedKernelStep(HQSEstimator):
@@ -64,7 +64,7 @@ class IKRNetReleased(nn.Module):
         return self.second(y, scale, sigma=sigma, k=self.kernel(half))
 
 
-@recipe
+@recipe(tiny={"size": 5, "widths": (4, 4, 4, 4), "kernel_widths": (4, 4, 4, 4)})
 def ikrnet_released(
     size: int = 21,
     *,

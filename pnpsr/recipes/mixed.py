@@ -9,18 +9,23 @@ from pnpsr import checks
 from pnpsr.kernels import KernelBasis
 from pnpsr.nets import DPCEstimator, DPCRestorer, NoiseNet, ResUNet
 from pnpsr.recipes.first import learned_start
-from pnpsr.recipes.record import recipe
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Dirac, Upsample
 from pnpsr.state import Step
 from pnpsr.steps import DataStep, HQSEstimator, HQSRestorer, HyperNet, LearnedEstimator, LearnedRestorer
+from pnpsr.values import recipe
 
 Estimator = Literal["dan", "hqs", "none"]
 Restorer = Literal["dan", "dan+data", "hqs"]
 Start = Literal["dirac", "encoder", "statistics"]
 
 
-@recipe
+@recipe(
+    stages="pnpsr.train.stages:MIXED_STAGES",
+    data="ikrnet",
+    tiny={"scale": 2, "size": 5, "T": 2, "width": 8, "groups": 1, "blocks": 1, "code": 4, "hidden": 4}
+    | {"widths": (4, 4, 4, 4), "kernel_widths": (4, 4, 4, 4)},
+)
 def mixed(
     scale: int,
     *,

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from torch import nn
 
 from pnpsr.nets import KernelEncoder
-from pnpsr.recipes.record import recipe
 from pnpsr.recipes.usrnet import usrnet
 from pnpsr.solver import UnrolledSolver
 from pnpsr.steps import LearnedKernelStart
+from pnpsr.values import recipe
 
 
-@recipe
+@recipe(stages="pnpsr.train.stages:two_step_stages", data="ikrnet", tiny={"size": 5, "widths": (4, 4, 4, 4)})
 def two_step(
     kernel_net: nn.Module | None = None,
     nonblind: UnrolledSolver | None = None,

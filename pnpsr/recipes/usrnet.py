@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from pnpsr.nets import ResUNet
-from pnpsr.recipes.record import recipe
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Upsample
 from pnpsr.steps import HQSRestorer, HyperNet
+from pnpsr.values import recipe
 
 
-@recipe
+@recipe(stages="pnpsr.train.stages:USRNET_STAGES", data="usrnet", tiny={"T": 2, "widths": (4, 4, 4, 4), "hidden": 4})
 def usrnet(
     *, T: int = 8, widths: Sequence[int] = (64, 128, 256, 512), hidden: int = 64, channels: int = 3, start: str = "nearest"
 ) -> UnrolledSolver:

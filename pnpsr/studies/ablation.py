@@ -24,6 +24,7 @@ from pnpsr.studies.variants import Variant, vary
 from pnpsr.train import Options, train
 from pnpsr.train.stages import DAN_STAGES
 from pnpsr.train.validation import Validation
+from pnpsr.values import expression
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -80,7 +81,7 @@ def _trained(bench: Bench, name: str, solver: UnrolledSolver, named: Setting) ->
     options = replace(options, save_every=max(100, steps // 10), log_every=max(1, steps // 100))
     note = {
         "variant": name,
-        "recipe": str(getattr(solver, "record", "")),
+        "recipe": str(expression(solver)),
         "pictures": list(pictures.names),
         "scale": named.scales[0],
     }

@@ -1,6 +1,7 @@
 """Denoisers before, after and inside a solver: deepinv's, told a noise level, in the socket of an image prior."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,19 +11,13 @@ from pnpsr.physics import estimate_noise
 from pnpsr.solver import UnrolledSolver
 from pnpsr.state import Prior, State
 from pnpsr.steps import HQSRestorer, Until
+from pnpsr.values import Registry
 
-OFFLINE: dict[str, tuple[str, dict[str, Any]]] = {
-    "tv": ("TVDenoiser", {"n_it_max": 200}),
-    "tgv": ("TGVDenoiser", {"n_it_max": 200}),
-    "median": ("MedianFilter", {"kernel_size": 3}),
-    "wavelet": ("WaveletDenoiser", {}),
-    "bm3d": ("BM3D", {}),
-}
 LAST = 4  # iterations with another denoiser, IKR-Net section 4.3
 
 
 def denoiser(name: str, device: str = "cpu") -> Prior:
-    """A deepinv denoiser as a prior: ``tv``, ``tgv``, ``median``, ``wavelet``, ``bm3d``, or ``deepinv:CLASS`` as it comes.
+    """A deepinv denoiser as a prior: ``tv``, ``tgv``, ``median``, ``wavelet``, ``bm3d``, one of ``PRIORS``, or ``deepinv:CLASS``.
 
     Raises:
         ValueError: no such denoiser, or one whose package or weights are not at hand.
@@ -31,24 +26,63 @@ def denoiser(name: str, device: str = "cpu") -> Prior:
 
     from pnpsr.interop.deepinv import as_prior
 
-    kind, options = OFFLINE.get(name, (name.removeprefix("deepinv:"), {}))
-    if (name not in OFFLINE and not name.startswith("deepinv:")) or not hasattr(models, kind):
-        raise ValueError(f"denoiser must be one of {', '.join(OFFLINE)}, or deepinv:CLASS; got {name!r}")
+    if not name.startswith("deepinv:"):
+        return PRIORS.find(name)(device)
+    kind = name.removeprefix("deepinv:")
+    if not hasattr(models, kind):
+        raise ValueError(f"deepinv has no denoiser {kind!r}; by their own names there are {', '.join(PRIORS)}")
+    return as_prior(_built(name, Fresh(kind, {}, device)))
 
-    def build() -> nn.Module:
-        module: nn.Module = getattr(models, kind)(**options).to(device).eval()
-        return module
 
-    def filtered(x: Tensor, sigma: Tensor) -> Tensor:
-        """By a fresh instance: those of TV and TGV start from the last picture they saw, so that results would depend on order."""
-        denoised: Tensor = build()(x, sigma)
-        return denoised
-
+def _built(name: str, fresh: "Fresh") -> nn.Module:
+    """An instance; what it lacks is said in a sentence."""
     try:
-        one = build()  # which says what is missing
+        return fresh.build()
     except (ImportError, RuntimeError, OSError, TypeError) as error:
         raise ValueError(f"denoiser {name} cannot be had here: {error}") from error
-    return as_prior(filtered if name in OFFLINE else one)
+
+
+def _offline(name: str, kind: str, options: dict[str, Any]) -> Callable[[str], Prior]:
+    def build(device: str) -> Prior:
+        from pnpsr.interop.deepinv import as_prior
+
+        fresh = Fresh(kind, options, device)
+        _built(name, fresh)
+        return as_prior(fresh)
+
+    return build
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """(x, sigma) ↦ D(x; sigma) by a new instance: those of TV and TGV start from the last picture they saw."""
+
+    kind: str
+    options: dict[str, Any]
+    device: str
+
+    def build(self) -> nn.Module:
+        """A new instance of the class of deepinv's."""
+        from deepinv import models
+
+        module: nn.Module = getattr(models, self.kind)(**self.options).to(self.device).eval()
+        return module
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """The denoised x, which depends on nothing but the arguments."""
+        denoised: Tensor = self.build()(x, sigma)
+        return denoised
+
+
+PRIORS: Registry[Callable[[str], Prior]] = Registry("denoiser")  # name -> (device) -> prior
+for _name, _kind, _options in (
+    ("tv", "TVDenoiser", {"n_it_max": 200}),
+    ("tgv", "TGVDenoiser", {"n_it_max": 200}),
+    ("median", "MedianFilter", {"kernel_size": 3}),
+    ("wavelet", "WaveletDenoiser", {}),
+    ("bm3d", "BM3D", {}),
+):
+    PRIORS[_name] = _offline(_name, _kind, _options)
 
 
 class Denoise:

@@ -12,7 +12,8 @@ from tqdm import tqdm
 from pnpsr.evaluate import Evaluation, Failure, Protocol, evaluate, prepare
 from pnpsr.evaluate.cases import Case
 from pnpsr.evaluate.measures import measure, true_kernel
-from pnpsr.evaluate.store import Table
+from pnpsr.evaluate.run import ROW, able
+from pnpsr.evaluate.store import Owner, Table
 from pnpsr.studies.bench import Bench, Data
 from pnpsr.studies.variants import Trace, Variant
 
@@ -37,12 +38,10 @@ def traced(bench: Bench, run: Trace, protocol: Protocol, data: Data) -> list[Eva
     folders = [_folder(bench, variant, protocol, data) for variant in run.variants]
     methods, failures = [variant.method for variant in run.variants], list[Failure]()
     sources = [prepare(method, protocol, data.pictures, folder) for method, folder in zip(methods, folders, strict=True)]
-    keys, label = sources[0].keys(), f"{protocol.name}@{protocol.digest}"
+    keys, label = able(methods[0], sources[0]), f"{protocol.name}@{protocol.digest}"
+    owners = [Owner(m.name, m.digest[0], label, protocol.columns, sources[0].pixels) for m in methods]
     with ExitStack() as stack:
-        tables = [
-            stack.enter_context(Table(folder / f"{method.name}.csv", method.name, label, protocol.metrics, keys))
-            for method, folder in zip(methods, folders, strict=True)
-        ]
+        tables = [stack.enter_context(Table(folder, owner, keys)) for owner, folder in zip(owners, folders, strict=True)]
         wanted = [key for key in keys if any(key not in table.done for table in tables)]
         cases = sources[0].cases(set(wanted))
         for case in tqdm(cases, total=len(wanted), desc=methods[0].name, unit="y", disable=not bench.progress):
@@ -53,7 +52,7 @@ def traced(bench: Bench, run: Trace, protocol: Protocol, data: Data) -> list[Eva
             for table, row in zip(tables, values, strict=True):
                 if case.key not in table.done:
                     table.add(case.key, row)
-        return [Evaluation(table.sort(), failures if table is tables[0] else ()) for table in tables]
+        return [Evaluation(table.finish(), failures if table is tables[0] else ()) for table in tables]
 
 
 def _iterates(bench: Bench, run: Trace, protocol: Protocol, case: Case | Failure) -> Sequence[Values] | Failure:
@@ -67,7 +66,7 @@ def _iterates(bench: Bench, run: Trace, protocol: Protocol, case: Case | Failure
         results = list(run.run(case.y.to(device), case.key.scale, told))
         pairs = zip(run.T, run.variants, strict=True)
         return [measure(results[t - 1], case, protocol, variant.method, truth) for t, variant in pairs]
-    except (ValueError, RuntimeError) as error:
+    except ROW as error:
         return Failure(case.key, f"{run.variants[0].method.name}: {error}")
 
 

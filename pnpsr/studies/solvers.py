@@ -8,9 +8,9 @@ from pathlib import Path
 from torch import nn
 
 from pnpsr.conventions import NAMED, PNPSR, Convention
+from pnpsr.needs import needs_of
 from pnpsr.released import open_solver
-from pnpsr.solver import PerIteration, UnrolledSolver
-from pnpsr.steps import Believing, DataStep, HQSEstimator, HQSRestorer, HyperNet, Until
+from pnpsr.solver import UnrolledSolver
 from pnpsr.weights import presets
 
 SUFFIX = re.compile(r"[-_.]?x([1-4])$")  # of the names of presets: ikrnet-x2
@@ -34,43 +34,24 @@ class Candidate:
 
     def does(self, scale: int) -> bool:
         """It can restore at this scale."""
-        return self.scale in (None, scale)
+        return self.scale in (None, scale) and scale in (needs_of(self.solver).scales or (scale,))
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """What of the truth the solver cannot do without, among ``k`` and ``sigma``."""
-        solver = self.solver
-        blind = not isinstance(solver, UnrolledSolver) or solver.k0 is not None
-        return ("k",) * (not blind) + ("sigma",) * (not blind or _must_be_told(solver))
+        """What of the truth the solver cannot do without, among ``k`` and ``sigma``; where it needs k, it is told both."""
+        said = needs_of(self.solver)
+        nonblind = said.kernel and isinstance(self.solver, UnrolledSolver)
+        return ("k",) * nonblind + ("sigma",) * (nonblind or said.sigma)
 
     @property
     def periodic(self) -> bool:
         """It has closed forms that take y as periodic; networks alone do not."""
-        return any(isinstance(part, HQSRestorer | HQSEstimator | DataStep) for part in self.solver.modules())
+        return needs_of(self.solver).periodic
 
     @property
     def longest(self) -> int | None:
         """Iterations that it has weights for; None: any number."""
-        return _longest(self.solver)
-
-
-def _must_be_told(part: nn.Module) -> bool:
-    """Some tuner in it needs a noise level, and nothing around that tuner finds one."""
-    if isinstance(part, HyperNet):
-        return part.noise is None
-    return not isinstance(part, Believing) and any(_must_be_told(child) for child in part.children())
-
-
-def _longest(part: nn.Module) -> int | None:
-    """Iterations that a step has weights for."""
-    if isinstance(part, HyperNet):
-        return part.per_iteration
-    if isinstance(part, PerIteration):
-        return len(part)
-    if isinstance(part, Until):  # its first phase is left before it runs out of weights
-        later = _longest(part.then) if isinstance(part.then, nn.Module) else None
-        return None if later is None else part.t + later
-    return min((count for child in part.children() if (count := _longest(child)) is not None), default=None)
+        return needs_of(self.solver).longest
 
 
 def candidate(word: str, *, device: str = "cpu") -> Candidate:

@@ -7,7 +7,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from pnpsr.evaluate import Method, Protocol, Result
-from pnpsr.evaluate.solvers import solver_identity
 from pnpsr.kernels.shift import resize_support
 from pnpsr.restore import iterates, restore
 from pnpsr.solver import UnrolledSolver
@@ -32,6 +31,27 @@ class Trace:
     variants: Sequence[Variant]
     T: Sequence[int]
     run: Callable[[Tensor, int, Mapping[str, Any]], Iterator[Result]]  # (y, scale, truth) -> one result per iteration
+
+
+@dataclass(frozen=True, eq=False)
+class Varied:
+    """(y, scale) ↦ what :func:`pnpsr.restore.restore` makes of y, changed as :func:`vary` says."""
+
+    solver: nn.Module
+    boundary: str
+    finds: bool  # the kernel that comes out is the solver's own
+    assumed: float | None
+    T: int | None
+    before: Picture | None
+    after: Picture | None
+
+    def __call__(self, y: Tensor, scale: int, *, k: Tensor | None = None, sigma: float | None = None) -> Result:
+        """x, and k where the solver finds it."""
+        y = y if self.before is None else self.before(y)
+        told = sigma if self.assumed is None else self.assumed
+        out = restore(self.solver, y, scale, k=fitted(self.solver, k), sigma=told, T=self.T, boundary=self.boundary)
+        x = out.known("x")
+        return Result(x if self.after is None else self.after(x), out.k if self.finds else None)
 
 
 def vary(
@@ -66,17 +86,8 @@ def vary(
     chosen = one.solver if solver is None else solver
     needs = tuple(name for name in ("k", "sigma") if name in (*one.needs, *needs) and not (name == "sigma" and sigma is not None))
     boundary = border(one, protocol)
-    assumed = sigma
-
-    def run(y: Tensor, scale: int, *, k: Tensor | None = None, sigma: float | None = None) -> Result:
-        y = y if before is None else before(y)
-        told = sigma if assumed is None else assumed
-        out = restore(chosen, y, scale, k=fitted(chosen, k), sigma=told, T=T, boundary=boundary)
-        x = out.known("x")
-        return Result(x if after is None else after(x), None if "k" in needs else out.k)
-
     name = f"{one.label}+{word}" if word else one.label
-    method = Method(name, run, needs, one.convention, identity=f"{boundary} {assumed} {T} {solver_identity(chosen)}")
+    method = Method(name, Varied(chosen, boundary, "k" not in needs, sigma, T, before, after), needs, one.convention)
     return Variant(f"{one.label}, {label}" if label else one.label, method, column)
 
 

@@ -9,7 +9,6 @@ from pnpsr.train.options import Options as Options
 from pnpsr.train.paired import paired_stages as paired_stages
 from pnpsr.train.record import Diverged as Diverged
 from pnpsr.train.record import Record as Record
-from pnpsr.train.stages import STAGES as STAGES
 from pnpsr.train.stages import Stage as Stage
 from pnpsr.train.stages import deepened as deepened
 from pnpsr.train.stages import optional_stages as optional_stages

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from numbers import Real
-from types import MappingProxyType
 
 from pnpsr import checks
 from pnpsr.nets import KernelEncoder
+from pnpsr.recipes import RECIPES, entry_of, trainable
 from pnpsr.solver import UnrolledSolver
 from pnpsr.train.losses import (
     Loss,
@@ -185,8 +185,6 @@ USRNET_STAGES = (
     ),
 )
 
-TWO_STEP_STAGES = IKRNET_STAGES[:3]
-
 # All parts at once, each from its own loss where the hand-overs are cut, from all of them where not; the first kernel from its own.
 MIXED_STAGES = (
     Stage(
@@ -197,40 +195,42 @@ MIXED_STAGES = (
     ),
 )
 
-STAGES: Mapping[str, Sequence[Stage]] = MappingProxyType(
-    {
-        "dan": DAN_STAGES,
-        "first_kernel": (TURNLESS_KERNEL,),
-        "ikrnet": IKRNET_STAGES,
-        "mixed": MIXED_STAGES,
-        "usrnet": USRNET_STAGES,
-        "two_step": TWO_STEP_STAGES,
-    }
-)
-
 # Stages that a run has only if it names them, after those of the recipe.
-OPTIONAL: Mapping[str, Sequence[Stage]] = MappingProxyType({"ikrnet": (ALL_STEPS, RESTORER)})
+IKRNET_OPTIONAL = (ALL_STEPS, RESTORER)
+FIRST_KERNEL_STAGES = (TURNLESS_KERNEL,)
+
+
+def ikrnet_stages(solver: UnrolledSolver) -> Sequence[Stage]:
+    """The paper's; a first kernel without an auto-encoder (:class:`pnpsr.nets.KernelStatistics`) has no code to learn first."""
+    coded = isinstance(getattr(solver.k0, "net", None), KernelEncoder)
+    return IKRNET_STAGES if coded else (FIRST_KERNEL, *IKRNET_STAGES[2:])
+
+
+def two_step_stages(solver: UnrolledSolver) -> Sequence[Stage]:
+    """The first kernel, then the image prior; never again the kernel."""
+    return [stage for stage in ikrnet_stages(solver) if stage.name in ("kernel code", "kernel start", "image prior")]
 
 
 def stages_for(solver: UnrolledSolver) -> Sequence[Stage]:
-    """The stages of the paper behind the recipe that built ``solver``.
-
-    A first kernel without an auto-encoder (:class:`pnpsr.nets.KernelStatistics`) has no code to learn first: one stage does.
+    """The stages that belong to the recipe which built ``solver``: those of its paper, or its author's.
 
     Raises:
-        ValueError: none are known; the message lists the recipes that have some.
+        ValueError: there are none; the message lists the recipes that have some.
     """
     recipe = _recipe(solver)
-    if recipe not in STAGES:
-        raise ValueError(f"recipe {recipe!r} has no stages of its own; {', '.join(STAGES)} have; name yours: stages=[Stage(...)]")
-    net, stages = getattr(solver.k0, "net", None), STAGES[recipe]
-    coded = stages[0].name == "kernel code"
-    return (FIRST_KERNEL, *stages[2:]) if coded and not isinstance(net, KernelEncoder) else stages
+    stages: list[Stage] = entry_of(recipe).stages_of(solver) if recipe in RECIPES else []
+    if not stages:
+        raise ValueError(
+            f"recipe {recipe!r} has no stages of its own; {', '.join(trainable())} have; name yours: stages=[Stage(...)], "
+            "or @recipe(stages=...)"
+        )
+    return stages
 
 
 def optional_stages(solver: UnrolledSolver) -> Sequence[Stage]:
-    """Stages for ``solver`` beyond its paper's, to be asked for by name."""
-    return OPTIONAL.get(_recipe(solver), ())
+    """Stages for ``solver`` beyond its recipe's usual ones, to be asked for by name."""
+    recipe = _recipe(solver)
+    return entry_of(recipe).optional_of(solver) if recipe in RECIPES else ()
 
 
 def _recipe(solver: UnrolledSolver) -> str:

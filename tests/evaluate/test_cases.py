@@ -9,7 +9,7 @@ from scipy import ndimage
 from small import InMemory, protocol, some
 
 from pnpsr.conventions import IKRNET, USRNET, degrade
-from pnpsr.evaluate.cases import Case, Failure, Key, Synthetic, remarks
+from pnpsr.evaluate.cases import Case, Failure, Key, Synthetic
 
 
 def cases(p: object, pictures: InMemory, wanted: list[Key] | None = None) -> dict[Key, Case]:
@@ -92,4 +92,6 @@ def test_names_that_would_break_a_table_are_refused() -> None:
 def test_remarks_on_gray_and_fine_pictures() -> None:
     x = some(("a.png",)).images["a.png"]
     pictures = InMemory({"plain": x, "gray": x[:, :1].expand(-1, 3, -1, -1), "fine": x * 0.999, "bad": None})
-    assert remarks(pictures) == {"gray": "gray", "fine": "finer than 8 bits"}
+    source = Synthetic(protocol(), pictures)
+    assert len(list(source.cases(set(source.keys())))) == len(source.keys())
+    assert {name: told for name, told in source.remarks.items() if told} == {"gray": "gray", "fine": "finer than 8 bits"}

@@ -10,11 +10,11 @@ from small import protocol, some
 from torch import Tensor
 
 from pnpsr.conventions import DAN, IKRNET_TRAIN, KAIR_CENTER, PNPSR, Convention, convert_kernel, degrade
-from pnpsr.evaluate import Method, Result, kernel_l1, kernel_mse, kernel_psnr, lpips, psnr, ssim
+from pnpsr.evaluate import METRICS, Method, Result, kernel_l1, kernel_mse, kernel_psnr, lpips, psnr, ssim
 from pnpsr.evaluate import perceptual as room
 from pnpsr.evaluate.cases import Case, Synthetic
 from pnpsr.evaluate.measures import measure, true_kernel
-from pnpsr.evaluate.protocol import METRICS, Protocol
+from pnpsr.evaluate.protocol import Protocol
 from pnpsr.kernels import KernelBasis, gaussian
 from pnpsr.physics import quantise
 from pnpsr.starts import upsample
@@ -28,7 +28,7 @@ def first(p: Protocol) -> Case:
 
 
 def solved(p: Protocol, case: Case, **about: object) -> tuple[Method, Result, dict[str, float | None]]:
-    method = Method("m", lambda y, scale: y, **about)  # type: ignore[arg-type]
+    method = Method("m", lambda y, scale, **told: y, **about)  # type: ignore[arg-type]
     result = Result(upsample(case.y, case.key.scale) * 1.1 - 0.02, gaussian(5, 1.1))
     return method, result, measure(result, case, p, method, true_kernel(case, p, method))
 
@@ -99,7 +99,7 @@ def test_what_has_no_meaning_has_no_value() -> None:
     case = first(p)
     kernels = {name for name in ALL if name.startswith("kernel")}
     x = upsample(case.y, 2)
-    told = measure(Result(x, case.k), case, p, Method("m", lambda y, s: y, needs=("k",)), case.k)
+    told = measure(Result(x, case.k), case, p, Method("m", lambda y, s, **told: y, needs=("k",)), case.k)
     assert {name for name, value in told.items() if value is None} == kernels  # it would score what it was told
     bare = measure(Result(x), case, p, Method("m", lambda y, s: y), case.k)
     assert {name for name, value in bare.items() if value is None} == kernels | {"data_psnr"}

@@ -12,7 +12,7 @@ from pnpsr import State, UnrolledSolver, blind_hqs, dan, ikrnet, two_step, usrne
 from pnpsr.images import sample_picture
 from pnpsr.kernels import gaussian, random_motion
 from pnpsr.nets import KernelEncoder
-from pnpsr.recipes import Record, bisrnet, ikrnet_released, recipe, tv_hqs
+from pnpsr.recipes import RECIPES, bisrnet, ikrnet_released, recipe, tv_hqs
 from pnpsr.starts import upsample
 
 COUNTS = {
@@ -218,19 +218,21 @@ def test_bad_arguments_are_refused(build: Callable[[], nn.Module], kind: type[Ex
         build()
 
 
-def test_a_record_is_the_whole_expression() -> None:
+def test_a_record_is_the_whole_expression(monkeypatch: pytest.MonkeyPatch) -> None:
     """Defaults included, lists as tuples that nobody can change afterwards, solvers as their own records."""
     widths = list(TINY)
     inner = usrnet(T=2, widths=widths)
     widths[0] = 99
-    assert inner.record == Record("usrnet", {"T": 2, "widths": TINY, "hidden": 64, "channels": 3, "start": "nearest"})
+    assert inner.record.arguments == {"T": 2, "widths": TINY, "hidden": 64, "channels": 3, "start": "nearest"}
     outer = two_step(nonblind=inner, size=5)
     assert outer.record.arguments["nonblind"] == inner.record
+
+    monkeypatch.setattr(RECIPES, "_things", dict(RECIPES))
 
     @recipe
     def mine(size: int = 3) -> UnrolledSolver:
         """My own."""
         return tv_hqs(T=size)
 
-    assert mine().record == Record("mine", {"size": 3}) and mine.__doc__ == "My own."
+    assert mine().record.recipe == "mine" and mine().record.arguments == {"size": 3} and mine.__doc__ == "My own."
     assert isinstance(mine()(pictures(1, 1, 4, 4, seed=0), 1, k=kernels(1, 3, seed=0)), State)

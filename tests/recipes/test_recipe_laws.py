@@ -11,8 +11,8 @@ from instances import INSTANCES, Case, case, fresh, run, solver
 from strategies import seeds
 from torch import Tensor, nn
 
-from pnpsr import State, UnrolledSolver, load, save
-from pnpsr.recipes import RECIPES, Record
+from pnpsr import State, UnrolledSolver, expression, load, save
+from pnpsr.recipes import RECIPES
 
 each = pytest.mark.parametrize("key", INSTANCES)
 trainable = pytest.mark.parametrize("key", [key for key, i in INSTANCES.items() if i.learns])
@@ -147,7 +147,7 @@ def test_what_is_saved_comes_back(key: str, dtype: torch.dtype, tmp_path: Path) 
         again = load(tmp_path / "a.safetensors")
     finally:
         torch.set_default_dtype(torch.float32)
-    assert isinstance(again.record, Record) and again.record == net.record and not again.training
+    assert again.record == net.record == expression(again) and not again.training
     weights = net.state_dict()
     assert again.state_dict().keys() == weights.keys()
     assert all(torch.equal(v, weights[n]) and v.dtype == weights[n].dtype for n, v in again.state_dict().items())

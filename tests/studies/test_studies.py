@@ -145,7 +145,7 @@ def test_the_list_has_a_line_for_each(capsys: Any) -> None:
 ALL = ("--images", "IMAGES")
 SEVEN = ("ikrnet-table7", *ALL, "--preset", "ikrnet-x4", "--kernels", "TWELVE")
 BAD: dict[str, tuple[tuple[str, ...], str]] = {
-    "no such study": (("dan-table9", *ALL), "the study must be one of"),
+    "no such study": (("dan-table9", *ALL), "study must be one of"),
     "no solvers": (("dan-table3", *ALL, "--preset", "usrnet"), "needs a solver that alternates an estimator and a restorer for ×4"),
     "no pictures": (("dan-table1", "--preset", "dan-x4"), "pictures are missing"),
     "no such preset": (("dan-table1", *ALL, "--preset", "magic"), "magic"),
@@ -154,7 +154,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "wrong scale": (("ikrnet-table2", *ALL, "--preset", "ikrnet-x4"), "for ×2: --preset FILE; got ikrnet"),
     "wrong kind": (("ikrnet-table6", *ALL, "--preset", "dan-x4"), "predicts the noise level for ×4, ×2: --preset FILE; got dan"),
     "not blind": (("dan-fig8", *ALL, "--preset", "usrnet"), "blind solver"),
-    "no denoiser": ((*SEVEN, "--denoiser", "magic"), "denoiser must be one of tv, tgv"),
+    "no denoiser": ((*SEVEN, "--denoiser", "magic"), "denoiser must be one of bm3d, median, tgv, tv"),
     "no such convention": (("dan-table1", *ALL, "--preset", "dan-x4", "--convention", "MINE"), "convention must be one of"),
     "convention of a solver": (("dan-table1", *ALL, "--preset", "dan-x4+MINE"), "is no convention"),
     "twice the same": (("dan-table1", *ALL, "--preset", "dan-x4", "dan-x4"), "two solvers are called dan"),

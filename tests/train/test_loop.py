@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
-from training import DATA, Same, collection, only, quick, run, same, solver, stream, weights
+from training import DATA, STAGES, Same, collection, only, quick, run, same, solver, stream, weights
 
 from pnpsr.data import Stream
 from pnpsr.data.stream import realise
 from pnpsr.solver import UnrolledSolver
-from pnpsr.train import STAGES, Diverged, Stage, train
+from pnpsr.train import Diverged, Stage, train
 from pnpsr.train.losses import every, first_kernel_l2, image_l1, kernel_l1
 from pnpsr.train.objective import Objective, Sealed
 from pnpsr.train.options import Options

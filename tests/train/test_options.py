@@ -8,10 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-from training import only, quick, run, solver, stream, weights
+from training import STAGES, only, quick, run, solver, stream, weights
 
 from pnpsr.cli.training import pick_stages
-from pnpsr.train import STAGES, Options, Stage, optional_stages, stages_for, train
+from pnpsr.train import Options, Stage, optional_stages, stages_for, train
 from pnpsr.train.average import Average
 from pnpsr.train.losses import image_l1
 from pnpsr.train.options import lasting, rate_factor

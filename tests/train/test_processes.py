@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from synthetic import pictures
-from training import ARGUMENTS
 
 from pnpsr import load
 from pnpsr.cli import main
 from pnpsr.images import write_image
+from pnpsr.recipes import entry_of
 
 # all parts at once, one of which no loss reaches; and stages that freeze and free what the former trained
 RUNS = {"mixed": ["--deep", "True"], "ikrnet": ["--stages", "kernel code", "kernel start", "image prior", "joint"]}
@@ -28,7 +28,7 @@ for arguments in json.loads(sys.argv[1]):
 
 
 def command(recipe: str, images: Path, out: Path, devices: int) -> list[str]:
-    given = ["--arguments", json.dumps(ARGUMENTS[recipe]), "--scales", "2", "--data", "ikrnet", *RUNS[recipe]]
+    given = ["--arguments", json.dumps(dict(entry_of(recipe).tiny)), "--scales", "2", "--data", "ikrnet", *RUNS[recipe]]
     quiet = ["--steps", "8", "--batch", "4", "--patch", "24", "--warmup", "0", "--average", "0.5", "--workers", "0"]
     return [
         *("train", recipe, str(images), *given, *quiet, "--hold-out", "0", "--out", str(out / recipe), "--save-every", "3"),

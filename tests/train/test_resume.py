@@ -12,10 +12,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from training import DATA, collection, losses, only, quick, run, same, solver, stream, weights
+from training import DATA, STAGES, collection, losses, only, quick, run, same, solver, stream, weights
 
 from pnpsr import load
-from pnpsr.train import STAGES, train
+from pnpsr.train import train
 from pnpsr.train.validation import Validation
 
 STAGED = ("kernel code", "image prior", "joint")

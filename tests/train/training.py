@@ -10,21 +10,11 @@ from torch import Tensor, nn
 
 from pnpsr.data import FromDataset, Setting, Stream, setting
 from pnpsr.data.stream import Draft
-from pnpsr.recipes import RECIPES
+from pnpsr.recipes import RECIPES, entry_of, trainable
 from pnpsr.solver import UnrolledSolver
-from pnpsr.train import STAGES, Options, Record, Stage, train
+from pnpsr.train import Options, Record, Stage, stages_for, train
 
 SCALE, SIZE = 2, 5
-WIDTHS = {"widths": (4, 4, 4, 4)}
-DAN = {"scale": SCALE, "size": SIZE, "width": 8, "groups": 1, "blocks": 1, "code": 4, "T": 2}
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "ikrnet": {"size": SIZE, "T": 2, "kernel_widths": (4, 4, 4, 4), "code": 4, **WIDTHS},
-    "dan": DAN,
-    "first_kernel": {"size": SIZE, "width": 8},
-    "usrnet": {"T": 2, "hidden": 4, **WIDTHS},
-    "two_step": {"size": SIZE, **WIDTHS},
-    "mixed": {**DAN, "kernel_widths": (4, 4, 4, 4), "hidden": 4, **WIDTHS},
-}
 DATA: Setting = setting("ikrnet", scales=(SCALE,), size=SIZE)
 QUICK = {"warmup": 0, "workers": 0, "log_every": 1, "save_every": 1000, "validate_every": 0, "rate": 1e-3, "decay": "constant"}
 
@@ -37,7 +27,10 @@ def quick(**values: Any) -> Options:
 def solver(recipe: str = "ikrnet", seed: int = 0, **arguments: Any) -> UnrolledSolver:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return RECIPES[recipe](**{**ARGUMENTS[recipe], **arguments})
+        return RECIPES[recipe](**{**entry_of(recipe).tiny, **arguments})
+
+
+STAGES = {recipe: stages_for(solver(recipe)) for recipe in trainable()}
 
 
 def collection(count: int = 4, side: int = 40) -> FromDataset:
