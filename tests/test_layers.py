@@ -43,7 +43,7 @@ ONLY = {
     "solver": {"checks", "needs", "physics", "state", "starts"},
     "nets": {"checks", "needs"},
 }  # so it could alternate anything; so they are portable
-HEAVY = {"deepinv", "matplotlib", "skimage", "cv2", "scipy", "lightning", "tensorboard"}
+HEAVY = {"deepinv", "matplotlib", "skimage", "cv2", "scipy", "lightning", "tensorboard", "PIL", "tifffile"}
 FILES = sorted(ROOT.rglob("*.py"))
 each = pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT)) for path in FILES])
 
