@@ -33,7 +33,9 @@ LAYER = {
     "studies": 6.8,  # the papers' tables: evaluate and train, with their numbers
     "interop": 6,
     "plot": 6,
+    "fast": 6,
     "restore": 6,
+    "photo": 6.4,
     "weights": 0.5,
     "cli": 7,
     "__main__": 8,

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import tyro
 
     try:
-        tyro.extras.subcommand_cli_from_dict(
+        status = tyro.extras.subcommand_cli_from_dict(
             COMMANDS,
             prog="pnpsr",
             description="Plug-and-play blind inverse problems in imaging.",
@@ -43,4 +43,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("pnpsr: interrupted", file=sys.stderr)
         return 130
-    return 0
+    return status if isinstance(status, int) else 0

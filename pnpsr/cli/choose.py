@@ -1,17 +1,13 @@
-"""Arguments that several commands share: which kernel, which solver."""
+"""An argument that several commands share: which kernel."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pnpsr import kernels as sources
-from pnpsr.checkpoint import UNTRAINED
-from pnpsr.recipes import RECIPES
-from pnpsr.released import open_solver
-from pnpsr.weights import presets
 
 Family = Literal["isotropic", "anisotropic", "motion", "disk", "dirac"]
 
@@ -52,23 +48,3 @@ class KernelChoice:
             "dirac": lambda: sources.dirac(self.size),
         }[self.family]()
         return one.expand(count, -1, -1, -1)
-
-
-def usual_preset(scale: int, size: int | None = None) -> str:
-    """The trained preset for any blur at ``scale``; the untrained one where there is none, or for kernels of another ``size``."""
-    name = f"ikrnet-x{scale}"
-    return name if name in presets() and size is None else UNTRAINED[0]
-
-
-def choose_solver(preset: str, size: int | None, device: str) -> nn.Module:
-    """The solver behind a preset's name or a checkpoint's path, with kernels of ``size`` where that is still free.
-
-    Raises:
-        ValueError: a size for a solver whose networks fix it.
-        FileNotFoundError: no such preset or file.
-    """
-    if size is None:
-        return open_solver(preset, device=device)
-    if preset not in UNTRAINED:
-        raise ValueError(f"the kernel size of {preset!r} is part of its weights; leave out --size")
-    return RECIPES[preset](size=size).to(device).eval()

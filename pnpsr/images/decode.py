@@ -148,7 +148,7 @@ def _tiff(data: bytes) -> Decoded:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         pages, page = len(file.pages), file.pages.first
         if page.photometric not in (0, 1, 2, 3, 5, 6) or page.imagedepth > 1:
-            raise refused(f"is a TIFF of {page.photometric.name} colours; save it as gray or RGB")
+            raise refused(f"is a TIFF of another kind of colours ({int(page.photometric)}); save it as gray or RGB")
         too_many(page.imagelength, page.imagewidth)
         if page.size > 4 * PIXELS:
             raise refused(f"holds {page.size} samples in one page; save it as gray or RGB")

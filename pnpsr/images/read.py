@@ -28,7 +28,7 @@ def read_image(path: str | Path, *, channels: int | None = None) -> Picture:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a folder, a file that is no (whole) picture, more than 178 megapixels, unsupported samples, floats outside [0, 1].
+        ValueError: a folder, a file that is no (whole) picture, over 178 megapixels, unsupported samples, floats outside [0, 1].
     """
     checks.choice(channels, (None, 1, 3), "channels")
     path = Path(path)
@@ -44,7 +44,7 @@ def read_image(path: str | Path, *, channels: int | None = None) -> Picture:
     bits = _bits(pixels, path)
     planes = torch.from_numpy(pixels.astype(np.float32).transpose(2, 0, 1))[None]
     if bits < 32:
-        planes /= np.float32(PEAK[bits])
+        planes /= PEAK[bits]
     colours = planes.shape[1] - (planes.shape[1] in (2, 4))
     image, alpha = planes[:, :colours], planes[:, colours:] if colours < planes.shape[1] else None
     if colours == 3 and (alpha is not None or found.suffix == ".webp") and torch.equal(image[:, :1].expand_as(image), image):
