@@ -16,7 +16,7 @@ LIBRARIES = 0.7 * GIB  # the process before it reads a picture
 PER_PIXEL = 640  # bytes per pixel of an enlarged tile while it is restored, measured with the shipped presets
 LARGEST = 1536  # side of a tile in pixels of x: larger ones are no faster
 SMALLEST = 256
-CONTEXT = 64  # pixels of x that a tile reads around itself: half of the widest kernel, and what the networks see
+CONTEXT = 64  # pixels of x that a tile reads around itself: what the networks carry that far, with a kernel of 15 pixels
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Plan:
         return f"{parts}; needs about {self.bytes / GIB:.1f} GiB{long}"
 
 
-def plan(h: int, w: int, channels: int, scale: int, *, tile: int | None = None, memory: float | None = None) -> Plan:
+def plan(
+    h: int, w: int, channels: int, scale: int, *, tile: int | None = None, memory: float | None = None, reach: int = 15
+) -> Plan:
     """Tiles of y (h x w) for ``scale``: as large as ``tile`` says, or as ``memory`` allows.
 
     Args:
@@ -45,17 +47,20 @@ def plan(h: int, w: int, channels: int, scale: int, *, tile: int | None = None, 
         scale: enlargement.
         tile: side of a tile in pixels of y.
         memory: GiB that may be used; what is free, if left out.
+        reach: side of the kernel in pixels of x; the wider, the more tiles share, and none is smaller than twice that.
 
     Raises:
         ValueError: a tile that is too small, too little memory.
     """
-    context = -(-CONTEXT // scale // STRIDE) * STRIDE
+    context = shared(scale, reach)
+    if tile is not None and tile < 2 * shared(scale, 15):
+        raise ValueError(f"tile must be at least {2 * shared(scale, 15)} pixels at scale {scale}, got {tile}")
     free = available() if memory is None else memory * GIB
     whole = LIBRARIES + 4 * channels * h * w * (2 + 2 * scale**2)
     sides = [tile] if tile is not None else [side // scale for side in range(LARGEST, SMALLEST - 1, -256)]
     needed = 0.0
     for side in sides:
-        cut = tiles(h, w, max(side, 2 * context) if tile is None else side, context)
+        cut = tiles(h, w, max(side, 2 * context), context)
         needed = whole + PER_PIXEL * scale**2 * max(
             (t.rows.stop - t.rows.start + 48) * (t.columns.stop - t.columns.start + 48) for t in cut
         )
@@ -65,6 +70,11 @@ def plan(h: int, w: int, channels: int, scale: int, *, tile: int | None = None, 
         f"{h} x {w} pixels at scale {scale} need about {needed / GIB:.1f} GiB of memory, {free / GIB:.1f} may be used; "
         f"take a smaller scale{' or a smaller tile' if tile is not None else ''}, or allow more"
     )
+
+
+def shared(scale: int, reach: int) -> int:
+    """Pixels of y that a tile reads beyond its part, for kernels of ``reach`` pixels of x: 4 more for each pixel above 15."""
+    return -(-(CONTEXT + 4 * max(0, reach - 15)) // (scale * STRIDE)) * STRIDE
 
 
 def available() -> float:

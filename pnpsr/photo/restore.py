@@ -1,5 +1,8 @@
 """A photograph of any size, restored: the one call behind ``pnpsr restore``."""
 
+import dataclasses
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,8 +19,9 @@ from pnpsr.photo.finish import finisher, with_kernel_given
 from pnpsr.photo.fixed import alone, by_tiles, history
 from pnpsr.photo.job import Job
 from pnpsr.photo.kept import Kept, digest
-from pnpsr.photo.plan import plan
+from pnpsr.photo.plan import Plan, plan
 from pnpsr.photo.restoration import Restoration
+from pnpsr.photo.words import extent
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import upsample
 
@@ -75,15 +79,16 @@ def restore(
     ask = Ask.of(scale, solver, k, sigma, size, T, boundary, kernels_per, precision, device)
     y = picture.image
     h, w = y.shape[-2:]
-    job = Job(y, ask, plan(h, w, y.shape[1], scale, tile=_side(ask, y, tile), memory=memory), progress)
+    fitted = partial(plan, h, w, y.shape[1], scale, tile=_side(ask, y, tile), memory=memory)
+    job = Job(y, ask, fitted(), progress)
     named = ask.opened()
     if named is not None and (len(job.plan.tiles) == 1 or not isinstance(named, UnrolledSolver)) and kernels_per is None:
         return alone(job, fast(named, precision), watch, picture.notes)
-    return _found_then_fixed(job, named, keep, watch, picture.notes)
+    return _found_then_fixed(job, named, keep, watch, picture.notes, lambda reach: fitted(reach=reach))
 
 
 def _found_then_fixed(
-    job: Job, named: nn.Module | None, keep: str | Path | None, watch: bool, notes: tuple[str, ...]
+    job: Job, named: nn.Module | None, keep: str | Path | None, watch: bool, notes: tuple[str, ...], replan: Callable[[int], Plan]
 ) -> Restoration:
     """First the kernel, from the most informative window; then all tiles with it."""
     ask, y = job.ask, job.y
@@ -94,6 +99,8 @@ def _found_then_fixed(
     if not belief.blurred and ask.kernels_per is None:
         x, fields = (y.clone() if ask.scale == 1 else upsample(y, ask.scale).clamp_(0, 1)), None
     else:
+        wide = extent(belief.k if belief.field is None else belief.field.k)
+        job = dataclasses.replace(job, plan=replan(wide))
         x, fields = by_tiles(job, finish, belief, kept)
     kept.forget()
     steps, b = history(job, finish, belief) if watch else (), belief

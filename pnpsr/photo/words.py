@@ -31,6 +31,13 @@ def shape_of(k: Tensor) -> Shape:
     return Shape(math.sqrt(max(middle + spread, 0)), math.sqrt(max(middle - spread, 0)), angle)
 
 
+def extent(k: Tensor) -> int:
+    """The side of the square around the centre that holds all of k (.. p q) above a hundredth of its largest value."""
+    there = (k > 0.01 * k.amax((-2, -1), keepdim=True)).flatten(0, -3).any(0).nonzero()
+    centre = there.new_tensor([k.shape[-2] // 2, k.shape[-1] // 2])
+    return 2 * int((there - centre).abs().max()) + 1 if len(there) else 1
+
+
 def describe(k: Tensor) -> str:
     """ "motion of about 12 pixels at 30°", "blur of about 4 pixels", "no blur": length of a line, or full width at half maximum."""
     s = shape_of(k)
