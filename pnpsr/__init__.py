@@ -8,6 +8,8 @@ Exact data steps, learned or hand-written priors and one unrolled solver, which 
 
 from pnpsr.checkpoint import load as load
 from pnpsr.checkpoint import save as save
+from pnpsr.photo import Restoration as Restoration
+from pnpsr.photo import restore as restore
 from pnpsr.physics import Degradation as Degradation
 from pnpsr.recipes import blind_hqs as blind_hqs
 from pnpsr.recipes import dan as dan

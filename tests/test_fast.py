@@ -17,8 +17,8 @@ K = kernels(1, 9, seed=4, dtype=torch.float32)
 
 
 def observed(name: str, scale: int) -> tuple[torch.Tensor, torch.Tensor]:
-    x = sample_picture(name)[..., 120 : 120 + 64 * scale, 160 : 160 + 64 * scale]
-    noise = 0.01 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    x = sample_picture(name)[..., 120 : 120 + 48 * scale, 160 : 160 + 48 * scale]
+    noise = 0.01 * torch.randn(1, 3, 48, 48, generator=torch.Generator().manual_seed(0))
     return x, (Degradation(scale, boundary="reflect")(x, K) + noise).clamp(0, 1)
 
 

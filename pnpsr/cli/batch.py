@@ -151,7 +151,7 @@ class _Bar:
     """A progress bar that follows ``progress(what, done, total)`` from one thing to the next."""
 
     def __init__(self, name: str, *, hidden: bool) -> None:
-        self.name, self.bar = name, tqdm(total=1, desc=name, disable=hidden, leave=False, unit="step")
+        self.name, self.what, self.bar = name, "", tqdm(total=1, desc=name, disable=hidden, leave=False, unit="step")
 
     def __enter__(self) -> "_Bar":
         return self
@@ -161,8 +161,11 @@ class _Bar:
 
     def at(self, what: str, done: int, total: int) -> None:
         """Show how far ``what`` is."""
-        if self.bar.desc != (text := f"{self.name}, {what}: "):
-            self.bar.set_description_str(text[:-2])
+        if self.bar.disable:
+            return
+        if what != self.what:
+            self.what = what
+            self.bar.set_description_str(f"{self.name}, {what}", refresh=False)
         if self.bar.total != total:
             self.bar.reset(total)
         self.bar.n = done

@@ -15,7 +15,6 @@ Progress = Callable[[str, int, int], None]  # what is done, how much of it, of h
 
 OUTPUT = 512  # side of a window in pixels of x
 FLAT = 1e-6  # score of a window below which there is nothing to be seen, (2/1000 of white per pixel)²
-MARGIN = 1.0  # by this factor a blur must be better than none to be believed
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def find(
         done.append(judged(name, make(), part, scale, level, finish))
     if progress is not None:
         progress("looking for the blur", len(todo), len(todo))
-    ranked = sorted(done, key=lambda c: c.score * (1 if c.name == NONE else MARGIN))
+    ranked = sorted(done, key=lambda c: c.score)
     best = ranked[0]
     blurred = best.name != NONE and shape_of(best.k).along >= NARROW
     words = sentence(best.k, level, best.explained) if blurred else "no blur was found; there was nothing to remove"

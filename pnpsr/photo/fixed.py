@@ -35,7 +35,9 @@ def alone(job: Job, solver: nn.Module, watch: bool, notes: tuple[str, ...]) -> R
     k = None if ask.k is None else ask.k.to(ask.device)
     windows = job.windows(y)
     inside = windows[0].of(ask.scale)
-    for t, s in enumerate(iterates(solver, y.to(ask.device), ask.scale, sigma=ask.sigma, k=k, T=ask.T, boundary=ask.boundary), 1):
+    blind = isinstance(solver, UnrolledSolver) and solver.k0 is not None
+    level = job.noise() if ask.sigma is None and not blind else ask.sigma  # blind solvers find it themselves
+    for t, s in enumerate(iterates(solver, y.to(ask.device), ask.scale, sigma=level, k=k, T=ask.T, boundary=ask.boundary), 1):
         x, kernel = s.known("x").float().cpu(), s.known("k").float().cpu()
         curve.append(residual(x, kernel, y, ask.scale))
         job.tell("restoring", t, total)
@@ -45,7 +47,7 @@ def alone(job: Job, solver: nn.Module, watch: bool, notes: tuple[str, ...]) -> R
     if last is None:
         raise ValueError(f"the solver has no iterations: T must be at least 1, got {total}")
     x, kernel, believed = last
-    sigma = float(believed.mean()) if ask.sigma is None and believed is not None else ask.sigma
+    sigma = float(believed.mean()) if level is None and believed is not None else level
     words, curves = sentence(kernel, job.noise() if sigma is None else sigma, decibels(curve[-1])), {"data residual": curve}
     return Restoration(
         x, kernel, sigma, ask.scale, True, words, job.plan, windows=windows, curves=curves, steps=tuple(steps), notes=notes

@@ -21,9 +21,14 @@ def seed(n: int) -> torch.Generator:
     return torch.Generator().manual_seed(n)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
-    h=st.integers(1, 400), w=st.integers(1, 400), side=st.integers(32, 200), context=st.sampled_from([8, 16]), scale=st.integers(1, 3), s=seeds
+    h=st.integers(1, 400),
+    w=st.integers(1, 400),
+    side=st.integers(32, 200),
+    context=st.sampled_from([8, 16]),
+    scale=st.integers(1, 3),
+    s=seeds,
 )
 def test_tiles_add_up_to_the_picture(h: int, w: int, side: int, context: int, scale: int, s: int) -> None:
     x = torch.rand(1, 3, h * scale, w * scale, generator=seed(s))
@@ -37,7 +42,9 @@ def test_tiles_add_up_to_the_picture(h: int, w: int, side: int, context: int, sc
     torch.testing.assert_close(canvas.x, x, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("side", "context", "message"), [(31, 16, "at least 32"), (100, 12, "multiple of 8"), (100, 0, "multiple of 8")])
+@pytest.mark.parametrize(
+    ("side", "context", "message"), [(31, 16, "at least 32"), (100, 12, "multiple of 8"), (100, 0, "multiple of 8")]
+)
 def test_tiles_without_room_are_refused(side: int, context: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         tiles(100, 100, side, context)
@@ -58,10 +65,10 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_tiled_equals_untiled_within_a_level_away_from_the_border(case: str) -> None:
     k, scale, name = CASES[case]
-    y = observed(name, k, scale, 160 if scale == 2 else 176, 176 if scale == 2 else 288)
+    y = observed(name, k, scale, 104 if scale == 2 else 144, 144 if scale == 2 else 288)
     options = {"k": k, "sigma": 0.01, "precision": "float32"}
     whole, tiled = restore(y, scale, **options), restore(y, scale, tile=128 // scale, **options)
-    assert len(whole.plan.tiles) == 1 and len(tiled.plan.tiles) >= 3
+    assert len(whole.plan.tiles) == 1 and len(tiled.plan.tiles) >= 2
     difference = (whole.x - tiled.x).abs()
     border = 24 * scale
     assert difference[..., border:-border, border:-border].max() < 1 / 255
