@@ -41,7 +41,7 @@ def test_blur_is_found_and_said() -> None:
     assert scores == sorted(scores) and {c.name for c in r.found.candidates} >= {NONE, "classical 11", "classical 21"}
 
 
-@pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea", "rocket"])
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
 def test_a_picture_without_blur_comes_back_as_it_is(name: str) -> None:
     x = sample_picture(name)[..., 60:156, 160:256]
     r = restore(x, 1)
