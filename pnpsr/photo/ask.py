@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from pnpsr import checks
+from pnpsr.needs import needs_of
 from pnpsr.photo.restoration import LOUDEST
 from pnpsr.recipes import blind_hqs
 from pnpsr.released import open_solver
 from pnpsr.restore import BOUNDARIES
-from pnpsr.solver import UnrolledSolver
 from pnpsr.weights import presets
 
 
@@ -91,13 +91,14 @@ class Ask:
             return None
         else:
             solver = open_solver(self.solver) if isinstance(self.solver, str) else self.solver
-        able = scales_of(solver, name)
-        if able is not None and self.scale not in able:
-            raise ValueError(
-                f"{name or 'this solver'} is for scale {' or '.join(map(str, able))}, not {self.scale}; {_instead(self.scale)}"
-            )
-        if isinstance(solver, UnrolledSolver) and solver.k0 is None and self.k is None:
-            raise ValueError(f"{name or 'this solver'} needs the kernel: give it (k=, --kernel FILE), or leave the preset out")
+        needs, called = needs_of(solver), name or "this solver"
+        if needs.scales is not None and self.scale not in needs.scales:
+            fit = " or ".join(map(str, needs.scales))
+            raise ValueError(f"{called} is for scale {fit}, not {self.scale}; {_instead(self.scale)}")
+        if needs.kernel and self.k is None:
+            raise ValueError(f"{called} needs the kernel: give it (k=, --kernel FILE), or leave the preset out")
+        if needs.longest is not None and (self.T or 0) > needs.longest:
+            raise ValueError(f"{called} has weights for {needs.longest} iterations, {self.T} were asked for")
         return solver.to(self.device)
 
     def identity(self) -> dict[str, object]:
@@ -112,16 +113,8 @@ class Ask:
         }  # fmt: skip
 
 
-def scales_of(solver: nn.Module, name: str | None = None) -> tuple[int, ...] | None:
-    """The factors a solver can do: what it was built for, or what its preset was trained for; None where it says nothing."""
-    if isinstance(solver, UnrolledSolver) and isinstance(solver.scale, int):
-        return (solver.scale,)
-    _, _, tail = (name or "").rpartition("-x")
-    return (int(tail),) if name in presets() and tail.isdigit() else None
-
-
 def _instead(scale: int) -> str:
-    fit = [name for name in presets() if name.endswith(f"-x{scale}")]
+    fit = [name for name, preset in presets().items() if preset.scales == (scale,)]
     return f"take {' or '.join(fit)}" if fit else "leave the preset out"
 
 

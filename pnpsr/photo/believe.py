@@ -6,6 +6,7 @@ from torch import Tensor
 
 from pnpsr.fast import fast
 from pnpsr.kernels import dirac
+from pnpsr.needs import needs_of
 from pnpsr.photo.ask import Ask
 from pnpsr.photo.field import Field, field_of
 from pnpsr.photo.find import Found, find
@@ -34,7 +35,7 @@ class Belief:
 def believe(job: Job, blind: UnrolledSolver | None, finish: UnrolledSolver, kept: Kept) -> Belief:
     """The kernel for a job: the given one, that of the ``blind`` solver of the caller's, or the best guess under ``finish``."""
     ask = job.ask
-    if ask.k is not None and (blind is None or blind.k0 is None):
+    if ask.k is not None and (blind is None or needs_of(blind).kernel):
         return Belief(ask.k.float().cpu(), job.noise(), True, f"{describe(ask.k)}, as given")
     if blind is not None:
         return _by_solver(job, quick(blind, ask), kept)

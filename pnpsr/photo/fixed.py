@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from pnpsr.kernels import dirac
+from pnpsr.needs import needs_of
 from pnpsr.photo.believe import Belief
 from pnpsr.photo.candidates import decibels, residual
 from pnpsr.photo.job import Job
@@ -35,8 +36,7 @@ def alone(job: Job, solver: nn.Module, watch: bool, notes: tuple[str, ...]) -> R
     k = None if ask.k is None else ask.k.to(ask.device)
     windows = job.windows(y)
     inside = windows[0].of(ask.scale)
-    blind = isinstance(solver, UnrolledSolver) and solver.k0 is not None
-    level = job.noise() if ask.sigma is None and not blind else ask.sigma  # blind solvers find it themselves
+    level = job.noise() if ask.sigma is None and needs_of(solver).sigma else ask.sigma  # the others find it themselves
     for t, s in enumerate(iterates(solver, y.to(ask.device), ask.scale, sigma=level, k=k, T=ask.T, boundary=ask.boundary), 1):
         x, kernel = s.known("x").float().cpu(), s.known("k").float().cpu()
         curve.append(residual(x, kernel, y, ask.scale))
