@@ -3,7 +3,7 @@
 Exact data steps, learned or hand-written priors and one unrolled solver, which compose::
 
     solver = UnrolledSolver(estimator, restorer, T=4)
-    out = solver(y, scale=4)  # out.x, out.k
+    out = solver(y, 4)  # out.x, out.k
 """
 
 from pnpsr.checkpoint import load as load
