@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pnpsr import checks
+from pnpsr.needs import Needs, needs_of
 from pnpsr.nets import ResUNet
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -39,6 +40,11 @@ class Reduced(nn.Module):
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
+
+    @property
+    def needs(self) -> Needs:
+        """Those of the network."""
+        return needs_of(self.net)
 
     def forward(self, v: Tensor, strength: Tensor | float | None = None) -> Tensor:
         """The network's answer, in the dtype of v."""

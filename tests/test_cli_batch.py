@@ -123,3 +123,15 @@ def test_depth_that_a_format_cannot_hold_is_reduced_with_a_word() -> None:
     assert target(Path("o"), "a", clear).path.suffix == ".png" and "transparency" in target(Path("o"), "a", clear).notes[0]
     with pytest.raises(ValueError, match="holds no transparency"):
         target(Path("o"), "a", clear, ".jpg")
+
+
+def test_memory_and_time_are_told_before_it_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image(tmp_path / "a.png", sample_picture("camera")[..., :136, :72])
+    from pnpsr.kernels import gaussian, save_kernels
+
+    save_kernels(tmp_path / "k.npz", gaussian(5, 0.8))
+    options = ("--scale", 2, "--tile", 64, "--kernel", tmp_path / "k.npz", "--iterations", 1, "--out", tmp_path)
+    assert run("restore", tmp_path / "a.png", *options) == 0
+    told = capsys.readouterr().out.splitlines()[0]
+    assert "136 × 72 → 272 × 144, in 6 tiles; needs about" in told and "GiB and about" in told
+    assert not list(tmp_path.glob(".*"))

@@ -7,6 +7,7 @@ from synthetic import kernels, pictures, psnr
 from pnpsr import UnrolledSolver, load
 from pnpsr.fast import PRECISIONS, fast, native_bfloat16
 from pnpsr.images import sample_picture
+from pnpsr.needs import needs_of
 from pnpsr.nets import ResUNet
 from pnpsr.physics import Degradation
 from pnpsr.recipes import tv_hqs
@@ -46,6 +47,16 @@ def test_the_solver_itself_stays_as_it_was() -> None:
     assert not any(p.requires_grad for p in quick.parameters()) and all(p.requires_grad for p in solver.parameters())
     assert isinstance(solver.restorer.prior, ResUNet) and not isinstance(quick.restorer.prior, ResUNet)
     assert all(torch.equal(value, before[name]) for name, value in solver.state_dict().items())
+
+
+def test_a_quick_solver_says_what_the_slow_one_says() -> None:
+    y = pictures(1, 1, 24, 24, seed=0, dtype=torch.float32)
+    for name in presets():
+        solver = load(name)
+        quick = fast(solver, "bfloat16")
+        assert needs_of(quick) == needs_of(solver)
+        known = {"k": K, "sigma": 0.01} if solver.k0 is None else {}
+        assert restore(quick, y, scale_of(name), T=1, **known).x.shape[1] == 1  # gray through colours
 
 
 def test_the_kernel_step_is_never_reduced() -> None:

@@ -17,7 +17,10 @@ from pnpsr.images import Picture, read_image
 from pnpsr.photo import Restoration
 from pnpsr.photo import restore as restore_photo
 from pnpsr.photo.ask import Ask
-from pnpsr.photo.plan import plan
+from pnpsr.photo.believe import quick
+from pnpsr.photo.finish import finisher, with_kernel_given
+from pnpsr.photo.plan import plan, seconds_per_pixel
+from pnpsr.solver import UnrolledSolver
 
 FAILURES = (ValueError, TypeError, OSError, ArithmeticError, MemoryError, RuntimeError)
 
@@ -94,8 +97,7 @@ def restore_one(picture: Picture, one: Input, options: Options, truth: Truth, *,
     loud = not (options.quiet or options.json)
     h, w = picture.image.shape[-2:]
     if loud and detailed:
-        expected = plan(h, w, picture.image.shape[1], ask.scale, tile=options.tile, memory=options.memory)
-        print(f"picture   {h} × {w} → {h * ask.scale} × {w * ask.scale}, {expected.words()}")
+        print(f"picture   {h} × {w} → {h * ask.scale} × {w * ask.scale}, {_expected(options, h, w, picture.image.shape[1])}")
     with _Bar(f"{one.path.name} ×{ask.scale}", hidden=not loud) as bar:
         r = restore_photo(
             picture, ask.scale, solver=ask.solver, k=ask.k, sigma=ask.sigma, size=ask.size, T=ask.T, boundary=ask.boundary,
@@ -117,6 +119,19 @@ def restore_one(picture: Picture, one: Input, options: Options, truth: Truth, *,
             print(f"note      {note}")
         print("wrote    ", *written, sep=" ")
     return _told(r, written, numbers, (*picture.notes, *to.notes, *notes), detailed)
+
+
+def _expected(options: Options, h: int, w: int, channels: int) -> str:
+    """What it will take, told before it starts: memory, and where there are tiles the time they need."""
+    ask = options.ask
+    cut = plan(h, w, channels, ask.scale, tile=options.tile, memory=options.memory)
+    named = ask.opened()
+    if len(cut.tiles) == 1 or not isinstance(named, UnrolledSolver | None):
+        return cut.words()
+    finish = finisher(ask.scale, known=ask.k is not None) if named is None else with_kernel_given(named)
+    each = seconds_per_pixel(quick(finish, ask), channels, ask.scale) / finish.T * (ask.T or finish.T)
+    pixels = sum((t.rows.stop - t.rows.start) * (t.columns.stop - t.columns.start) for t in cut.tiles) * ask.scale**2
+    return cut.words(each * pixels)
 
 
 def _told(r: Restoration, written: list[Path], numbers: dict[str, Any], notes: tuple[str, ...], detailed: bool) -> dict[str, Any]:

@@ -59,4 +59,4 @@ class Kept:
 
 def digest(y: Tensor) -> str:
     """Of the values of a picture."""
-    return hashlib.sha256(y.contiguous().cpu().numpy().tobytes()).hexdigest()[:16]
+    return hashlib.sha256(y.contiguous().cpu().numpy().data).hexdigest()[:16]

@@ -89,7 +89,8 @@ def available() -> float:
 def seconds_per_pixel(solver: UnrolledSolver, channels: int, scale: int) -> float:
     """The time that the solver takes per pixel of x, from a small flat picture."""
     side = 128 // scale
-    y, k = torch.full((1, channels, side, side), 0.5), torch.ones(1, 1, 1, 1)
+    parameter = next(solver.parameters(), torch.empty(0))
+    y, k = (torch.full(shape, 0.5, device=parameter.device) for shape in ((1, channels, side, side), (1, 1, 1, 1)))
     restore(solver, y, scale, k=k, sigma=0.01, T=1)  # the first call also sets libraries up
     began = time.perf_counter()
     x = restore(solver, y, scale, k=k, sigma=0.01, T=1).known("x")

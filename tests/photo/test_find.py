@@ -26,7 +26,7 @@ def seed(n: int) -> torch.Generator:
     return torch.Generator().manual_seed(n)
 
 
-def blurred(name: str, k: torch.Tensor, scale: int = 1, side: int = 112) -> tuple[torch.Tensor, torch.Tensor]:
+def blurred(name: str, k: torch.Tensor, scale: int = 1, side: int = 96) -> tuple[torch.Tensor, torch.Tensor]:
     x = sample_picture(name)[..., 60 : 60 + side * scale, 160 : 160 + side * scale]
     return x, quantise(Degradation(scale, boundary="reflect")(x, k, 0.004, generator=seed(0)))
 
