@@ -23,8 +23,8 @@ MARK = "#e4572e"
 
 def write_figure(path: Path, y: Tensor, r: Restoration, truth: Truth, notes: dict[str, str]) -> Path:
     """Input, bicubic, restored, truth (of a large picture: in its most informative window), kernels, candidates, convergence."""
-    window = r.windows[0] if r.windows else None
-    if window is None or max(y.shape[-2:]) * r.scale <= SMALL:
+    window = r.windows[0] if r.windows else Window(0, 0, min(256, y.shape[-2]), min(256, y.shape[-1]), 0.0)
+    if max(y.shape[-2:]) * r.scale <= SMALL:
         figure = demo_figure(y, r.x, r.k, scale=r.scale, truth=truth.x, true_kernel=truth.k, curves=r.curves, notes=notes)
     else:
         figure = _of_window(y, r, truth, window)

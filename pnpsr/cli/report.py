@@ -10,6 +10,7 @@ from pnpsr.evaluate import kernel_mse, psnr, ssim
 from pnpsr.images import FORMATS, Picture, write_image
 from pnpsr.kernels import dirac, resize_support, save_kernels
 from pnpsr.photo import Restoration
+from pnpsr.photo.tiles import enlarged
 from pnpsr.starts import upsample
 
 
@@ -54,7 +55,7 @@ def target(folder: Path, stem: str, picture: Picture, wanted: str | None = None)
 def write_result(to: Target, stem: str, picture: Picture, r: Restoration) -> tuple[list[Path], tuple[str, ...]]:
     """The restored picture with the input's transparency, profile and EXIF, and the kernel as .npz and .png: paths, and notes."""
     kernel, drawing = (to.path.with_name(f"{stem}_kernel{end}") for end in (".npz", ".png"))
-    alpha = None if picture.alpha is None else upsample(picture.alpha, r.scale).clamp_(0, 1)
+    alpha = None if picture.alpha is None else enlarged(picture.alpha, r.scale)
     notes = write_image(to.path, r.x, alpha=alpha, bits=to.bits, icc=picture.icc, exif=picture.exif)
     k = r.k if r.field is None else r.field.flatten(0, 1)[:, None]
     save_kernels(kernel, k)

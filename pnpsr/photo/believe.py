@@ -36,7 +36,7 @@ def believe(job: Job, blind: UnrolledSolver | None, finish: UnrolledSolver, kept
     """The kernel for a job: the given one, that of the ``blind`` solver of the caller's, or the best guess under ``finish``."""
     ask = job.ask
     if ask.k is not None and (blind is None or needs_of(blind).kernel):
-        return Belief(ask.k.float().cpu(), job.noise(), True, f"{describe(ask.k)}, as given")
+        return Belief(ask.k.float().cpu(), job.noise(), True, f"{describe(ask.k)}, as given", job.windows(job.y))
     if blind is not None:
         return _by_solver(job, quick(blind, ask), kept)
     own = learned(ask.scale)

@@ -13,8 +13,8 @@ from pnpsr.solver import UnrolledSolver
 
 GIB = 2**30
 LIBRARIES = 0.7 * GIB  # the process before it reads a picture
-PER_PIXEL = 1000  # bytes per pixel of an enlarged tile while it is restored, measured with the shipped presets
-LARGEST = 1280  # side of a tile in pixels of x: larger ones save little time
+PER_PIXEL = 640  # bytes per pixel of an enlarged tile while it is restored, measured with the shipped presets
+LARGEST = 1536  # side of a tile in pixels of x: larger ones save little time
 SMALLEST = 256
 CONTEXT = 64  # pixels of x that a tile reads around itself: what the networks carry that far, with a kernel of 15 pixels
 

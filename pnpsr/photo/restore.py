@@ -21,9 +21,9 @@ from pnpsr.photo.job import Job
 from pnpsr.photo.kept import Kept, digest
 from pnpsr.photo.plan import Plan, plan
 from pnpsr.photo.restoration import Restoration
+from pnpsr.photo.tiles import enlarged
 from pnpsr.photo.words import extent
 from pnpsr.solver import UnrolledSolver
-from pnpsr.starts import upsample
 
 
 def restore(
@@ -97,7 +97,7 @@ def _found_then_fixed(
     finish = quick(finisher(ask.scale, known=ask.k is not None) if blind is None else with_kernel_given(blind), ask)
     belief = believe(job, blind, finish, kept)
     if not belief.blurred and ask.kernels_per is None:
-        x, fields = (y.clone() if ask.scale == 1 else upsample(y, ask.scale).clamp_(0, 1)), None
+        x, fields = (y.clone() if ask.scale == 1 else enlarged(y, ask.scale)), None
     else:
         wide = extent(belief.k if belief.field is None else belief.field.k)
         job = dataclasses.replace(job, plan=replan(wide))

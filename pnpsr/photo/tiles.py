@@ -1,12 +1,14 @@
 """A large picture as overlapping tiles, and back: what is restored in parts is blended where the parts overlap."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
+from pnpsr.starts import upsample
+
+CUBIC = 2  # rows on either side that a cubic reads
 STRIDE = 8  # tiles begin at multiples of it: image priors halve three times, and see the same grid in every tile
 
 
@@ -105,7 +107,13 @@ class Canvas:
         self.x[..., rows, columns].addcmul_(x.to(self.x), mask)
 
 
-def strips(h: int, rows: int = 512) -> Iterator[slice]:
-    """A picture of h rows in parts that are looked at one after the other."""
+def enlarged(y: Tensor, scale: int, rows: int = 256) -> Tensor:
+    """y↑s (1 c sh sw), aligned bicubic and clamped to [0, 1], some rows at a time: never more memory than y and the result."""
+    h, s = y.shape[-2], scale
+    x = y.new_empty(*y.shape[:2], h * s, y.shape[-1] * s)
     for top in range(0, h, rows):
-        yield slice(top, min(h, top + rows))
+        first, last = max(0, top - CUBIC), min(h, top + rows + CUBIC)
+        part = upsample(y[..., first:last, :], s).clamp_(0, 1)
+        stop = min(h, top + rows)
+        x[..., top * s : stop * s, :] = part[..., (top - first) * s : (stop - first) * s, :]
+    return x

@@ -13,8 +13,9 @@ from pnpsr.images import sample_picture
 from pnpsr.kernels import gaussian, random_motion
 from pnpsr.photo import restore
 from pnpsr.photo.kept import Kept, digest
-from pnpsr.photo.tiles import Canvas, tiles
+from pnpsr.photo.tiles import Canvas, enlarged, tiles
 from pnpsr.physics import Degradation, quantise
+from pnpsr.starts import upsample
 
 
 def seed(n: int) -> torch.Generator:
@@ -113,3 +114,10 @@ def test_tiles_of_another_picture_or_another_way_are_never_used(tmp_path: Path) 
     nowhere = Kept(None, {})
     nowhere.put("tile0", y)
     assert nowhere.get("tile0") is None
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+@pytest.mark.parametrize("h", [1, 3, 20, 41])
+def test_enlarging_row_by_row_is_enlarging(scale: int, h: int) -> None:
+    y = torch.rand(1, 3, h, 9, generator=seed(0))
+    assert torch.equal(enlarged(y, scale, rows=7), upsample(y, scale).clamp(0, 1))
