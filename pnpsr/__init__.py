@@ -3,7 +3,7 @@
 Exact data steps, learned or hand-written priors and one unrolled solver, which compose::
 
     solver = UnrolledSolver(estimator, restorer, T=4)
-    out = solver(y, scale=4)  # out.x, out.k
+    out = solver(y, 4)  # out.x, out.k
 """
 
 from pnpsr import interrupt as interrupt  # first: the imports below take seconds, in which somebody may press Ctrl-C
@@ -12,6 +12,8 @@ from pnpsr import interrupt as interrupt  # first: the imports below take second
 
 from pnpsr.checkpoint import load as load
 from pnpsr.checkpoint import save as save
+from pnpsr.photo import Restoration as Restoration
+from pnpsr.photo import restore as restore
 from pnpsr.physics import Degradation as Degradation
 from pnpsr.recipes import blind_hqs as blind_hqs
 from pnpsr.recipes import dan as dan

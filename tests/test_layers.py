@@ -37,7 +37,9 @@ LAYER = {
     "studies": 6.8,  # the papers' tables: evaluate and train, with their numbers
     "interop": 6,
     "plot": 6,
+    "fast": 6,
     "restore": 6,
+    "photo": 6.4,
     "weights": 0.5,
     "cli": 7,
     "__main__": 8,
@@ -47,7 +49,7 @@ ONLY = {
     "solver": {"checks", "needs", "physics", "state", "starts"},
     "nets": {"checks", "needs"},
 }  # so it could alternate anything; so they are portable
-HEAVY = {"deepinv", "matplotlib", "skimage", "cv2", "scipy", "lightning", "tensorboard"}
+HEAVY = {"deepinv", "matplotlib", "skimage", "cv2", "scipy", "lightning", "tensorboard", "PIL", "tifffile"}
 FILES = sorted(ROOT.rglob("*.py"))
 each = pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT)) for path in FILES])
 

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plugins()
         for module in modules:
             use(module)
-        tyro.extras.subcommand_cli_from_dict(
+        status = tyro.extras.subcommand_cli_from_dict(
             COMMANDS,
             prog="pnpsr",
             description="Plug-and-play blind inverse problems in imaging. --use MODULE (or FILE.py) goes with every command: "
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("pnpsr: interrupted", file=sys.stderr)
         return 130
-    return 0
+    return status if isinstance(status, int) else 0
 
 
 def split_use(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -1,17 +1,13 @@
-"""Arguments that several commands share: which kernel, which solver."""
+"""An argument that several commands share: which kernel."""
 
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pnpsr.checkpoint import UNTRAINED
 from pnpsr.kernels import FAMILIES, load_kernels
-from pnpsr.recipes import RECIPES
-from pnpsr.released import open_solver
-from pnpsr.weights import presets
 
 
 @dataclass(frozen=True)
@@ -47,23 +43,3 @@ class KernelChoice:
         given = {"width": self.width, "width2": self.width2, "angle": self.angle, "nonlinearity": self.nonlinearity}
         options = {name: value for name, value in given.items() if name in inspect.signature(draw).parameters}
         return torch.cat([draw(scale, self.size, generator, **options) for _ in range(count)])
-
-
-def usual_preset(scale: int, size: int | None = None) -> str:
-    """The trained preset for any blur at ``scale``; the untrained one where there is none, or for kernels of another ``size``."""
-    name = f"ikrnet-x{scale}"
-    return name if name in presets() and size is None else UNTRAINED[0]
-
-
-def choose_solver(preset: str, size: int | None, device: str) -> nn.Module:
-    """The solver behind a preset's name or a checkpoint's path, with kernels of ``size`` where that is still free.
-
-    Raises:
-        ValueError: a size for a solver whose networks fix it.
-        FileNotFoundError: no such preset or file.
-    """
-    if size is None:
-        return open_solver(preset, device=device)
-    if preset not in UNTRAINED:
-        raise ValueError(f"the kernel size of {preset!r} is part of its weights; leave out --size")
-    return RECIPES[preset](size=size).to(device).eval()

@@ -1,20 +1,20 @@
-"""What a restoration leaves behind: pictures, kernel, figure, and the scores where the truth is known."""
+"""What a restoration leaves behind: the picture in the format of the input, the kernel, and the scores where the truth is known."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
+from pnpsr import checks
 from pnpsr.evaluate import kernel_mse, psnr, ssim
-from pnpsr.images import Picture, write_image
-from pnpsr.kernels import save_kernels
-from pnpsr.physics import Degradation
-from pnpsr.plot import demo_figure, save_figure
+from pnpsr.images import FORMATS, Picture, write_image
+from pnpsr.kernels import dirac, resize_support, save_kernels
+from pnpsr.photo import Restoration
+from pnpsr.photo.tiles import enlarged
 from pnpsr.starts import upsample
-from pnpsr.state import State
 
 
-@dataclass
+@dataclass(frozen=True)
 class Truth:
     """The true image (1 c sh sw) and kernel (1 1 p q), as far as they are known."""
 
@@ -22,54 +22,82 @@ class Truth:
     k: Tensor | None = None
 
 
-@dataclass
-class Curves:
-    """One value per iteration of everything that can be measured."""
+@dataclass(frozen=True)
+class Target:
+    """The file a picture goes to, and what is said about it."""
 
-    truth: Truth
-    border: int
-    values: dict[str, list[float]] = field(default_factory=dict)
-
-    def add(self, s: State) -> dict[str, float]:
-        """Measure this state; the values, by name."""
-        x, k = s.known("x"), s.known("k")
-        residual = Degradation(s.scale, boundary="replicate").freeze(k=k)(x) - s.y
-        now = {"data residual": float(residual.square().mean().sqrt())}
-        if self.truth.x is not None:
-            now["PSNR, dB"] = float(psnr(x, self.truth.x, border=self.border))
-        if self.truth.k is not None:
-            now["kernel error × 1e5"] = 1e5 * float(kernel_mse(k, self.truth.k))
-        for name, value in now.items():
-            self.values.setdefault(name, []).append(value)
-        return now
+    path: Path
+    bits: int
+    notes: tuple[str, ...] = ()
 
 
-def write_result(folder: Path, stem: str, picture: Picture, s: State) -> list[Path]:
-    """The restored picture, of the input's depth and transparency, and the kernel as .npz and .png."""
-    image, kernel, drawing = (folder / f"{stem}{end}" for end in ("_restored.png", "_kernel.npz", "_kernel.png"))
-    alpha = None if picture.alpha is None else upsample(picture.alpha, s.scale).clamp(0, 1)
-    write_image(image, s.known("x"), alpha=alpha, bits=min(picture.bits, 16))  # PNG holds no floats
-    save_kernels(kernel, s.known("k"))
-    save_kernels(drawing, s.known("k").clamp_min(0))
-    return [image, kernel, drawing]
+def target(folder: Path, stem: str, picture: Picture, wanted: str | None = None) -> Target:
+    """Format and depth of the input, or the format that is ``wanted`` (a suffix) at the depth that it holds.
+
+    Raises:
+        ValueError: the wanted format holds no transparency, and the picture has some.
+    """
+    suffix, bits, alpha, notes = wanted or picture.suffix, picture.bits, picture.alpha is not None, []
+    if wanted is not None:
+        checks.choice(wanted, tuple(FORMATS), "format")
+    depths = FORMATS[suffix][alpha]
+    if not depths:
+        if wanted is not None:
+            raise ValueError(f"{stem}: {wanted} holds no transparency, which the picture has; take png, tif or webp")
+        suffix, depths = ".png", FORMATS[".png"][alpha]
+        notes.append(f"written as PNG, since {picture.suffix[1:].upper()} holds no transparency here")
+    if bits not in depths:
+        bits = max(depths)
+        notes.append(f"{'floats' if picture.bits == 32 else f'{picture.bits} bits'} become {bits} bits")
+    return Target(folder / f"{stem}_restored{suffix}", bits, tuple(notes))
 
 
-def write_figure(path: Path, s: State, truth: Truth, curves: Curves, notes: dict[str, str]) -> Path:
-    """Input, aligned bicubic, restored, truth; kernels; convergence."""
-    x, k = s.known("x"), s.known("k")
-    figure = demo_figure(s.y, x, k, scale=s.scale, truth=truth.x, true_kernel=truth.k, curves=curves.values, notes=notes)
-    save_figure(figure, path)
-    return path
+def write_result(to: Target, stem: str, picture: Picture, r: Restoration) -> tuple[list[Path], tuple[str, ...]]:
+    """The restored picture with the input's transparency, profile and EXIF, and the kernel as .npz and .png: paths, and notes."""
+    kernel, drawing = (to.path.with_name(f"{stem}_kernel{end}") for end in (".npz", ".png"))
+    alpha = None if picture.alpha is None else enlarged(picture.alpha, r.scale)
+    notes = write_image(to.path, r.x, alpha=alpha, bits=to.bits, icc=picture.icc, exif=picture.exif)
+    k = r.k if r.field is None else r.field.flatten(0, 1)[:, None]
+    save_kernels(kernel, k)
+    save_kernels(drawing, r.k.clamp_min(0))
+    return [to.path, kernel, drawing], notes
 
 
-def scores(s: State, truth: Truth, start: Tensor | None, border: int) -> dict[str, str]:
-    """Lines on the bicubic and the restored image (PSNR, SSIM over RGB, borders cropped) and on the kernel; empty without truth."""
-    lines = {}
+def scores(y: Tensor, r: Restoration, truth: Truth) -> dict[str, tuple[float, ...]]:
+    """(PSNR, SSIM) of the ``bicubic`` and the ``restored`` image, and the ``kernel`` error × 1e5 without blur and as found.
+
+    Over RGB with ``scale`` pixels of border left out; what there is no truth for is missing.
+
+    Raises:
+        ValueError: a truth of another size than the result.
+    """
+    lines: dict[str, tuple[float, ...]] = {}
     if truth.x is not None:
-        for name, x in (("bicubic", upsample(s.y, s.scale).clamp(0, 1)), ("restored", s.known("x"))):
-            quality = [float(measure(x, truth.x, border=border)) for measure in (psnr, ssim)]
-            lines[name] = f"{quality[0]:.2f} dB, SSIM {quality[1]:.4f}"
-    if truth.k is not None and start is not None:
-        errors = [1e5 * float(kernel_mse(k, truth.k)) for k in (start, s.known("k"))]
-        lines["kernel"] = f"mean squared error × 1e5: {errors[0]:.2f} at the start, {errors[1]:.2f} estimated"
+        for name, x in (("bicubic", upsample(y, r.scale).clamp(0, 1)), ("restored", r.x)):
+            lines[name] = tuple(float(measure(x, truth.x, border=r.scale)) for measure in (psnr, ssim))
+    if truth.k is not None:
+        size = max(*r.k.shape[-2:], *truth.k.shape[-2:])
+        size += 1 - size % 2
+        true, mine = (resize_support(k.float(), size) for k in (truth.k, r.k))
+        lines["kernel"] = tuple(1e5 * float(kernel_mse(k, true)) for k in (dirac(size), mine))
     return lines
+
+
+def fits(y: Tensor, scale: int, truth: Truth) -> None:
+    """Refuse a truth of another size than the result will have.
+
+    Raises:
+        ValueError: it has another.
+    """
+    h, w = y.shape[-2:]
+    if truth.x is not None and truth.x.shape[-2:] != (h * scale, w * scale):
+        raise ValueError(f"truth of {tuple(truth.x.shape[-2:])} is not {scale} times the image of {(h, w)}")
+
+
+def spoken(lines: dict[str, tuple[float, ...]]) -> dict[str, str]:
+    """The scores as lines for a reader."""
+    said = {name: f"{values[0]:.2f} dB, SSIM {values[1]:.4f}" for name, values in lines.items() if name != "kernel"}
+    if "kernel" in lines:
+        none, found = lines["kernel"]
+        said["kernel"] = f"mean squared error × 1e5: {none:.2f} of no blur, {found:.2f} estimated"
+    return said

@@ -1,26 +1,20 @@
-"""``pnpsr restore``: a photograph, blindly."""
+"""``pnpsr restore``: photographs, blindly."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 import tyro
-from torch import Tensor
-from tqdm import tqdm
 
-from pnpsr import checks
-from pnpsr.cli.choose import choose_solver, usual_preset
-from pnpsr.cli.report import Curves, Truth, scores, write_figure, write_result
-from pnpsr.images import Picture, read_image
+from pnpsr.cli.batch import Batch, Options, restore_all
+from pnpsr.cli.inputs import inputs
+from pnpsr.cli.report import Truth
+from pnpsr.images import read_image
 from pnpsr.kernels import load_kernels
-from pnpsr.restore import in_colour, iterates
-from pnpsr.solver import UnrolledSolver
-from pnpsr.starts import Dirac
-from pnpsr.state import State, as_physics
+from pnpsr.photo.ask import Ask
 
 
 def restore(
-    image: Annotated[Path, tyro.conf.Positional],
+    images: Annotated[tuple[Path, ...], tyro.conf.Positional],
     *,
     scale: int = 2,
     preset: str | None = None,
@@ -28,99 +22,57 @@ def restore(
     sigma: float | None = None,
     iterations: int | None = None,
     kernel: Path | None = None,
+    kernels_per: int | None = None,
     boundary: Literal["extend", "circular"] = "extend",
+    tile: int | None = None,
+    memory: float | None = None,
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    format: Literal["same", "png", "tif", "jpg", "webp", "bmp"] = "same",
     truth: Path | None = None,
     true_kernel: Path | None = None,
     out: Path = Path("restored"),
+    overwrite: tyro.conf.UseCounterAction[int] = 0,
+    report: tyro.conf.UseCounterAction[int] = 0,
+    quiet: tyro.conf.UseCounterAction[int] = 0,
+    json: tyro.conf.UseCounterAction[int] = 0,
     device: str = "cpu",
-) -> None:
-    """Restore a photograph whose blur is not known: writes the picture, the kernel, and a figure.
+) -> int:
+    """Restore photographs whose blur is not known: writes each picture, its kernel, and a figure.
 
     Args:
-        image: picture file (PNG, TIFF, JPEG; gray, colour, 16 bits, transparency).
+        images: picture files and folders (PNG, TIFF, JPEG, WebP, BMP, GIF; gray, colour, 16 bits, floats, transparency).
         scale: enlargement; 1 removes blur only.
-        preset: name of a solver that ships with pnpsr, or a checkpoint, pnpsr's or official (.pth); by default the trained one for
-            the scale.
-        size: side of the square kernel to estimate; for the untrained preset only.
-        sigma: noise standard deviation as a fraction of white (0.02 for 2 %); estimated if left out, where the solver can.
+        preset: name of a solver that ships with pnpsr, or a checkpoint, pnpsr's or official (.pth); by default several methods look
+            for the blur, and the one that explains the picture best is believed.
+        size: side of the square kernel to estimate, by the classical method alone.
+        sigma: noise standard deviation as a fraction of white (0.02 for 2 %), at most 0.5; estimated if left out.
         iterations: number of iterations, if not the solver's own.
-        kernel: file of a kernel to begin from, or to use as it is if the solver estimates none.
+        kernel: file of the kernel, if it is known; with a preset that estimates one, the kernel to begin from.
+        kernels_per: a kernel of its own for every cell of so many pixels, for blur that differs over the picture; at least 256.
         boundary: extend for photographs, circular for periodic test images.
-        truth: the true picture, where it is known, for scores.
-        true_kernel: the true kernel, where it is known, for scores.
+        tile: side of the tiles in pixels of the input; chosen by the memory if left out.
+        memory: GiB that may be used; what is free if left out.
+        precision: of the image networks; auto is bfloat16 where the processor has it.
+        format: of the results; same is that of the input.
+        truth: the true picture, where it is known, for scores; for one picture only.
+        true_kernel: the true kernel, where it is known, for scores; for one picture only.
         out: folder for the results; made if it does not exist.
+        overwrite: replace results that are there already; without it they are kept, and not computed again.
+        report: write one HTML page for each picture: before and after, kernel, iterations, numbers.
+        quiet: print nothing but errors.
+        json: print one JSON object for each picture, and nothing else.
         device: cpu, cuda, cuda:1, mps.
     """
-    checks.factors(scale)
-    picture = read_image(image)
+    k = None if kernel is None else load_kernels(kernel)[:1]
+    options = Options(
+        Ask.of(scale, preset, k, sigma, size, iterations, boundary, kernels_per, precision, device),
+        tile, memory, None if format == "same" else f".{format}", bool(overwrite), bool(report), bool(quiet), bool(json),
+    )  # fmt: skip
+    found = inputs(images, out)
+    if len(found) > 1 and (truth is not None or true_kernel is not None):
+        raise ValueError(f"--truth and --true-kernel are for one picture, and there are {len(found)}")
     known = Truth(
-        None if truth is None else read_image(truth, channels=picture.image.shape[1]).image,
+        None if truth is None else read_image(truth, channels=read_image(found[0].path).image.shape[1]).image,
         None if true_kernel is None else load_kernels(true_kernel)[:1],
     )
-    start = None if kernel is None else load_kernels(kernel)[:1]
-    run(
-        picture, image.stem, scale, known, out, preset=preset or usual_preset(scale, size), size=size, sigma=sigma,
-        iterations=iterations, kernel=start, boundary=boundary, device=device,
-    )  # fmt: skip
-
-
-def run(
-    picture: Picture,
-    stem: str,
-    scale: int,
-    truth: Truth,
-    out: Path,
-    *,
-    preset: str,
-    size: int | None = None,
-    sigma: float | None = None,
-    iterations: int | None = None,
-    kernel: Tensor | None = None,
-    boundary: str = "extend",
-    device: str = "cpu",
-) -> State:
-    """Restore one picture with progress, print its scores, write everything below ``out``; the last state.
-
-    Raises:
-        ValueError: a truth of another size than the result; and what :func:`pnpsr.restore.iterates` raises.
-    """
-    h, w = picture.image.shape[-2:]
-    if truth.x is not None and truth.x.shape[-2:] != (h * scale, w * scale):
-        raise ValueError(f"truth of {tuple(truth.x.shape[-2:])} is not {scale} times the image of {(h, w)}")
-    solver = choose_solver(preset, size, device)
-    y = picture.image.to(device)
-    k = None if kernel is None else kernel.to(device)
-    curves, s = Curves(truth, border=scale), None
-    total = (solver.T if iterations is None else iterations) if isinstance(solver, UnrolledSolver) else 1
-    with tqdm(total=total, desc=f"{Path(preset).name} ×{scale}", unit="it") as bar:
-        for s in iterates(solver, y, scale, sigma=sigma, k=k, T=iterations, boundary=boundary):
-            s = _on_cpu(s)
-            bar.set_postfix({name: f"{value:.4g}" for name, value in curves.add(s).items()})
-            bar.update()
-    if s is None:
-        raise ValueError(f"iterations must be at least 1, got {iterations}")
-    begin = (
-        kernel
-        if kernel is not None or truth.k is None
-        else _first_kernel(solver, State(in_colour(solver, y), as_physics(scale)), s)
-    )
-    lines = scores(s, truth, begin, border=scale)
-    for name, line in lines.items():
-        print(f"{name:9} {line}")
-    out.mkdir(parents=True, exist_ok=True)
-    written = write_result(out, stem, picture, s)
-    written.append(write_figure(out / f"{stem}_figure.png", s, truth, curves, {n: v for n, v in lines.items() if n != "kernel"}))
-    print("wrote    ", *written, sep=" ")
-    return s
-
-
-def _first_kernel(solver: torch.nn.Module, given: State, last: State) -> Tensor:
-    """The kernel that the solver starts from, given what it reads; a Dirac of the last kernel's size where it has no start."""
-    k0 = getattr(solver, "k0", None)
-    p, q = last.known("k").shape[-2:]
-    with torch.no_grad():
-        return (k0(given) if k0 is not None else Dirac((p, q))(given)).cpu()
-
-
-def _on_cpu(s: State) -> State:
-    return State(s.y.cpu(), s.physics, None, s.known("x").cpu(), s.known("k").cpu(), t=s.t)
+    return restore_all(Batch(tuple(found), options, known))

@@ -1,6 +1,5 @@
 """Files in, files out: every depth and kind comes back as it was; nothing is half-written, truncated or guessed."""
 
-import io
 import os
 import socket
 from pathlib import Path
@@ -44,7 +43,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, suffix: str, bits: int, ch
     path = tmp_path / f"Ünïcødé 画像{suffix.upper()}"
     write_image(str(path), image, alpha=mask, bits=bits)
     back = read_image(path)
-    lossy = suffix in (".jpg", ".jpeg")
+    lossy = suffix in (".jpg", ".jpeg", ".webp")
     assert back.bits == bits and back.image.dtype == torch.float32 and back.image.shape == image.shape
     assert torch.equal(image, kept)
     assert lossy or torch.equal(back.image, image)
@@ -120,29 +119,15 @@ def encoded(suffix: str, dtype: type, peak: float, *, size: tuple[int, ...] = (4
     return cv2.imencode(suffix, (np.random.default_rng(0).random(size) * peak).astype(dtype))[1].tobytes()
 
 
-def translucent_tiff() -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 6, 4), dtype=np.uint8)).save(file, "TIFF")
-    return file.getvalue()
-
-
-def gif() -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(np.zeros((4, 4), np.uint8)).save(file, "GIF")
-    return file.getvalue()
-
-
 BAD = {
     "empty.png": (lambda: b"", "not a whole picture"),
     "text.png": (lambda: b"hello, this is no picture", "not a whole picture"),
-    "moving.gif": (gif, "not a whole picture"),
     "half.png": (lambda: encoded(".png", np.uint8, 255)[:-800], "not a whole picture"),
     "half.jpg": (lambda: encoded(".jpg", np.uint8, 255)[:-800], "not a whole picture"),
     "half.tif": (lambda: encoded(".tif", np.uint8, 255)[:-800], "not a whole picture"),
     "hdr.tif": (lambda: encoded(".tif", np.float32, 3), "rescale them"),
     "nan.tif": (lambda: encoded(".tif", np.float32, np.nan), "rescale them"),
     "signed.tif": (lambda: encoded(".tif", np.int16, 9), "int16"),
-    "translucent.tif": (translucent_tiff, "save it as PNG"),
 }
 
 
@@ -177,7 +162,6 @@ GRAY = torch.full((1, 1, 4, 5), 0.5)
         ("a.png", GRAY, None, 32, "use .tif"),
         ("a.jpg", GRAY, None, 16, "use .png"),
         ("a.jpg", GRAY, GRAY, 8, "use .png"),
-        ("a.tif", GRAY, GRAY, 8, "use .png"),
         ("a.xyz", GRAY, None, 8, "the suffix of"),
         ("a", GRAY, None, 8, "the suffix of"),
         ("missing/a.png", GRAY, None, 8, "make it first"),

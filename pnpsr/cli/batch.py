@@ -1,0 +1,187 @@
+"""Pictures one after the other: progress, a line for each, what failed named at the end."""
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pnpsr.cli.figure import write_figure
+from pnpsr.cli.inputs import Input
+from pnpsr.cli.page import write_page
+from pnpsr.cli.report import Truth, fits, scores, spoken, target, write_result
+from pnpsr.images import Picture, read_image
+from pnpsr.photo import Restoration
+from pnpsr.photo import restore as restore_photo
+from pnpsr.photo.ask import Ask
+from pnpsr.photo.believe import quick
+from pnpsr.photo.finish import finisher, with_kernel_given
+from pnpsr.photo.plan import plan, seconds_per_pixel
+from pnpsr.solver import UnrolledSolver
+
+FAILURES = (ValueError, TypeError, OSError, ArithmeticError, MemoryError, RuntimeError)
+
+
+NOTHING = Truth()
+
+
+@dataclass(frozen=True)
+class Options:
+    """What holds for all pictures of a call."""
+
+    ask: Ask
+    tile: int | None = None
+    memory: float | None = None
+    suffix: str | None = None  # of the results; None is that of each input
+    overwrite: bool = False
+    report: bool = False
+    quiet: bool = False
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The pictures of a call."""
+
+    inputs: tuple[Input, ...]
+    options: Options
+    truth: Truth = NOTHING
+
+
+def restore_all(batch: Batch) -> int:
+    """Restore every picture: exit status 0, or 1 if some of several failed.
+
+    Raises:
+        ValueError, TypeError, OSError: what is wrong with the call, or with its only picture.
+    """
+    options, failed = batch.options, 0
+    options.ask.opened()  # a preset that cannot be used is a mistake of the call, not of a picture
+    for one in batch.inputs:
+        began = time.perf_counter()
+        there = None if options.overwrite else one.finished()
+        if there is not None:
+            _say(options, one, "kept", f"{there} is there already; --overwrite replaces it", {})
+            continue
+        try:
+            picture = read_image(one.path)
+            told = restore_one(picture, one, options, batch.truth, detailed=len(batch.inputs) == 1)
+        except FAILURES as error:
+            reason = plainly(error)
+            if len(batch.inputs) == 1:
+                raise ValueError(reason) from error
+            failed += 1
+            _say(options, one, "failed", reason, {})
+            continue
+        seconds = time.perf_counter() - began
+        _say(options, one, told.pop("status"), told.pop("words"), {**told, "seconds": round(seconds, 2)})
+    if failed and not options.json:
+        print(f"pnpsr: {failed} of {len(batch.inputs)} pictures could not be restored", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def plainly(error: BaseException) -> str:
+    """An error as one line for the user."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
+        return "there was not enough memory; take a smaller --tile, or say with --memory how many GiB may be used"
+    return text or type(error).__name__
+
+
+def restore_one(picture: Picture, one: Input, options: Options, truth: Truth, *, detailed: bool) -> dict[str, Any]:
+    """Restore one picture and write everything; what there is to say about it, by name."""
+    ask, to = options.ask, target(one.folder, one.stem, picture, options.suffix)
+    fits(picture.image, ask.scale, truth)
+    loud = not (options.quiet or options.json)
+    h, w = picture.image.shape[-2:]
+    if loud and detailed:
+        print(f"picture   {h} × {w} → {h * ask.scale} × {w * ask.scale}, {_expected(options, h, w, picture.image.shape[1])}")
+    with _Bar(f"{one.path.name} ×{ask.scale}", hidden=not loud) as bar:
+        r = restore_photo(
+            picture, ask.scale, solver=ask.solver, k=ask.k, sigma=ask.sigma, size=ask.size, T=ask.T, boundary=ask.boundary,
+            tile=options.tile, memory=options.memory, kernels_per=ask.kernels_per, precision=ask.precision, device=ask.device,
+            keep=one.folder / f".{one.stem}_x{ask.scale}.tiles", watch=True, progress=bar.at,
+        )  # fmt: skip
+    numbers = scores(picture.image, r, truth)
+    one.folder.mkdir(parents=True, exist_ok=True)
+    written, notes = write_result(to, one.stem, picture, r)
+    said = spoken(numbers)
+    short = {name: line for name, line in said.items() if name != "kernel"}
+    written.append(write_figure(one.folder / f"{one.stem}_figure.png", picture.image, r, truth, short))
+    if options.report:
+        written.append(write_page(one.folder / f"{one.stem}_report.html", picture.image, r, one.path.name, said))
+    if loud and detailed:
+        for name, line in {"found": r.words, **said}.items():
+            print(f"{name:9} {line}")
+        for note in (*picture.notes, *to.notes, *notes):
+            print(f"note      {note}")
+        print("wrote    ", *written, sep=" ")
+    return _told(r, written, numbers, (*picture.notes, *to.notes, *notes), detailed)
+
+
+def _expected(options: Options, h: int, w: int, channels: int) -> str:
+    """What it will take, told before it starts: memory, and where there are tiles the time they need."""
+    ask = options.ask
+    cut = plan(h, w, channels, ask.scale, tile=options.tile, memory=options.memory)
+    named = ask.opened()
+    if len(cut.tiles) == 1 or not isinstance(named, UnrolledSolver | None):
+        return cut.words()
+    finish = finisher(ask.scale, known=ask.k is not None) if named is None else with_kernel_given(named)
+    each = seconds_per_pixel(quick(finish, ask), channels, ask.scale) / finish.T * (ask.T or finish.T)
+    pixels = sum((t.rows.stop - t.rows.start) * (t.columns.stop - t.columns.start) for t in cut.tiles) * ask.scale**2
+    return cut.words(each * pixels)
+
+
+def _told(r: Restoration, written: list[Path], numbers: dict[str, Any], notes: tuple[str, ...], detailed: bool) -> dict[str, Any]:
+    return {
+        "status": "restored" if r.blurred else "unchanged",
+        "words": r.words,
+        "sigma": r.sigma,
+        "height": r.x.shape[-2],
+        "width": r.x.shape[-1],
+        "tiles": len(r.plan.tiles),
+        "files": [str(path) for path in written],
+        "notes": list(notes),
+        "scores": numbers,
+        "detailed": detailed,
+    }
+
+
+def _say(options: Options, one: Input, status: str, words: str, more: dict[str, Any]) -> None:
+    """The line of a picture: as JSON, in words, or only if it failed."""
+    told_already = more.pop("detailed", False)
+    if options.json:
+        print(json.dumps({"picture": str(one.path), "status": status, "words": words, **more}, ensure_ascii=False), flush=True)
+    elif status == "failed":
+        print(f"{one.path}: {words}", file=sys.stderr, flush=True)
+    elif not options.quiet and not told_already:
+        size = f"{more['height']} × {more['width']}, {more['seconds']:.0f} s: " if more else ""
+        notes = "".join(f"; {note}" for note in more.get("notes", ()))
+        print(f"{one.path}: {status}, {size}{words}{notes}", flush=True)
+
+
+class _Bar:
+    """A progress bar that follows ``progress(what, done, total)`` from one thing to the next."""
+
+    def __init__(self, name: str, *, hidden: bool) -> None:
+        self.name, self.what, self.bar = name, "", tqdm(total=1, desc=name, disable=hidden, leave=False, unit="step")
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def at(self, what: str, done: int, total: int) -> None:
+        """Show how far ``what`` is."""
+        if self.bar.disable:
+            return
+        if what != self.what:
+            self.what = what
+            self.bar.set_description_str(f"{self.name}, {what}", refresh=False)
+        if self.bar.total != total:
+            self.bar.reset(total)
+        self.bar.n = done
+        self.bar.refresh()

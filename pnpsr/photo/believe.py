@@ -1,0 +1,79 @@
+"""The kernel to restore with: given, found by the solver that was asked for, or the best of several guesses."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from pnpsr.fast import fast
+from pnpsr.kernels import dirac
+from pnpsr.needs import needs_of
+from pnpsr.photo.ask import Ask
+from pnpsr.photo.field import Field, field_of
+from pnpsr.photo.find import Found, find
+from pnpsr.photo.finish import learned
+from pnpsr.photo.job import Job
+from pnpsr.photo.kept import Kept
+from pnpsr.photo.windows import Window
+from pnpsr.photo.words import describe
+from pnpsr.restore import restore
+from pnpsr.solver import UnrolledSolver
+
+
+@dataclass(frozen=True)
+class Belief:
+    """A kernel, and how it came to be believed."""
+
+    k: Tensor  # (1 1 p q)
+    sigma: float
+    blurred: bool
+    words: str
+    windows: tuple[Window, ...] = ()
+    found: Found | None = None
+    field: Field | None = None
+
+
+def believe(job: Job, blind: UnrolledSolver | None, finish: UnrolledSolver, kept: Kept) -> Belief:
+    """The kernel for a job: the given one, that of the ``blind`` solver of the caller's, or the best guess under ``finish``."""
+    ask = job.ask
+    if ask.k is not None and (blind is None or needs_of(blind).kernel):
+        return Belief(ask.k.float().cpu(), job.noise(), True, f"{describe(ask.k)}, as given", job.windows(job.y))
+    if blind is not None:
+        return _by_solver(job, quick(blind, ask), kept)
+    own = learned(ask.scale)
+    own = None if own is None else quick(own, ask)
+    found = find(job.y, ask.scale, finish, sigma=ask.sigma, learned=own, progress=job.progress)
+
+    def of_cell(part: Tensor) -> Tensor | None:
+        here = find(part, ask.scale, finish, sigma=found.sigma, learned=own)
+        return here.k if here.candidates else None
+
+    field = None if ask.kernels_per is None else field_of(job.y, ask.kernels_per, found.k, of_cell, kept, job.progress)
+    return Belief(found.k, found.sigma, found.blurred, found.words, found.windows, found, field)
+
+
+def quick(solver: UnrolledSolver, ask: Ask) -> UnrolledSolver:
+    """The solver on its device, in the precision that was asked for."""
+    copy = fast(solver.to(ask.device), ask.precision)
+    if not isinstance(copy, UnrolledSolver):
+        raise TypeError(f"expected an UnrolledSolver, got {type(copy).__name__}")
+    return copy
+
+
+def _by_solver(job: Job, solver: UnrolledSolver, kept: Kept) -> Belief:
+    ask, sigma = job.ask, job.noise()
+
+    def in_part(part: Tensor) -> Tensor | None:
+        windows = job.windows(part)
+        if windows[0].score <= 0:
+            return None
+        inside = part[(..., *windows[0].inside)].to(ask.device)
+        start = None if ask.k is None else ask.k.to(inside)
+        return restore(solver, inside, ask.scale, sigma=ask.sigma, k=start, T=ask.T).known("k").float().cpu()
+
+    job.tell("looking for the blur", 0, 1)
+    k = in_part(job.y)
+    job.tell("looking for the blur", 1, 1)
+    k = dirac(1) if k is None else k
+    field = None if ask.kernels_per is None else field_of(job.y, ask.kernels_per, k, in_part, kept, job.progress)
+    words = f"{describe(k)}, noise {100 * sigma:.1f} %, by the solver that was asked for"
+    return Belief(k, sigma, True, words, job.windows(job.y), field=field)

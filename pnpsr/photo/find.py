@@ -1,0 +1,66 @@
+"""The blur of a photograph: where to look for it, candidates, and the one to believe."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from pnpsr.kernels import dirac
+from pnpsr.photo.candidates import NONE, Candidate, guesses, judged
+from pnpsr.photo.windows import Window, informative, noise
+from pnpsr.photo.words import NARROW, sentence, shape_of
+from pnpsr.solver import UnrolledSolver
+
+Progress = Callable[[str, int, int], None]  # what is done, how much of it, of how much
+
+OUTPUT = 512  # side of a window in pixels of x
+FLAT = 1e-6  # score of a window below which there is nothing to be seen, (2/1000 of white per pixel)²
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is believed about the blur of a picture, and why."""
+
+    k: Tensor  # (1 1 p p)
+    sigma: float
+    windows: tuple[Window, ...]  # where it was looked for, best first; the scores are of the first
+    candidates: tuple[Candidate, ...]  # best first; empty where nothing could be compared
+    blurred: bool
+    words: str
+
+    @property
+    def window(self) -> Window:
+        """The most informative one."""
+        return self.windows[0]
+
+
+def find(
+    y: Tensor,
+    scale: int,
+    finish: UnrolledSolver,
+    *,
+    sigma: float | None = None,
+    learned: UnrolledSolver | None = None,
+    progress: Progress | None = None,
+) -> Found:
+    """The kernel of y (1 c h w): candidates from the most informative window, ranked by what they make of it.
+
+    A picture without edges, or too small to hold any, has no blur that could be seen: k is one pixel then.
+    """
+    level = noise(y) if sigma is None else sigma
+    windows = tuple(informative(y, level, side=max(96, OUTPUT // max(scale, 2))))
+    part = y[(..., *windows[0].inside)]
+    if windows[0].score <= FLAT:
+        return Found(dirac(1), level, windows, (), False, "no edges in which blur could be seen; enlarged as it is")
+    todo, done = list(guesses(part, scale, level, learned)), []
+    for i, (name, make) in enumerate(todo):
+        if progress is not None:
+            progress("looking for the blur", i, len(todo))
+        done.append(judged(name, make(), part, scale, level, finish))
+    if progress is not None:
+        progress("looking for the blur", len(todo), len(todo))
+    ranked = sorted(done, key=lambda c: c.score)
+    best = ranked[0]
+    blurred = best.name != NONE and shape_of(best.k).along >= NARROW
+    words = sentence(best.k, level, best.explained) if blurred else "no blur was found; there was nothing to remove"
+    return Found(best.k, level, windows, tuple(ranked), blurred, words)

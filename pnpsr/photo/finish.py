@@ -1,0 +1,48 @@
+"""Which solver restores once the kernel is known, and which finds it: by scale where the caller names none."""
+
+from torch import nn
+
+from pnpsr.released import open_solver
+from pnpsr.solver import UnrolledSolver
+from pnpsr.steps import Believing, LearnedRestorer, Until
+from pnpsr.weights import presets
+
+LEAST = 0.1  # α of a solver that was trained with true kernels, when the kernel is an estimate
+
+
+def learned(scale: int) -> UnrolledSolver | None:
+    """The trained blind solver for the scale, where one ships."""
+    name = f"ikrnet-x{scale}"
+    return _unrolled(open_solver(name)) if name in presets() else None
+
+
+def finisher(scale: int, *, known: bool) -> UnrolledSolver:
+    """A solver for a given kernel at ``scale``.
+
+    With a true kernel (``known``) the one that was trained on true kernels. With an estimated one, the image steps of the blind
+    solver, which has only ever seen estimates: on estimated kernels they are up to a decibel ahead, at ×1 too.
+    """
+    blind = learned({1: 2}.get(scale, scale))
+    if known or blind is None:
+        solver = _unrolled(open_solver("usrnet"))
+        if not known and solver.tuner is not None:
+            solver.tuner = Believing(solver.tuner, LEAST)
+        return solver
+    return with_kernel_given(blind)
+
+
+def with_kernel_given(solver: UnrolledSolver) -> UnrolledSolver:
+    """The image steps of a blind solver as a non-blind one, with its weights: of its last phase, and once where x is not read."""
+    restorer, tuner, T = solver.restorer, solver.tuner, solver.T
+    if isinstance(solver.estimator, Until):
+        T -= solver.estimator.t
+        restorer, tuner = (part.then if isinstance(part, Until) else part for part in (restorer, tuner))
+    if isinstance(restorer, LearnedRestorer):
+        T = 1  # it reads y and k only: the second iterate would be the first
+    return UnrolledSolver(None, restorer, T, tuner=tuner, k0=None, x0=solver.x0, order=("tuner", "restorer"), scale=solver.scale)
+
+
+def _unrolled(solver: nn.Module) -> UnrolledSolver:
+    if not isinstance(solver, UnrolledSolver):
+        raise TypeError(f"a preset must be an UnrolledSolver, got {type(solver).__name__}")
+    return solver

@@ -1,0 +1,33 @@
+"""One picture to restore: what is asked for it, how it is cut, who listens."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from pnpsr.photo.ask import Ask
+from pnpsr.photo.find import OUTPUT, Progress
+from pnpsr.photo.plan import Plan
+from pnpsr.photo.windows import Window, informative, noise
+
+
+@dataclass(frozen=True)
+class Job:
+    """A picture, what is asked for it, and how it is cut."""
+
+    y: Tensor
+    ask: Ask
+    plan: Plan
+    progress: Progress | None = None
+
+    def tell(self, what: str, done: int, total: int) -> None:
+        """Report progress, where somebody listens."""
+        if self.progress is not None:
+            self.progress(what, done, total)
+
+    def noise(self) -> float:
+        """The noise level, given or estimated."""
+        return noise(self.y) if self.ask.sigma is None else float(self.ask.sigma)
+
+    def windows(self, part: Tensor) -> tuple[Window, ...]:
+        """The most informative windows of y, or of a part of it."""
+        return tuple(informative(part, self.noise(), side=max(96, OUTPUT // max(self.ask.scale, 2))))

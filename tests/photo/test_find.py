@@ -1,0 +1,148 @@
+"""The blur that is there is found, none where there is none, and both without knowing the truth."""
+
+import math
+
+import pytest
+import torch
+from synthetic import psnr
+
+from pnpsr import blind_hqs, load
+from pnpsr.images import sample_picture
+from pnpsr.kernels import dirac, gaussian, line, random_motion
+from pnpsr.photo import restore
+from pnpsr.photo.candidates import NONE, coarse_to_fine, guesses, residual, sparsity
+from pnpsr.photo.field import Field, field_of
+from pnpsr.photo.finish import finisher, learned, with_kernel_given
+from pnpsr.photo.kept import Kept
+from pnpsr.photo.plan import duration, plan
+from pnpsr.photo.windows import informative, noise
+from pnpsr.photo.words import describe, extent, shape_of
+from pnpsr.physics import Degradation, quantise
+from pnpsr.restore import restore as apply
+from pnpsr.starts import upsample
+
+
+def seed(n: int) -> torch.Generator:
+    return torch.Generator().manual_seed(n)
+
+
+def blurred(name: str, k: torch.Tensor, scale: int = 1, side: int = 96) -> tuple[torch.Tensor, torch.Tensor]:
+    x = sample_picture(name)[..., 60 : 60 + side * scale, 160 : 160 + side * scale]
+    return x, quantise(Degradation(scale, boundary="reflect")(x, k, 0.004, generator=seed(0)))
+
+
+def test_blur_is_found_and_said() -> None:
+    x, y = blurred("astronaut", gaussian(15, 1.6))
+    r = restore(y, 1)
+    assert r.blurred and r.found is not None and r.words.startswith("blur of about")
+    assert abs(shape_of(r.k).along - 1.6) < 0.5
+    assert psnr(r.x[..., 8:-8, 8:-8], x[..., 8:-8, 8:-8]) > psnr(y[..., 8:-8, 8:-8], x[..., 8:-8, 8:-8]) + 1
+    scores = [c.score for c in r.found.candidates]
+    assert scores == sorted(scores) and {c.name for c in r.found.candidates} >= {NONE, "classical 11", "classical 21"}
+
+
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
+def test_a_picture_without_blur_comes_back_as_it_is(name: str) -> None:
+    x = sample_picture(name)[..., 60:156, 160:256]
+    r = restore(x, 1)
+    assert not r.blurred and "nothing to remove" in r.words
+    assert torch.equal(r.x, x)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea", "rocket"])
+def test_whole_sample_pictures_are_left_alone_and_never_enlarged_worse_than_bicubic(name: str) -> None:
+    x = sample_picture(name)
+    x = x[..., : x.shape[-2] // 2 * 2, : x.shape[-1] // 2 * 2]
+    assert torch.equal(restore(x, 1).x, x)
+    y = quantise(x[..., ::2, ::2])
+    better, bicubic = (psnr(z[..., 8:-8, 8:-8], x[..., 8:-8, 8:-8]) for z in (restore(y, 2).x, upsample(y, 2).clamp(0, 1)))
+    assert better > bicubic - 0.1
+
+
+def test_the_most_informative_window_has_edges_in_every_direction() -> None:
+    y = torch.full((1, 1, 320, 320), 0.5)
+    y[..., 0:128, 0:128] = (torch.arange(128) // 8 % 2).float() * 0.8 + 0.1  # strong stripes, one direction only
+    checks = ((torch.arange(128)[:, None] // 16 + torch.arange(128)[None] // 16) % 2).float()
+    y[..., 192:320, 192:320] = 0.3 + 0.3 * checks
+    best = informative(y, 0.0, side=128)[0]
+    assert (best.top, best.left) == (192, 192) and best.score > 0
+    y[..., 192:320, 192:320] = checks  # black and white: clipped, so nothing is left to see
+    assert (informative(y, 0.0, side=128)[0].top, informative(y, 0.0, side=128)[0].left) != (192, 192)
+    assert informative(torch.zeros(1, 1, 9, 700), 0.0)[0].inside == (slice(0, 9), slice(0, 700))
+
+
+def test_noise_is_not_taken_for_edges() -> None:
+    y = 0.5 + 0.05 * torch.randn(1, 1, 256, 256, generator=seed(0))
+    assert abs(informative(y, 0.05, side=256)[0].score) < 0.1 * 0.05**2
+    assert noise(y) == pytest.approx(0.05, rel=0.05)
+
+
+def test_words_say_what_a_kernel_is() -> None:
+    assert describe(dirac(5)) == "no blur"
+    assert describe(gaussian(21, 2.0)) == "blur of about 4.7 pixels"
+    for angle in (0.0, 30.0, 90.0, 150.0):  # the rows' axis points down, so a line of angle a rises to the right
+        told = describe(line(31, length=15.0, angle=math.radians(90 - angle)))
+        assert told.startswith("motion of about 1") and (f"at {angle:.0f}°" in told or f"at {180 - angle:.0f}°" in told)
+    assert extent(dirac(9)) == 1 and extent(gaussian(21, 1.0)) == 7
+
+
+def test_the_score_prefers_the_sharp_picture_and_contrast_does_not_matter() -> None:
+    x = sample_picture("coffee")[..., 100:196, 150:246]
+    soft = Degradation(1, boundary="reflect")(x, gaussian(9, 1.5))
+    assert sparsity(x, 4) < sparsity(soft, 4) and sparsity(0.3 * x, 4) == pytest.approx(sparsity(x, 4), abs=1e-3)
+    assert sparsity(torch.zeros(1, 1, 9, 9), 2) == 1 and residual(soft, dirac(3), soft, 1) < 1e-6
+    assert residual(x[..., :5, :5], gaussian(9, 1.0), x[..., :5, :5], 1) == 0  # smaller than its kernel
+
+
+def test_coarse_to_fine_has_the_size_that_is_asked_for() -> None:
+    _, y = blurred("astronaut", random_motion(1, 15, generator=seed(1)), side=104)
+    k = coarse_to_fine(y, 1, 31)
+    assert k.shape == (1, 1, 31, 31) and float(k.sum()) == pytest.approx(1, abs=1e-4) and k.min() >= 0
+    assert [name for name, _ in guesses(y[..., :40, :40], 1, 0.0, None)] == [NONE, "classical 11"]
+
+
+def test_image_steps_of_blind_solvers_take_a_kernel() -> None:
+    y, k = torch.rand(1, 3, 20, 22, generator=seed(0)), gaussian(5, 1.0)
+    for solver in (blind_hqs(5, T=2, finish=2), load("ikrnet-x2"), load("dan-x2")):
+        view = with_kernel_given(solver)
+        out = apply(view, y, 2, k=gaussian(21, 1.0) if solver.scale == 2 else k, sigma=0.01)
+        assert out.x.shape == (1, 3, 40, 44) and view.estimator is None
+    assert with_kernel_given(blind_hqs(5, T=2, finish=3)).T == 3 and with_kernel_given(load("dan-x2")).T == 1
+    assert learned(3) is None and learned(4) is not None and finisher(3, known=False).T == finisher(3, known=True).T
+
+
+def test_kernels_of_a_field_are_mixed_between_cells() -> None:
+    field = Field(torch.stack([dirac(3)[0, 0], gaussian(3, 1.0)[0, 0]])[None], (100.0, 50.0))
+    assert torch.equal(field.at(50, 0), dirac(3)) and torch.allclose(field.at(10, 99), gaussian(3, 1.0))
+    assert torch.allclose(field.at(50, 50), (dirac(3) + gaussian(3, 1.0)) / 2)
+    y = torch.rand(1, 1, 300, 600, generator=seed(0))
+    seen: list[tuple[int, ...]] = []
+
+    def find(part: torch.Tensor) -> torch.Tensor | None:
+        seen.append(tuple(part.shape[-2:]))
+        return gaussian(7, 1.0) if len(seen) == 2 else None
+
+    found = field_of(y, 300, dirac(1), find, Kept(None, {}), None)
+    assert seen == [(300, 300), (300, 300)] and found.k.shape == (1, 2, 7, 7)
+    assert torch.equal(found.k[0, 0], dirac(7)[0, 0])
+
+
+@pytest.mark.slow
+def test_blur_that_differs_over_the_picture_is_found_cell_by_cell() -> None:
+    x = torch.cat([sample_picture("astronaut")[..., :256, :256], sample_picture("astronaut")[..., :256, 256:]], -1)
+    parts = [Degradation(1, boundary="reflect")(x[..., i * 256 : (i + 1) * 256], gaussian(15, w)) for i, w in enumerate((0.8, 2.2))]
+    r = restore(quantise(torch.cat(parts, -1)), 1, kernels_per=256)
+    assert r.field is not None and r.field.shape[:2] == (1, 2)
+    widths = [shape_of(k[None, None]).along for k in r.field[0]]
+    assert widths[1] > widths[0] + 0.6
+
+
+def test_plans_fit_the_memory_and_say_what_they_need() -> None:
+    roomy, tight = plan(2000, 3000, 3, 2, memory=8), plan(2000, 3000, 3, 2, memory=2.5)
+    assert roomy.bytes < 4 * 2**30 and tight.bytes <= 2.5 * 2**30 and len(tight.tiles) > len(roomy.tiles)
+    assert plan(4000, 6000, 3, 2, memory=16).bytes < 6 * 2**30
+    assert "tiles; needs about" in tight.words() and plan(20, 20, 3, 2).words(3.0).endswith("and about 3 s")
+    assert [duration(s) for s in (0.2, 60, 300, 7200)] == ["1 s", "60 s", "5 min", "2.0 h"]
+    with pytest.raises(ValueError, match="need about .* GiB of memory, 1.0 may be used"):
+        plan(4000, 6000, 3, 2, memory=1)

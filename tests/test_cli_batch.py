@@ -1,0 +1,137 @@
+"""Many pictures in one call: a line each, names that never clash, what is there kept, what is broken named."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from pnpsr.cli import main
+from pnpsr.cli.inputs import inputs
+from pnpsr.cli.report import target
+from pnpsr.images import Picture, read_image, sample_picture, write_image
+
+QUICK = ("--size", 5, "--iterations", 1)
+
+
+def run(*arguments: object) -> int:
+    return main([str(a) for a in arguments])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two good pictures, one of them below, and a broken one."""
+    x = sample_picture("camera")[..., 100:124, 200:226]
+    (tmp_path / "in" / "trip").mkdir(parents=True)
+    write_image(tmp_path / "in" / "a.png", x)
+    write_image(tmp_path / "in" / "trip" / "b.jpg", x.expand(-1, 3, -1, -1))
+    (tmp_path / "in" / "broken.png").write_bytes((tmp_path / "in" / "a.png").read_bytes()[:-300])
+    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    return tmp_path / "in"
+
+
+def test_a_folder_with_a_broken_picture(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert run("restore", folder, *QUICK, "--out", out) == 1
+    said = capsys.readouterr()
+    lines = [line for line in said.out.splitlines() if ": " in line]
+    assert len(lines) == 2 and any("a.png: restored, 48 × 52" in line for line in lines)
+    assert "broken.png is not a whole picture" in said.err and "1 of 3 pictures could not be restored" in said.err
+    assert read_image(out / "a_restored.png").image.shape == (1, 1, 48, 52)
+    assert read_image(out / "trip" / "b_restored.jpg").suffix == ".jpg"
+    assert not list(out.rglob("broken*")) and not list(out.rglob(".*"))
+
+
+def test_results_are_kept_unless_overwriting_is_asked_for(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call, result = ("restore", folder / "a.png", *QUICK, "--out", tmp_path / "out"), tmp_path / "out" / "a_restored.png"
+    assert run(*call) == 0
+    write_image(result, torch.zeros(1, 1, 2, 2))
+    capsys.readouterr()
+    assert run(*call) == 0 and "--overwrite replaces it" in capsys.readouterr().out
+    assert read_image(result).image.shape == (1, 1, 2, 2)
+    assert run(*call, "--overwrite") == 0 and read_image(result).image.shape == (1, 1, 48, 52)
+
+
+def test_json_is_one_object_a_line_and_quiet_is_nothing(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("restore", folder, *QUICK, "--json", "--out", tmp_path / "out") == 1
+    said = capsys.readouterr()
+    told = {Path(one["picture"]).name: one for one in map(json.loads, said.out.splitlines())}
+    assert {name: one["status"] for name, one in told.items()} == {"a.png": "restored", "b.jpg": "restored", "broken.png": "failed"}
+    assert said.err == "" and all(Path(file).is_file() for file in told["a.png"]["files"])
+    assert run("restore", folder / "a.png", *QUICK, "--quiet", "--out", tmp_path / "quiet") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_names_never_clash(tmp_path: Path) -> None:
+    for name in ("photo.jpg", "photo.png", "other.png"):
+        (tmp_path / name).touch()
+    assert [i.stem for i in inputs([tmp_path], tmp_path / "out")] == ["other", "photo_jpg", "photo_png"]
+    (tmp_path / "photo_jpg.tif").touch()
+    with pytest.raises(ValueError, match="would have one name"):
+        inputs([tmp_path], tmp_path / "out")
+    with pytest.raises(ValueError, match="would have one name"):
+        inputs([tmp_path / "other.png", tmp_path / "other.png"], tmp_path / "out")
+
+
+def test_results_are_no_input(folder: Path) -> None:
+    assert run("restore", folder / "a.png", *QUICK, "--out", folder) == 0
+    assert sorted(i.stem for i in inputs([folder], folder)) == ["a", "b", "broken"]
+
+
+def test_profile_transparency_and_depth_go_all_the_way(tmp_path: Path) -> None:
+    from PIL import ImageCms
+
+    x, profile = (
+        sample_picture("astronaut")[..., 40:56, 200:220],
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+    )
+    write_image(tmp_path / "deep.tif", x, alpha=x[:, :1], bits=16, icc=profile)
+    assert run("restore", tmp_path / "deep.tif", *QUICK, "--quiet", "--out", tmp_path) == 0
+    back = read_image(tmp_path / "deep_restored.tif")
+    assert back.bits == 16 and back.icc == profile and back.alpha is not None and back.image.shape == (1, 3, 32, 40)
+    assert run("restore", tmp_path / "deep.tif", *QUICK, "--quiet", "--format", "png", "--out", tmp_path / "png") == 0
+    assert read_image(tmp_path / "png" / "deep_restored.png").bits == 16
+
+
+@pytest.mark.parametrize(
+    "pixels", [torch.zeros(1, 3, 40, 40), torch.full((1, 1, 40, 40), 0.3), torch.rand(1, 3, 5, 5), torch.rand(1, 1, 1, 300)]
+)
+@pytest.mark.parametrize("options", [(), QUICK])
+def test_black_constant_and_tiny_pictures_come_back_enlarged(
+    tmp_path: Path, pixels: torch.Tensor, options: tuple[object, ...]
+) -> None:
+    write_image(tmp_path / "a.png", pixels)
+    assert run("restore", tmp_path / "a.png", *options, "--quiet", "--out", tmp_path) == 0
+    back = read_image(tmp_path / "a_restored.png").image
+    assert back.shape == (1, pixels.shape[1], 2 * pixels.shape[2], 2 * pixels.shape[3])
+    if pixels.min() == pixels.max():
+        assert (back - pixels.mean()).abs().max() < 1 / 255
+
+
+def test_an_animation_becomes_png_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = [Image.new("RGB", (20, 16), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert run("restore", tmp_path / "a.gif", *QUICK, "--out", tmp_path) == 0
+    assert "the first of 2 frames" in capsys.readouterr().out and (tmp_path / "a_restored.png").is_file()
+
+
+def test_depth_that_a_format_cannot_hold_is_reduced_with_a_word() -> None:
+    floats = Picture(torch.zeros(1, 3, 4, 4), bits=32, suffix=".tif")
+    assert target(Path("o"), "a", floats).bits == 32 and target(Path("o"), "a", floats, ".png").notes == ("floats become 16 bits",)
+    clear = Picture(torch.zeros(1, 3, 4, 4), alpha=torch.zeros(1, 1, 4, 4), suffix=".bmp")
+    assert target(Path("o"), "a", clear).path.suffix == ".png" and "transparency" in target(Path("o"), "a", clear).notes[0]
+    with pytest.raises(ValueError, match="holds no transparency"):
+        target(Path("o"), "a", clear, ".jpg")
+
+
+def test_memory_and_time_are_told_before_it_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image(tmp_path / "a.png", sample_picture("camera")[..., :136, :72])
+    from pnpsr.kernels import gaussian, save_kernels
+
+    save_kernels(tmp_path / "k.npz", gaussian(5, 0.8))
+    options = ("--scale", 2, "--tile", 64, "--kernel", tmp_path / "k.npz", "--iterations", 1, "--out", tmp_path)
+    assert run("restore", tmp_path / "a.png", *options) == 0
+    told = capsys.readouterr().out.splitlines()[0]
+    assert "136 × 72 → 272 × 144, in 6 tiles; needs about" in told and "GiB and about" in told
+    assert not list(tmp_path.glob(".*"))
