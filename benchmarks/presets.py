@@ -111,14 +111,19 @@ def main() -> None:
     words.add_argument("--data", type=Path, required=True)
     words.add_argument("--out", type=Path, required=True)
     words.add_argument("--only", nargs="*", default=list(PLAN), choices=list(PLAN), metavar="PART")
-    words.add_argument("--minutes", type=float, required=True, help="of all parts together")
+    budget = words.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--minutes", type=float, help="of all parts together")
+    budget.add_argument("--steps", type=int, help="of each part, in place of a time")
     words.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     words.add_argument("--threads", type=int, default=1)
     given = words.parse_args()
     torch.set_num_threads(given.threads)
     total = sum(PLAN[name].weight for name in given.only)
     for name in given.only:
-        run(name, PLAN[name], given.data / "train", given.out, given.device, 60 * given.minutes * PLAN[name].weight / total)
+        folder, share = given.out / name, PLAN[name].weight / total
+        if given.steps is not None:
+            note(folder, given.steps, given.device)
+        run(name, PLAN[name], given.data / "train", given.out, given.device, 60 * (given.minutes or 0) * share)
 
 
 def run(name: str, part: Part, data: Path, out: Path, device: str, seconds: float) -> None:
@@ -139,8 +144,8 @@ def run(name: str, part: Part, data: Path, out: Path, device: str, seconds: floa
     options = Options(steps=steps, **{**usual, **part.options})
     solver = built(part, out)
     chosen = stages(part, solver)
-    note = {"recipe": part.recipe, "arguments": part.arguments, "setting": named.name, "scales": part.scales, "drawn": part.drawn}
-    note |= {
+    told = {"recipe": part.recipe, "arguments": part.arguments, "setting": named.name, "scales": part.scales, "drawn": part.drawn}
+    told |= {
         "batch": part.batch,
         "patch": part.patch,
         "margin": part.margin,
@@ -148,7 +153,7 @@ def run(name: str, part: Part, data: Path, out: Path, device: str, seconds: floa
         "convention": named.convention.name,
     }
     for record in train(
-        solver, stream, chosen, options, folder=folder, resume=True, validation=validation, fabric=fabric, note=note
+        solver, stream, chosen, options, folder=folder, resume=True, validation=validation, fabric=fabric, note=told
     ):
         scores = "" if record.scores is None else f"  {record.scores.psnr:.2f} dB, kernel {record.scores.kernel_error:.3f}"
         print(f"{name} {record.step}/{steps} {record.losses['total']:.4f} {record.images_per_second:.0f}/s{scores}", flush=True)
@@ -156,17 +161,25 @@ def run(name: str, part: Part, data: Path, out: Path, device: str, seconds: floa
 
 def planned(folder: Path, part: Part, stream: BatchedStream, fabric: Any, seconds: float, out: Path) -> int:
     """Steps that fill ``seconds``, measured on a throw-away solver; what an earlier call measured stays."""
-    note = folder / "plan.json"
-    if not note.exists():
+    plan = folder / "plan.json"
+    if not plan.exists():
         solver = built(part, out)
         options = Options(steps=24, **{**part.options, "workers": 0, "log_every": 4, "validate_every": 0})
         clock = [
             (record.step, time.perf_counter()) for record in train(solver, stream, stages(part, solver), options, fabric=fabric)
         ]
         (a, then), (b, now) = clock[1], clock[-1]
-        folder.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps({"steps": max(100, int(seconds * (b - a) / (now - then))), "device": str(fabric.device)}))
-    return int(json.loads(note.read_text())["steps"])
+        note(folder, max(100, int(seconds * (b - a) / (now - then))), str(fabric.device))
+    return int(json.loads(plan.read_text())["steps"])
+
+
+def note(folder: Path, steps: int, device: str) -> None:
+    """How long the part is, and the command that makes it so, unless that stands there already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "plan.json").exists():
+        (folder / "plan.json").write_text(json.dumps({"steps": steps, "device": device}))
+        command = f"python benchmarks/presets.py --data DATA --out runs --only {folder.name} --steps {steps}"
+        (folder / "commands.txt").write_text(command + (" --device cuda\n" if device.startswith("cuda") else "\n"))
 
 
 def stages(part: Part, solver: Any) -> list[Stage]:
