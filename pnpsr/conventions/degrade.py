@@ -20,7 +20,7 @@ def degrade(x: Tensor, k: Tensor, scale: Scale, convention: Convention = PNPSR) 
 
     Args:
         x: images (b c sh sw) in [0, 1]; sides divisible by the scale unless the boundary is ``valid``.
-        k: kernels (b 1 p q), or one for all (1 1 p q).
+        k: kernels (b 1 p q), or one for all (1 1 p q); of any sum, since estimates are tried here too.
         scale: integer factor, or one per axis.
         convention: see :class:`Convention`.
 
@@ -41,7 +41,7 @@ def degrade(x: Tensor, k: Tensor, scale: Scale, convention: Convention = PNPSR) 
         if convention.quantised == "truncate":
             checks.divisible(x, scale if convention.boundary != "valid" else 1, "x")
             return _truncated(convention.at(pair).window((k.shape[-2], k.shape[-1]))(x), convention.taps(k), pair)
-        y = _valid(x, k, pair, convention) if convention.boundary == "valid" else convention.at(pair)(x, k)
+        y = _valid(x, k, pair, convention) if convention.boundary == "valid" else convention.at(pair).freeze(k=k)(x)
         return physics.quantise(y) if convention.quantised == "round" else y
 
 
@@ -50,7 +50,7 @@ def _valid(x: Tensor, k: Tensor, scale: Pair, convention: Convention) -> Tensor:
     rows, columns = (int(o) for o in convention.offsets(scale))
     x = x[..., rows:, columns:]
     down, right = (-(n - p + 1) % s for n, p, s in zip(x.shape[-2:], k.shape[-2:], scale, strict=True))
-    return replace(convention, offset=0).at(scale)(pad(x, (0, right, 0, down)), k)
+    return replace(convention, offset=0).at(scale).freeze(k=k)(pad(x, (0, right, 0, down)))
 
 
 def named(convention: object, name: str) -> Convention:

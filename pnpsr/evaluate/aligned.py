@@ -2,15 +2,16 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from pnpsr import checks
 from pnpsr.checks import Scale
 from pnpsr.evaluate.metrics import psnr
+from pnpsr.physics.blur import extend
 from pnpsr.precision import double, exact
 
 REACH = 4  # pixels that an image may be moved: kernels of 21 x 21 have their mass within half of it
-STEPS = 8  # of Gauss-Newton; the error is quadratic near its minimum, the last steps change nothing that is printed
+STEPS = 8  # of Gauss-Newton, at most
+CLOSE = 1e-3  # pixels: a step below this changes nothing that is printed
 
 
 def psnr_aligned(x: Tensor, truth: Tensor, *, border: Scale = 0, colour: str = "rgb") -> Tensor:
@@ -34,31 +35,34 @@ def psnr_aligned(x: Tensor, truth: Tensor, *, border: Scale = 0, colour: str = "
 
 
 def _met(x: Tensor, truth: Tensor, border: Scale) -> Tensor:
-    """x (1 c h w) moved to meet the truth."""
+    """x (1 c h w) moved to meet the truth: by the shift of its gray picture, which all channels share."""
     with exact(x), torch.no_grad():
-        wide, target = x.to(double(x)), checks.inside(truth, border, "the images").to(double(x))
-        margin = [m for n in reversed(x.shape[-2:]) for m in (min(2 * REACH, n - 1),) * 2]
-        spectrum = torch.fft.fft2(F.pad(wide, margin, mode="reflect"))
-        waves = [2j * torch.pi * torch.fft.fftfreq(n, device=x.device, dtype=wide.dtype) for n in spectrum.shape[-2:]]
-        waves = [waves[0][:, None], waves[1][None, :]]
-        cut = slice(margin[2], margin[2] + x.shape[-2]), slice(margin[0], margin[0] + x.shape[-1])
-
-        def seen(s: Tensor) -> Tensor:
-            return torch.fft.ifft2(s).real[..., cut[0], cut[1]]
-
-        d = _whole(wide, target, border)
-        best, least = x, float("inf")
+        gray, target = (t.to(double(x)).mean(1, keepdim=True) for t in (x, checks.inside(truth, border, "the images")))
+        d, step = _whole(gray, target, border), float("inf")
         for _ in range(STEPS):
-            moved = spectrum * torch.exp(-(waves[0] * d[0] + waves[1] * d[1]))
-            image = seen(moved)
-            residual = checks.inside(image, border, "the images") - target
-            if not float(residual.square().mean()) < least:
-                break
-            best, least = image, float(residual.square().mean())
-            slopes = torch.stack([-checks.inside(seen(moved * w), border, "the images").flatten() for w in waves])
+            residual = checks.inside(_moved(gray, d), border, "the images") - target
+            slopes = torch.stack([-checks.inside(_moved(gray, d, axis), border, "the images").flatten() for axis in (0, 1)])
             normal = slopes @ slopes.mT + 1e-12 * torch.eye(2).to(slopes)
-            d = (d - torch.linalg.solve(normal, slopes @ residual.flatten())).clamp(-REACH, REACH)
-        return best.to(x)
+            new = (d - torch.linalg.solve(normal, slopes @ residual.flatten())).clamp(-REACH, REACH)
+            d, step = new, float((new - d).abs().max())
+            if step < CLOSE:
+                break
+        return _moved(x.to(double(x)), d).to(x)
+
+
+def _moved(x: Tensor, d: Tensor, axis: int | None = None) -> Tensor:
+    """x (1 c h w) mirrored beyond its border, moved by d (2) pixels, and cut again; or its slope along an axis, moved so."""
+    h, w = x.shape[-2:]
+    room = [(min(2 * REACH, n - 1), (-n - min(2 * REACH, n - 1)) % 32 + 32) for n in (h, w)]  # sides of many small factors
+    wide = extend(x, (*room[0], *room[1]), "reflect")
+    options = {"device": x.device, "dtype": x.dtype}
+    rows = 2j * torch.pi * torch.fft.fftfreq(wide.shape[-2], **options)[:, None]
+    columns = 2j * torch.pi * torch.fft.rfftfreq(wide.shape[-1], **options)
+    turned = torch.fft.rfft2(wide) * torch.exp(-(rows * d[0] + columns * d[1]))
+    if axis is not None:
+        turned = turned * (rows if axis == 0 else columns)
+    out = torch.fft.irfft2(turned, s=wide.shape[-2:])
+    return out[..., room[0][0] : room[0][0] + h, room[1][0] : room[1][0] + w]
 
 
 def _whole(x: Tensor, target: Tensor, border: Scale) -> Tensor:

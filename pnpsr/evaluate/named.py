@@ -7,7 +7,7 @@ from pnpsr.evaluate.protocol import GIVEN, Protocol, grid
 from pnpsr.evaluate.registry import PROTOCOLS, register_protocol
 from pnpsr.evaluate.triples import Triples
 
-IMAGE, KERNEL = ("psnr", "ssim"), ("kernel_mse", "kernel_psnr", "kernel_psnr_aligned", "data_psnr")
+IMAGE, KERNEL = ("psnr", "psnr_aligned", "ssim"), ("kernel_mse", "kernel_psnr", "kernel_psnr_aligned", "data_psnr")
 
 
 @register_protocol("dan-setting1")
