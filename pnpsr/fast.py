@@ -61,6 +61,16 @@ def native_bfloat16(device: str | torch.device = "cpu") -> bool:
     return kind == "cuda" and torch.cuda.is_available() and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
+def resolved(precision: str, device: str | torch.device = "cpu") -> str:
+    """``float32`` or ``bfloat16``: what ``auto`` comes to on the device.
+
+    Raises:
+        ValueError: unknown precision.
+    """
+    checks.choice(precision, PRECISIONS, "precision")
+    return precision if precision != "auto" else "bfloat16" if native_bfloat16(device) else "float32"
+
+
 def fast(solver: nn.Module, precision: str = "auto") -> nn.Module:
     """A copy of ``solver`` for inference: no gradients, channels-last, image priors in ``precision``.
 
@@ -74,12 +84,11 @@ def fast(solver: nn.Module, precision: str = "auto") -> nn.Module:
     Raises:
         ValueError: unknown precision.
     """
-    checks.choice(precision, PRECISIONS, "precision")
     quick = copy.deepcopy(solver).eval().requires_grad_(False).to(memory_format=torch.channels_last)
     first = next(quick.parameters(), None)
-    reduce = precision == "bfloat16" or (precision == "auto" and first is not None and native_bfloat16(first.device))
+    reduce = resolved(precision, "cpu" if first is None else first.device) == "bfloat16" and first is not None
     restorer = getattr(quick, "restorer", None)
-    if reduce and isinstance(restorer, nn.Module) and (first is None or first.dtype == torch.float32):
+    if reduce and isinstance(restorer, nn.Module) and first is not None and first.dtype == torch.float32:
         _reduce(restorer)
     return quick
 

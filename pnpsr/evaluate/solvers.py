@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from pnpsr import checks
 from pnpsr.conventions import PNPSR, Convention
 from pnpsr.evaluate.method import Method, Result
+from pnpsr.fast import fast, resolved
 from pnpsr.kernels import dirac, gaussian
 from pnpsr.needs import needs_of
 from pnpsr.restore import BOUNDARIES, restore
@@ -27,20 +28,25 @@ ASSUMED: dict[str, Callable[[Tensor, int], Tensor]] = {"gaussian": _gaussian, "d
 
 
 class Restoring:
-    """(y, scale) ↦ the solver for that scale on y, see :func:`from_solver`."""
+    """(y, scale) ↦ the solver for that scale on y, by :func:`pnpsr.fast`, see :func:`from_solver`."""
 
-    def __init__(self, solvers: Sequence[nn.Module], boundary: str, kernel: str | None) -> None:
+    def __init__(self, solvers: Sequence[nn.Module], boundary: str, kernel: str | None, precision: str) -> None:
         self.solvers, self.boundary, self.kernel = tuple(solvers), boundary, kernel
+        # what the numbers depend on is what was decided here, not the word that left it open
+        self.precision = resolved(precision, next((p.device for one in solvers for p in one.parameters()), "cpu"))
+        self.quick: tuple[nn.Module, ...] | None = None  # copies, made when the first row needs them
 
     def __call__(self, y: Tensor, scale: int, *, k: Tensor | None = None, sigma: float | None = None) -> State | Result:
         """What :func:`pnpsr.restore.restore` returns."""
         k = ASSUMED[self.kernel](y, scale) if self.kernel is not None else k
-        solver = next((one for one in self.solvers if scale in (needs_of(one).scales or ())), self.solvers[0])
+        if self.quick is None:
+            self.quick = tuple(fast(one, self.precision) for one in self.solvers)
+        solver = next((one for one in self.quick if scale in (needs_of(one).scales or ())), self.quick[0])
         out = restore(solver, y, scale, k=k, sigma=sigma, boundary=self.boundary)
         return out if self.kernel is None else Result(out.known("x"))  # what is assumed is not found
 
     def __repr__(self) -> str:
-        return f"{' '.join(described(one) for one in self.solvers)}, {self.boundary}, kernel={self.kernel}"
+        return f"{' '.join(described(one) for one in self.solvers)}, {self.boundary}, kernel={self.kernel}, {self.precision}"
 
 
 def from_solver(
@@ -50,6 +56,7 @@ def from_solver(
     sigma: bool = False,
     kernel: str | None = None,
     convention: Convention = PNPSR,
+    precision: str = "auto",
 ) -> Method:
     """A pnpsr solver as a method; several that were built for one scale each serve as one.
 
@@ -63,6 +70,8 @@ def from_solver(
         sigma: tell it the true noise level.
         kernel: what a non-blind solver assumes in place of the truth: ``gaussian`` (width 0.6 s) or ``dirac``, both 21 x 21.
         convention: of the solver's kernels; DAN's networks were trained under ``DAN``.
+        precision: of image priors, see :func:`pnpsr.fast`: ``auto``, ``float32`` or ``bfloat16``; rows of different precision are
+            not mixed.
 
     Raises:
         ValueError: solvers for no scale or one scale twice, an assumed kernel for a blind solver, unknown words.
@@ -80,7 +89,7 @@ def from_solver(
             raise ValueError(f"{name} finds the kernel itself: kernel={kernel!r} is for solvers that must be given one")
     told = sigma or any(nonblind) or any(one.sigma for one in said)
     needs = ("k",) * (any(nonblind) and kernel is None) + ("sigma",) * told
-    return Method(name, Restoring(solvers, boundary, kernel), needs, convention, able)
+    return Method(name, Restoring(solvers, boundary, kernel, precision), needs, convention, able)
 
 
 def described(solver: nn.Module) -> str:
