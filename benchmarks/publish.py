@@ -43,6 +43,7 @@ def main(
     which: str = "last",
     hardware: str,
     scores: tuple[Path, ...] = (),
+    onto: bool = False,
 ) -> None:
     """Publish the weights of ``run`` as preset ``name``.
 
@@ -53,20 +54,22 @@ def main(
         which: last or best.
         hardware: what it was trained on.
         scores: CSV files of ``pnpsr evaluate``.
+        onto: the first of the trainings began with the preset as it is so far: its commands, steps and log come before.
     """
     solver = load(run / f"{which}.safetensors")
     target = WEIGHTS / f"{name}.safetensors"
     save(solver, target, half=True)
     notes = [json.loads((folder / "run.json").read_text()) for folder in (*after, run)]
     index = json.loads((WEIGHTS / "index.json").read_text())
+    before = index[name] if onto else {"commands": [], "steps": 0}
     record = asdict(solver.record)
     index[name] = {
         "recipe": record["recipe"],
         "arguments": record["arguments"],
         "setting": notes[-1]["setting"],
         "convention": notes[-1]["convention"],
-        "commands": [command for folder in (*after, run) for command in commands(folder)],
-        "steps": sum(note["steps"] for note in notes),
+        "commands": before["commands"] + [command for folder in (*after, run) for command in commands(folder)],
+        "steps": before["steps"] + sum(note["steps"] for note in notes),
         "hardware": hardware,
         "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
         "scores": means(scores) if scores else index.get(name, {}).get("scores", {}),
@@ -74,7 +77,8 @@ def main(
     replace_file(WEIGHTS / "index.json", (json.dumps(dict(sorted(index.items())), indent=1) + "\n").encode())
     DOCS.mkdir(parents=True, exist_ok=True)
     logs = [read(folder) for folder in (*after, run)]
-    write(logs, DOCS / f"{name}.csv")
+    log = DOCS / f"{name}.csv"
+    write(logs, log, log.read_text().splitlines()[1:] if onto else [])
     save_figure(curves(name, logs), DOCS / f"{name}.png")
     print(f"{target}: {target.stat().st_size / 2**20:.2f} MiB")
 
@@ -99,9 +103,9 @@ def read(folder: Path) -> Log:
     return Log(folder.name, [int(group[-1]["step"]) for group in groups], [sum(t) / len(t) for t in totals], scores)
 
 
-def write(logs: list[Log], path: Path) -> None:
-    """One CSV for all runs: losses (means of neighbouring records) and validation scores."""
-    lines = ["run,step,loss,psnr,kernel_error,sigma_error"]
+def write(logs: list[Log], path: Path, before: list[str]) -> None:
+    """One CSV for all runs: losses (means of neighbouring records) and validation scores; ``before`` are lines of earlier ones."""
+    lines = ["run,step,loss,psnr,kernel_error,sigma_error", *before]
     for log in logs:
         lines += [f"{log.name},{step},{loss:.5g},,," for step, loss in zip(log.steps, log.losses, strict=True)]
         lines += [f"{log.name},{r['step']},,{r['psnr']},{r['kernel_error']},{r['sigma_error']}" for r in log.validation]
