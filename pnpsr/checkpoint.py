@@ -43,7 +43,8 @@ def save(solver: nn.Module, path: str | Path, *, half: bool = False) -> None:
     tensors = {name: value.detach().contiguous().cpu().clone() for name, value in solver.state_dict().items()}
     if half:
         tensors |= {name: tensors[name].half() for name, _ in solver.named_parameters()}
-    replace_file(path, to_bytes(tensors, metadata={_KEY: note, _SEAL: _seal(note, tensors)}))
+    # one entry, since a file's entries come in any order, and equal solvers should be equal files
+    replace_file(path, to_bytes(tensors, metadata={_KEY: json.dumps({**json.loads(note), _SEAL: _seal(note, tensors)})}))
 
 
 def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
@@ -82,8 +83,7 @@ def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            note, seal = metadata.get(_KEY), metadata.get(_SEAL)
+            note = (file.metadata() or {}).get(_KEY)
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is truncated or no safetensors file: {error}; pnpsr.save writes them") from error
@@ -92,12 +92,14 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ValueError(
             f"{path} was not written by pnpsr.save: it holds {len(tensors)} tensors ({found}, ...) and names no recipe"
         )
-    if seal is not None and seal != _seal(note, tensors):  # files of earlier versions have none
-        raise ValueError(f"{path} is damaged: its content is not what pnpsr.save wrote (sha256); take another copy")
     try:
-        return dict(json.loads(note)), tensors
+        told = dict(json.loads(note))
     except (json.JSONDecodeError, TypeError, ValueError) as error:
         raise ValueError(f"{path} names its recipe in a form this version cannot read: {note[:80]!r}") from error
+    seal = told.pop(_SEAL, None)  # files of earlier versions have none
+    if seal is not None and seal != _seal(json.dumps(told), tensors):
+        raise ValueError(f"{path} is damaged: its content is not what pnpsr.save wrote (sha256); take another copy")
+    return told, tensors
 
 
 def _seal(note: str, tensors: Mapping[str, Tensor]) -> str:

@@ -70,7 +70,11 @@ class BatchedStream:
         self._generator = torch.Generator(bank.bytes.device)
 
     def __getitem__(self, step: int) -> Draft:
-        """This process's share of the batch of ``step``, on the bank's device."""
+        """This process's share of the batch of ``step``, on the bank's device; nothing is read back from it."""
+        with checks.trusted():
+            return self._draft(step)
+
+    def _draft(self, step: int) -> Draft:
         generator, device = self._generator, self.bank.bytes.device
         generator.manual_seed(hash((self.seed, step)) & (2**63 - 1))  # of integers: the same in every process
         scales = self.setting.scales

@@ -104,7 +104,7 @@ def jpeg(x: Tensor, quality: Tensor | float, *, halved: bool = True) -> Tensor:
         ValueError: no pictures, or a quality outside 1 to 100.
     """
     q = checks.per_sample(quality, checks.image(x, "x"), "quality", positive=True)
-    if not checks.tracing() and not bool(((q >= 1) & (q <= 100)).all()):
+    if checks.reading() and not bool(((q >= 1) & (q <= 100)).all()):
         raise ValueError(f"quality must be between 1 and 100, got {q.min():g} to {q.max():g}")
     (h, w), colour = x.shape[-2:], x.shape[1] == 3
     levels = F.pad((255 * x.clamp(0, 1)).round(), (0, -w % 16, 0, -h % 16), mode="replicate")

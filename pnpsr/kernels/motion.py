@@ -64,7 +64,7 @@ def random_motion(
     low, high = checks.span((min(room), 2 * min(room)) if length is None else length, "length")
     like = torch.empty(b, 0, dtype=checks.precision(dtype), device=device)
     crooked = checks.per_sample(nonlinearity, like, "nonlinearity")[:, 0, 0]
-    if not checks.tracing() and checks.values(crooked).max() > 1:
+    if checks.reading() and checks.values(crooked).max() > 1:
         raise ValueError(f"nonlinearity must be between 0 and 1, got {crooked.max():g}")
     travelled, turn = draw(torch.rand, (2, b, 1), like, generator)
     xi = draw(torch.randn, (b, 2, MODES), like, generator)

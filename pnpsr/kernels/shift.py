@@ -23,7 +23,7 @@ def compensation(k: Tensor, kept: Tensor, tolerance: float, what: str) -> Tensor
     if not 0 <= tolerance <= 1:
         raise ValueError(f"tolerance must be a fraction between 0 and 1, got {tolerance}")
     before, after = mass(k), mass(kept)
-    if not checks.tracing():
+    if checks.reading():
         lost = float(checks.values(1 - after / before).max())
         if not lost <= min(tolerance + 1e-6, 1 - 1e-6):  # 1e-6: rounding of float32
             raise ValueError(
@@ -40,7 +40,7 @@ def centroid(k: Tensor) -> Tensor:
     """
     checks.kernel(k, "k")
     total = k.sum((-3, -2, -1))
-    if not checks.tracing() and checks.values(total).min() <= 0:
+    if checks.reading() and checks.values(total).min() <= 0:
         raise ValueError(f"k must have a positive sum to have a centroid, got {checks.values(total).min():g}")
     moments = [(k * n).sum((-3, -2, -1)) for n in offsets((k.shape[-2], k.shape[-1]), k)]
     return torch.stack(moments, -1) / total[:, None]
@@ -86,7 +86,7 @@ def as_shift(shift: tuple[float, float] | Tensor, k: Tensor) -> Tensor:
         raise ValueError(
             f"shift must be (rows, columns) or one such pair per sample, (b 2), got {tuple(given.shape)} for k of {tuple(k.shape)}"
         )
-    if not checks.tracing() and not torch.isfinite(checks.values(given)).all():
+    if checks.reading() and not torch.isfinite(checks.values(given)).all():
         raise ValueError("shift holds NaN or infinity")
     return given
 

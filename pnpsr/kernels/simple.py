@@ -32,7 +32,7 @@ def disk(
     like = blank((radius,), dtype, device)
     r = checks.per_sample(radius, like, "radius", positive=True)
     room = min(reach(shape)) + 0.5
-    if not checks.tracing() and checks.values(r).max() > room:
+    if checks.reading() and checks.values(r).max() > room:
         raise ValueError(
             f"radius {checks.values(r).max():g} does not fit a kernel of {shape[0]} x {shape[1]}: at most {room}; enlarge the size"
         )
@@ -68,7 +68,7 @@ def line(
     turn = checks.per_sample(angle, like, "angle", signed=True)[:, 0, 0]
     ends = travelled * torch.cat((turn.cos(), turn.sin()), 1) / 2  # (b 2)
     room = like.new_tensor(reach(shape))
-    if not checks.tracing() and (checks.values(ends).abs() > room + 1e-4).any():
+    if checks.reading() and (checks.values(ends).abs() > room + 1e-4).any():
         raise ValueError(f"length {travelled.max():g} does not fit a kernel of {shape[0]} x {shape[1]}; enlarge the size")
     n = 16 * max(shape)
     return splat(ends[..., None] * ((2 * torch.arange(n, dtype=like.dtype, device=like.device) + 1) / n - 1), shape)

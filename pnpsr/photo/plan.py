@@ -90,7 +90,7 @@ def seconds_per_pixel(solver: UnrolledSolver, channels: int, scale: int) -> floa
     """The time that the solver takes per pixel of x, from a small flat picture."""
     side = 128 // scale
     parameter = next(solver.parameters(), torch.empty(0))
-    y, k = (torch.full(shape, 0.5, device=parameter.device) for shape in ((1, channels, side, side), (1, 1, 1, 1)))
+    y, k = torch.full((1, channels, side, side), 0.5, device=parameter.device), torch.ones(1, 1, 1, 1, device=parameter.device)
     restore(solver, y, scale, k=k, sigma=0.01, T=1)  # the first call also sets libraries up
     began = time.perf_counter()
     x = restore(solver, y, scale, k=k, sigma=0.01, T=1).known("x")

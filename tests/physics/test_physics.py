@@ -82,6 +82,7 @@ def case(name: str, scale: int, seed: int, b: int = 2, taps: tuple[int, int] = (
     it = build(scale)
     it.tolerance = 1e-12
     x, k = noise(b, c, scale * LOW[0], scale * LOW[1], seed=seed), noise(b, 1, *taps, seed=seed + 1)
+    k = k + (1 - k.sum((2, 3), keepdim=True)) / (taps[0] * taps[1])  # any values, of sum 1
     y = noise(*it(x, k).shape, seed=seed + 2)
     return Case(it, y, x, k, (torch.ones_like(y) if weights is None else weights.to(y)).expand_as(y))
 
