@@ -157,7 +157,11 @@ def index(out: Path) -> str:
         + "\n".join(listed(name, out) for name in STUDY)
     )
     parts.append(
-        "\n".join(f"* [{title}]({name}.md), weights {now(name, out)}" for name, (title, _) in EVALUATION.items()) + f"\n\n{ABSENT}"
+        "\n".join(
+            f"* [{title}]({name}.md), first {limit(name)} pictures, weights {now(name, out)}"
+            for name, (title, _) in EVALUATION.items()
+        )
+        + f"\n\n{ABSENT}"
     )
     parts += [beside(name, column, out) for name, column in KEY.items() if (out / f"{name}.csv").is_file()]
     return "\n\n".join(parts) + "\n"
@@ -171,7 +175,8 @@ def listed(name: str, out: Path) -> str:
 
 def limit(name: str) -> str:
     """How many pictures of each folder a study takes; empty if all."""
-    return STUDY[name].partition("--limit ")[2]
+    found = re.search(r"--limit (\d+)", STUDY.get(name) or EVALUATION[name][1])
+    return found[1] if found else ""
 
 
 def now(name: str, out: Path) -> str:
