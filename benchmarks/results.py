@@ -151,7 +151,10 @@ def earlier(name: str, out: Path) -> list[str]:
 def index(out: Path) -> str:
     """What is bad, the list of all studies, their key figures beside the paper's."""
     parts = [HEAD]
-    parts.append("## First, what is bad\n\n" + "\n".join(f"* {one}" for one in shortfalls(out)))
+    parts.append(
+        "## First, what is bad\n\n"
+        + "\n".join(f"* {one}" for one in shortfalls(out, [name for name in STUDY if earlier(name, out)]))
+    )
     parts.append(
         "## All pages\n\n| | shows | first pictures only | weights |\n| --- | --- | --- | --- |\n"
         + "\n".join(listed(name, out) for name in STUDY)
@@ -192,6 +195,7 @@ def beside(name: str, column: str, out: Path) -> str:
     error = "error" in str(STUDIES[name])
     heads = (f"here, first {limit(name)} pictures", "paper, all pictures") if limit(name) else ("here", "paper")
     note = "Levels are of other pictures and cannot be compared; differences between lines can.\n\n" if limit(name) else ""
+    note += f"Measured with earlier weights of {', '.join(changed)}.\n\n" if (changed := earlier(name, out)) else ""
     shown = [f"## [{STUDIES[name]}]({name}.md)\n\n{note}| | {' | '.join(heads)} |\n| --- | --- | --- |"]
     for block in dict.fromkeys(row["block"] for row in rows):
         ours = [(float(row["value"]), row["method"]) for row in rows if row["block"] == block]

@@ -1,7 +1,7 @@
 """Where the presets are behind, gain nothing or get worse: what the results page says first, in numbers from its own CSV files."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from pnpsr.studies.table import PAPER
@@ -18,8 +18,11 @@ TWELVE = (
 )
 
 
-def shortfalls(out: Path) -> list[str]:
-    """One sentence or two on each weak side, for the studies whose CSV files are in ``out``."""
+def shortfalls(out: Path, stale: Collection[str] = ()) -> list[str]:
+    """One sentence or two on each weak side, for the studies whose CSV files are in ``out``.
+
+    Those that rest on studies in ``stale`` say that they are of earlier weights.
+    """
     parts: tuple[tuple[Callable[[Path], Iterator[str]], tuple[str, ...]], ...] = (
         (_twelve, ("ikrnet-table1", "ikrnet-table2", "ikrnet-table3")),
         (_kernels, ("ikrnet-table5",)),
@@ -29,7 +32,12 @@ def shortfalls(out: Path) -> list[str]:
         (_loop, ("dan-table3", "dan-fig9")),
         (_unseen, ()),
     )
-    return [s for write, names in parts if all((out / f"{name}.csv").is_file() for name in names) for s in write(out)]
+    found = []
+    for write, names in parts:
+        if all((out / f"{name}.csv").is_file() for name in names):
+            old = " Measured with earlier weights." if {*names} & {*stale} else ""
+            found += [sentence + old for sentence in write(out)]
+    return found
 
 
 def _twelve(out: Path) -> Iterator[str]:

@@ -87,6 +87,22 @@ def term(words: str) -> float:
     return float(value)
 
 
+def stale(words: str) -> list[str]:
+    """The presets behind a term whose weights are others by now than those that were measured."""
+    source, *parts = words.split(" | ")
+    with (RESULTS / "weights.csv").open(encoding="utf-8") as file:
+        old = [row["preset"] for row in csv.DictReader(file) if row["result"] == source and row["sha256"] != digest(row["preset"])]
+    scales = re.findall(r"×(\d)", " ".join(parts))
+    if not (RESULTS / f"{source}.csv").is_file():
+        return [preset for preset in old if preset in parts]  # a page of many methods
+    return [preset for preset in old if not scales or preset.endswith(tuple(f"-x{s}" for s in scales))]
+
+
+def digest(preset: str) -> str:
+    """Of the weights that ship."""
+    return presets()[preset].sha256 if preset in presets() else ""
+
+
 def held(text: str) -> tuple[list[str], set[tuple[int, int]]]:
     """What is wrong with the numbers that the comments of a page speak of, and where those numbers stand."""
     wrong, places, start = list[str](), set[tuple[int, int]](), 0
@@ -97,6 +113,9 @@ def held(text: str) -> tuple[list[str], set[tuple[int, int]]]:
             first, *less = (term(" ".join(name.split())) for name in names.split(" - "))
             if not agrees(shown, first - sum(less)):
                 wrong.append(f"{claim}: is {first - sum(less):.6g}")
+            old = [preset for name in names.split(" - ") for preset in stale(" ".join(name.split()))]
+            if old and "earlier weights" not in text[start : found.start()]:
+                wrong.append(f"{claim}: {old[0]} has other weights since; measure again, or say that it is of earlier weights")
             here = [m.span() for m in re.finditer(rf"(?<![\d.]){re.escape(shown)}(?!\d)", text[start : found.start()])]
             if not here:
                 wrong.append(f"{claim}: the text before it has no {shown}")

@@ -83,10 +83,24 @@ def test_usrnet_s_page_has_the_scores_of_the_index() -> None:
 def test_a_preset_s_log_is_of_the_runs_of_its_commands(name: str) -> None:
     """Their names, in their order, each up to its last step; validated there."""
     commands = [shlex.split(command) for command in presets()[name].commands]
-    asked = {Path(w[w.index("--out") + 1]).name: int(w[w.index("--steps") + 1]) for w in commands if {"--out", "--steps"} <= {*w}}
+    where = "--only", "--out"  # of the plan of all presets, and of one training
+    asked = {
+        Path(w[w.index(option) + 1]).name: int(w[w.index("--steps") + 1])
+        for w in commands
+        for option in [next(o for o in where if o in w)]
+        if "--steps" in w
+    }
     last = {row["run"]: int(row["step"]) for row in log(name) if row["psnr"]}
     assert [(run, step) for run, step in last.items() if run in asked] == list(asked.items())
     assert sum(asked.values()) <= sum(last.values()) == presets()[name].steps
+
+
+@pytest.mark.parametrize("page", ["recipes", "concepts", "limits"])
+def test_the_pages_name_the_iterations_that_presets_allow(page: str) -> None:
+    """They say that both presets of IKR-Net hold values for five iterations and refuse a sixth."""
+    assert "per_iteration" in (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    for name in ("ikrnet-x2", "ikrnet-x4"):
+        assert (presets()[name].arguments["T"], presets()[name].arguments["per_iteration"]) == (5, True), name
 
 
 def entries(text: str) -> Iterator[dict[str, str]]:
