@@ -113,14 +113,15 @@ def run(command: str) -> None:
         raise SystemExit(done.returncode)
 
 
-def used(name: str) -> list[str]:
-    """The presets that a study or evaluation measures, if no command says otherwise."""
+def used(name: str, out: Path) -> list[str]:
+    """The presets that a study or evaluation has measured: those of its command, or its own, at the scales of its CSV file."""
     words = STUDY.get(name) or EVALUATION[name][1]
     named = [preset for preset in presets() if re.search(rf"(?<![\w-]){preset}(?![\w-])", words)]
-    trained_here = name == "dan-table4"
-    return named or [
-        preset for preset in (() if trained_here or name not in STUDY else STUDIES[name].presets) if preset in presets()
-    ]
+    if named or name not in STUDY or "--train-images" in words:  # variants that are trained for a study are no presets
+        return named
+    text = (out / f"{name}.csv").read_text(encoding="utf-8") if (out / f"{name}.csv").is_file() else ""
+    blocks = " ".join(row["block"] for row in csv.DictReader(text.splitlines()) if row["source"] == HERE)
+    return [preset for preset in STUDIES[name].presets if preset in presets() and f"×{preset[-1]}" in blocks]
 
 
 def remember(name: str, out: Path) -> None:
@@ -128,7 +129,7 @@ def remember(name: str, out: Path) -> None:
     kept = [row for row in weights(out) if row[0] != name]
     order = [*STUDY, *EVALUATION]
     rows = sorted(
-        [*kept, *((name, preset, presets()[preset].sha256) for preset in used(name))], key=lambda row: order.index(row[0])
+        [*kept, *((name, preset, presets()[preset].sha256) for preset in used(name, out))], key=lambda row: order.index(row[0])
     )
     text = "result,preset,sha256\n" + "".join(",".join(row) + "\n" for row in rows)
     replace_file(out / "weights.csv", text.encode())
@@ -145,7 +146,7 @@ def weights(out: Path) -> list[tuple[str, str, str]]:
 def earlier(name: str, out: Path) -> list[str]:
     """The presets whose weights are others by now than those that the result was measured with."""
     known = {preset: sha256 for result, preset, sha256 in weights(out) if result == name}
-    return [preset for preset in used(name) if known.get(preset) != presets()[preset].sha256]
+    return [preset for preset in used(name, out) if known.get(preset) != presets()[preset].sha256]
 
 
 def index(out: Path) -> str:
@@ -161,7 +162,7 @@ def index(out: Path) -> str:
     )
     parts.append(
         "\n".join(
-            f"* [{title}]({name}.md), first {limit(name)} pictures, weights {now(name, out)}"
+            f"* [{title}]({name}.md), first {limit(name)} picture(s), weights {now(name, out)}"
             for name, (title, _) in EVALUATION.items()
         )
         + f"\n\n{ABSENT}"
@@ -185,7 +186,7 @@ def limit(name: str) -> str:
 def now(name: str, out: Path) -> str:
     """Whether a result was measured with the weights that ship today."""
     changed = earlier(name, out)
-    return f"**earlier ones of {', '.join(changed)}**" if changed else "those that ship" if used(name) else "trained for it"
+    return f"**earlier ones of {', '.join(changed)}**" if changed else "those that ship" if used(name, out) else "trained for it"
 
 
 def beside(name: str, column: str, out: Path) -> str:
