@@ -33,8 +33,8 @@ def dan(
 ) -> UnrolledSolver:
     """x ← R(y, k), k ← E(y, x): each network is trained on what the other really produces (DAN section 3.3, Fig. 1).
 
-    Eq. 6 as printed has L1 norms, for which the networks stand, and estimates the next kernel from the image before; Fig. 1, the
-    released code and this recipe estimate it from the new one.
+    Eq. 6 as printed has L1 norms, for which the networks stand, and estimates the next kernel from the image before; the released
+    code and this recipe estimate it from the new one.
 
     Args:
         scale: 1, 2, 3 or 4; the networks are built for it.
