@@ -7,17 +7,20 @@ study, ``train``. Everything goes on where it stopped, and what is finished is t
 """
 
 import csv
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import tyro
+from shortfalls import shortfalls
 
 from pnpsr import checks
 from pnpsr.files import replace_file
 from pnpsr.studies import STUDIES
 from pnpsr.studies.table import HERE, Line
+from pnpsr.weights import presets
 
 SET5, CBSD68 = "{data}/test/set5", "{data}/test/cbsd68"
 TWELVE = f"--images {CBSD68} --kernels {{data}}/kernels/ikrnet12.npz"
@@ -58,6 +61,17 @@ EVALUATION: dict[str, tuple[str, str]] = {
         f"--protocol usrnet-table1 --limit 2 --images {CBSD68} --kernels {{data}}/kernels/usrnet12.npz --methods usrnet bicubic",
     ),
 }
+HEAD = """# Results
+
+The tables and figures of both papers, measured on the presets that come with the package. The pages have the commands, the
+protocols and all lines of the papers; this one has a column of each. `make results DATA=folder` makes them. On the same machine
+with the same versions it makes the same CSV files again, byte for byte, except `*.timings.csv`; on another processor, or with
+another torch, the last digits differ. On which machine and torch these were made is not recorded, nor what the seconds of `dan-
+table5` were measured on, beyond one thread of a CPU.
+
+Every number is of one seed, and no spread over seeds or pictures was measured: read nothing into differences of a few
+hundredths of a dB. The papers' methods were trained on the papers' pictures, [the presets](../training.md#how-the-presets-were-
+made) on 483 photographs, most of them from the collection that CBSD68 comes from, though not of its own part."""
 ABSENT = "`dan-table2` needs DIV2KRK, which was not at hand; the command is `pnpsr study dan-table2 --images DIV2KRK`."
 
 
@@ -75,9 +89,11 @@ def main(*, data: Path = Path("data"), out: Path = Path("docs/results"), only: t
     for name, words in STUDY.items():
         if not only or name in only:
             run(f"pnpsr study {name} {words.format(data=folder)} --out {shlex.quote(str(out))}")
+            remember(name, out)
     for name, (title, words) in EVALUATION.items():
         if not only or name in only:
             evaluated(name, title, f"pnpsr evaluate {words.format(data=folder)} --out runs/evaluations/{name}", out)
+            remember(name, out)
     replace_file(out / "index.md", index(out).encode())
 
 
@@ -97,36 +113,95 @@ def run(command: str) -> None:
         raise SystemExit(done.returncode)
 
 
+def used(name: str, out: Path) -> list[str]:
+    """The presets that a study or evaluation has measured: those of its command, or its own, at the scales of its CSV file."""
+    words = STUDY.get(name) or EVALUATION[name][1]
+    named = [preset for preset in presets() if re.search(rf"(?<![\w-]){preset}(?![\w-])", words)]
+    if named or name not in STUDY or "--train-images" in words:  # variants that are trained for a study are no presets
+        return named
+    text = (out / f"{name}.csv").read_text(encoding="utf-8") if (out / f"{name}.csv").is_file() else ""
+    blocks = " ".join(row["block"] for row in csv.DictReader(text.splitlines()) if row["source"] == HERE)
+    return [preset for preset in STUDIES[name].presets if preset in presets() and f"×{preset[-1]}" in blocks]
+
+
+def remember(name: str, out: Path) -> None:
+    """Write which weights a result was measured with."""
+    kept = [row for row in weights(out) if row[0] != name]
+    order = [*STUDY, *EVALUATION]
+    rows = sorted(
+        [*kept, *((name, preset, presets()[preset].sha256) for preset in used(name, out))], key=lambda row: order.index(row[0])
+    )
+    text = "result,preset,sha256\n" + "".join(",".join(row) + "\n" for row in rows)
+    replace_file(out / "weights.csv", text.encode())
+
+
+def weights(out: Path) -> list[tuple[str, str, str]]:
+    """Result, preset, digest of its weights, as far as they were remembered."""
+    if not (out / "weights.csv").is_file():
+        return []
+    with (out / "weights.csv").open(encoding="utf-8") as file:
+        return [(row["result"], row["preset"], row["sha256"]) for row in csv.DictReader(file)]
+
+
+def earlier(name: str, out: Path) -> list[str]:
+    """The presets whose weights are others by now than those that the result was measured with."""
+    known = {preset: sha256 for result, preset, sha256 in weights(out) if result == name}
+    return [preset for preset in used(name, out) if known.get(preset) != presets()[preset].sha256]
+
+
 def index(out: Path) -> str:
-    """All studies with their key figures beside the paper's."""
-    parts = [
-        "# Results\n\nThe tables and figures of both papers, measured on the presets that come with the package. The pages have "
-        "the commands, the protocols and all lines of the papers; this one has a column of each. `make results DATA=folder` makes "
-        "them, and makes the same CSV files again, byte for byte, except `*.timings.csv`."
-    ]
-    parts.append("| | shows | first pictures only |\n| --- | --- | --- |\n" + "\n".join(listed(name, out) for name in STUDY))
-    parts.append("\n".join(f"* [{title}]({name}.md)" for name, (title, _) in EVALUATION.items()) + f"\n\n{ABSENT}")
+    """What is bad, the list of all studies, their key figures beside the paper's."""
+    parts = [HEAD]
+    parts.append(
+        "## First, what is bad\n\n"
+        + "\n".join(f"* {one}" for one in shortfalls(out, [name for name in STUDY if earlier(name, out)]))
+    )
+    parts.append(
+        "## All pages\n\n| | shows | first pictures only | weights |\n| --- | --- | --- | --- |\n"
+        + "\n".join(listed(name, out) for name in STUDY)
+    )
+    parts.append(
+        "\n".join(
+            f"* [{title}]({name}.md), first {limit(name)} picture(s), weights {now(name, out)}"
+            for name, (title, _) in EVALUATION.items()
+        )
+        + f"\n\n{ABSENT}"
+    )
     parts += [beside(name, column, out) for name, column in KEY.items() if (out / f"{name}.csv").is_file()]
     return "\n\n".join(parts) + "\n"
 
 
 def listed(name: str, out: Path) -> str:
     """A study as a line of the list."""
-    limit = STUDY[name].partition("--limit ")[2]
     link = f"[{name}]({name}.md)" if (out / f"{name}.md").is_file() else name
-    return f"| {link} | {STUDIES[name]} | {limit or 'all'} |"
+    return f"| {link} | {STUDIES[name]} | {limit(name) or 'all'} | {now(name, out)} |"
+
+
+def limit(name: str) -> str:
+    """How many pictures of each folder a study takes; empty if all."""
+    found = re.search(r"--limit (\d+)", STUDY.get(name) or EVALUATION[name][1])
+    return found[1] if found else ""
+
+
+def now(name: str, out: Path) -> str:
+    """Whether a result was measured with the weights that ship today."""
+    changed = earlier(name, out)
+    return f"**earlier ones of {', '.join(changed)}**" if changed else "those that ship" if used(name, out) else "trained for it"
 
 
 def beside(name: str, column: str, out: Path) -> str:
-    """The column of a study, block by block: what was measured here, and the paper's best three lines."""
+    """The column of a study, block by block: what was measured here, and all lines of the paper, the best first."""
     with (out / f"{name}.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["source"] == HERE and row["column"] == column]
     error = "error" in str(STUDIES[name])
-    shown = [f"## [{STUDIES[name]}]({name}.md)\n\n| | here | paper |\n| --- | --- | --- |"]
+    heads = (f"here, first {limit(name)} pictures", "paper, all pictures") if limit(name) else ("here", "paper")
+    note = "Levels are of other pictures and cannot be compared; differences between lines can.\n\n" if limit(name) else ""
+    note += f"Measured with earlier weights of {', '.join(changed)}.\n\n" if (changed := earlier(name, out)) else ""
+    shown = [f"## [{STUDIES[name]}]({name}.md)\n\n{note}| | {' | '.join(heads)} |\n| --- | --- | --- |"]
     for block in dict.fromkeys(row["block"] for row in rows):
         ours = [(float(row["value"]), row["method"]) for row in rows if row["block"] == block]
         theirs = [(value, line.method) for line in STUDIES[name].paper if line.block == block and (value := cell(line, column))]
-        best = sorted(theirs, reverse=not error)[:3]
+        best = sorted(theirs, reverse=not error)
         shown.append("| " + " | ".join([block, *(", ".join(f"{m} {v:.2f}" for v, m in some) for some in (ours, best))]) + " |")
     return "\n".join(shown)
 

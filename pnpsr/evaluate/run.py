@@ -47,9 +47,10 @@ def evaluate(
 ) -> Evaluation:
     """Solve and measure every picture × kernel × condition; rows are on disk one by one, and in ``out/METHOD.csv`` in the end.
 
-    A call that was cut short goes on where it stopped when it is repeated. The same calls give the same file, byte for byte. A row
-    is taken from disk only if the picture, everything that the method is made of and pnpsr's version are what they were; else it
-    is computed anew, and ``notes`` say so. A method that has no description (see :attr:`Method.identity`) is always computed anew.
+    A call that was cut short goes on where it stopped when it is repeated. On one machine with the same versions the same calls
+    give the same file, byte for byte. A row is taken from disk only if the picture, everything that the method is made of and
+    pnpsr's version are what they were; else it is computed anew, and ``notes`` say so. A method that has no description (see
+    :attr:`Method.identity`) is always computed anew.
 
     Args:
         method: what to evaluate.

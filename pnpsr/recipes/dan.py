@@ -31,7 +31,10 @@ def dan(
     skip: Skip = "paper",
     softmax: bool = True,
 ) -> UnrolledSolver:
-    """x ← R(y, k), k ← E(y, x): each network is trained on what the other really produces (DAN Eq. 6, Fig. 1).
+    """x ← R(y, k), k ← E(y, x): each network is trained on what the other really produces (DAN section 3.3, Fig. 1).
+
+    Eq. 6 as printed has L1 norms, for which the networks stand, and estimates the next kernel from the image before; the released
+    code and this recipe estimate it from the new one.
 
     Args:
         scale: 1, 2, 3 or 4; the networks are built for it.

@@ -48,7 +48,7 @@ def mixed(
     hidden: int = 32,
     channels: int = 3,
 ) -> UnrolledSolver:
-    """k ← E(y, x, k), x ← R(y, x, k) with E and R from either paper (DAN Eq. 6, IKR-Net Eq. 5), and either paper's first kernel.
+    """k ← E(y, x, k), x ← R(y, x, k) with E and R from either paper (DAN 3.3, IKR-Net Eq. 5), and either paper's first kernel.
 
     Args:
         scale: 1, 2, 3 or 4; DAN's networks are built for it.

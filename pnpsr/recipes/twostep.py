@@ -20,7 +20,9 @@ def two_step(
     widths: Sequence[int] = (64, 128, 256, 512),
     channels: int = 3,
 ) -> UnrolledSolver:
-    """k = M(y), then x = argmin |y - (x ⊗ k)↓s|² + φ(x) (DAN Eq. 5): a learned start and no estimator.
+    """k = M(y), then x = argmin |y - (x ⊗ k)↓s|² + φ(x): a learned start and no estimator (DAN section 3.2).
+
+    DAN prints its Eq. 5 with the L1 norm in place of the square; the non-blind solvers here minimise squares.
 
     Args:
         kernel_net: M, y -> k (b 1 p p); by default a fresh :class:`pnpsr.nets.KernelEncoder` of ``size``.

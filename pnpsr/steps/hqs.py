@@ -15,7 +15,7 @@ from pnpsr.state import Prior, State, Step
 
 
 class HQSRestorer(nn.Module):
-    """x ← P(D(y, x, k; α); β): the physics' data step, then image prior (IKR-Net Eq. 5, USRNet Eq. 6-7).
+    """x ← P(D(y, x, k; α); β): the physics' data step, then image prior (IKR-Net Eq. 3 as modules in Eq. 5, USRNet Eq. 6-7).
 
     Args:
         prior: ``(v, strength) -> v``; its strength is the tuner's β.
@@ -81,7 +81,7 @@ class DataStep(nn.Module):
 
 
 class HQSEstimator(nn.Module):
-    """k ← P_k(D_k(y, x, k; γ)): the physics' data step, then kernel prior (IKR-Net Eq. 5).
+    """k ← P_k(D_k(y, x, k; γ)): the physics' data step, then kernel prior (IKR-Net Eq. 4 as modules in Eq. 5).
 
     Args:
         prior: ``(v, strength) -> v`` on kernels; its strength is None.

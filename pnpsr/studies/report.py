@@ -18,7 +18,8 @@ def write_report(
 ) -> list[Path]:
     """Write ``NAME.md``, ``NAME.csv``, and where there are any ``NAME.timings.csv`` and ``NAME.png``; the files that were written.
 
-    Everything but timings and their column in the Markdown is the same, byte for byte, whenever the study is repeated.
+    Everything but timings and their column in the Markdown is the same, byte for byte, whenever the study is repeated on
+    the same machine with the same versions.
     """
     out.mkdir(parents=True, exist_ok=True)
     files = {f"{name}.csv": tidy(name, (*paper, *findings.lines))}

@@ -46,7 +46,7 @@ def counted(values: Tensor, truth: Sample) -> Tensor:
 
 
 def image_l1(o: Outcome) -> Tensor:
-    """mean |x_T - x| (DAN section 3.2; IKR-Net section 4.1), over the pixels that count (see :func:`counted`)."""
+    """mean |x_T - x| (DAN section 3.3; IKR-Net section 4.1), over the pixels that count (see :func:`counted`)."""
     return counted((o.last.known("x") - o.truth.x).abs(), o.truth)
 
 

@@ -45,7 +45,8 @@ def preset_file(name: str) -> Path:
     """The file of a preset's weights, once its checksum has been compared with the index.
 
     Raises:
-        KeyError: no such preset.
+        FileNotFoundError: no such preset; :func:`presets` lists them.
+        KeyError: a file that the index does not know.
         ValueError: the file is damaged.
     """
     with as_file(files("pnpsr.weights").joinpath(f"{name}.safetensors")) as path:

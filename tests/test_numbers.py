@@ -1,0 +1,180 @@
+"""Every number on the pages that has a CSV file, a log or an entry of the index is that number; claims.py says how."""
+
+import importlib.util
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from claims import DOCS, LOGS, PAGES, RESULTS, ROOT, agrees, held, log, study, tables, unheld
+
+from pnpsr.weights import presets
+
+STRICT = {  # from that heading on, no number of that form goes unheld
+    ROOT / "README.md": "",
+    DOCS / "recipes.md": "",
+    DOCS / "limits.md": "",
+    DOCS / "training.md": "## What pays",
+}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *sorted(RESULTS.glob("*.md"))], ids=lambda page: page.stem)
+def test_numbers_in_text_are_those_of_their_source(page: Path) -> None:
+    assert not held(page.read_text(encoding="utf-8"))[0]
+
+
+@pytest.mark.parametrize("page", STRICT, ids=lambda page: page.stem)
+def test_no_result_goes_unheld(page: Path) -> None:
+    assert not unheld(page.read_text(encoding="utf-8"), STRICT[page])
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in RESULTS.glob("*.md") if path.with_suffix(".csv").is_file()))
+def test_a_study_s_page_has_the_numbers_of_its_csv(name: str) -> None:
+    cells, shown = study(name), 0
+    for line in next(tables((RESULTS / f"{name}.md").read_text(encoding="utf-8"))):
+        for column, cell in line.items():
+            if cell and column not in ("", "method", "from", "y"):
+                assert agrees(cell, cells[line[""], line["method"], column]), (line, column)
+                shown += 1
+    assert shown == len(cells) > 0
+
+
+def test_the_index_of_results_is_what_its_script_makes_of_the_csv_files() -> None:
+    """Other weights, other numbers or a forgotten ``benchmarks/results.py`` make it differ."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        spec = importlib.util.spec_from_file_location("results_page", ROOT / "benchmarks" / "results.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
+    assert (RESULTS / "index.md").read_text(encoding="utf-8") == module.index(RESULTS)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_the_index_of_weights_has_the_averages_of_the_studies(scale: int) -> None:
+    """Where both were measured on the same rows; a preset whose weights changed needs its tables anew."""
+    scores, block = presets()[f"ikrnet-x{scale}"].scores, f"CBSD68 ×{scale}"
+    for sigma, name in (("0", "ikrnet-table1" if scale == 4 else "ikrnet-table2"), ("0.02", "ikrnet-table3")):
+        value = study(name)[block, "ikrnet", "Av."]
+        assert scores[f"ikrnet ×{scale} sigma={sigma}"]["psnr"] == pytest.approx(value, abs=2e-5), name
+    error = study("ikrnet-table5")[block, "ikrnet", "Av."]
+    assert scores[f"ikrnet ×{scale} sigma=0"]["kernel_mse"] * 1e5 == pytest.approx(error, abs=6e-3)
+    value = study("dan-table1")[f"×{scale}", "dan", "Set5 PSNR"]
+    assert presets()[f"dan-x{scale}"].scores[f"dan-setting1 ×{scale} sigma=0"]["psnr"] == pytest.approx(value, abs=2e-5)
+
+
+def test_usrnet_s_page_has_the_scores_of_the_index() -> None:
+    lines = [
+        line for line in next(tables((RESULTS / "usrnet-table1.md").read_text(encoding="utf-8"))) if line["method"] == "usrnet"
+    ]
+    scores = presets()["usrnet"].scores
+    assert len(lines) == len(scores) == 5
+    for line in lines:
+        values = scores[f"usrnet-table1 {line['scale']} sigma={line['σ']}"]
+        assert int(line["rows"]) == values["rows"]
+        assert all(agrees(line[metric], values[metric]) for metric in ("psnr", "ssim", "data_psnr"))
+
+
+@pytest.mark.parametrize("name", presets())
+def test_a_preset_s_log_is_of_the_runs_of_its_commands(name: str) -> None:
+    """Their names, in their order, each up to its last step; validated there."""
+    commands = [shlex.split(command) for command in presets()[name].commands]
+    where = "--only", "--out"  # of the plan of all presets, and of one training
+    asked = {
+        Path(w[w.index(option) + 1]).name: int(w[w.index("--steps") + 1])
+        for w in commands
+        for option in [next(o for o in where if o in w)]
+        if "--steps" in w
+    }
+    last = {row["run"]: int(row["step"]) for row in log(name) if row["psnr"]}
+    assert [(run, step) for run, step in last.items() if run in asked] == list(asked.items())
+    assert sum(asked.values()) <= sum(last.values()) == presets()[name].steps
+
+
+@pytest.mark.parametrize("page", ["recipes", "concepts", "limits"])
+def test_the_pages_name_the_iterations_that_presets_allow(page: str) -> None:
+    """They say that both presets of IKR-Net hold values for five iterations and refuse a sixth."""
+    assert "per_iteration" in (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    for name in ("ikrnet-x2", "ikrnet-x4"):
+        assert (presets()[name].arguments["T"], presets()[name].arguments["per_iteration"]) == (5, True), name
+
+
+def entries(text: str) -> Iterator[dict[str, str]]:
+    """The lines of tables that have a preset and a protocol."""
+    return (line for one in tables(text) for line in one if "preset" in line and "protocol" in line and line["PSNR"])
+
+
+def test_tables_of_presets_have_the_scores_of_the_index() -> None:
+    seen = list[tuple[str, str]]()
+    for page in (ROOT / "README.md", DOCS / "training.md"):
+        for line in entries(page.read_text(encoding="utf-8")):
+            preset, key = line["preset"].strip("`"), re.findall(r"`([^`]+)`", line["protocol"])[0]
+            values = presets()[preset].scores[key]
+            assert agrees(line["PSNR"], values["psnr"]), (preset, key, values["psnr"])
+            if line.get("rows"):
+                assert int(line["rows"].split()[0].rstrip(",")) == values["rows"]
+            if line.get("kernel"):
+                assert agrees(line["kernel"], 1e5 * values["kernel_mse"]), (preset, key, values["kernel_mse"])
+            seen.append((preset, key))
+    assert {preset for preset, _ in seen} == presets().keys()
+    assert {(name, key) for name, p in presets().items() for key in p.scores if "usrnet" not in key} <= set(seen)
+
+
+RANKS = {  # study, block, column, ours, bicubic
+    "`dan-x4`": ("dan-table1", "×4", "Set5 PSNR", "dan", "bicubic, centred"),
+    "`dan-x2`": ("dan-table1", "×2", "Set5 PSNR", "dan", "bicubic, centred"),
+    "`ikrnet-x4`, no noise": ("ikrnet-table1", "CBSD68 ×4", "Av.", "ikrnet", "bicubic"),
+    "`ikrnet-x4`, 2 % noise": ("ikrnet-table3", "CBSD68 ×4", "Av.", "ikrnet", "bicubic"),
+    "`ikrnet-x2`, no noise": ("ikrnet-table2", "CBSD68 ×2", "Av.", "ikrnet", "bicubic"),
+    "`ikrnet-x2`, 2 % noise": ("ikrnet-table3", "CBSD68 ×2", "Av.", "ikrnet", "bicubic"),
+}
+
+
+def test_the_table_of_ranks_leaves_no_better_method_out() -> None:
+    (shown,) = (one for one in tables((DOCS / "training.md").read_text(encoding="utf-8")) if "above it" in one[0])
+    assert [line["preset"] for line in shown] == list(RANKS)
+    for line in shown:
+        name, block, column, ours, bicubic = RANKS[line["preset"]]
+        values = {m: v for (b, m, c), v in study(name).items() if (b, c) == (block, column) and not m.startswith("bicubic")}
+        mine, order = values.pop(ours), sorted(values, key=values.__getitem__)
+        above = [f"{m} {values[m]:.2f}" for m in order if values[m] > mine]
+        below = [f"{m} {values[m]:.2f}" for m in order if values[m] <= mine]
+        assert line["above it"] == ", ".join(above) and line["below it"] == below[-1], line["preset"]
+        assert agrees(line["bicubic"], study(name)[block, bicubic, column])
+
+
+def test_the_table_of_variants_is_that_of_its_run() -> None:
+    measured = {line["variant"]: line for line in next(tables((LOGS / "variants.md").read_text(encoding="utf-8")))}
+    (shown,) = (one for one in tables((DOCS / "training.md").read_text(encoding="utf-8")) if "variant" in one[0])
+    names = {"PSNR, T = 4": "x, T = 4", "kernel error, T = 4": "k, T = 4", "steps": "steps", "taken": "taken"}
+    count = 0
+    for line in shown:
+        variants = re.findall(r"`([^`]+)`", line["variant"].partition(":")[0])
+        variants = [name for name in variants if name in measured]
+        assert variants, line
+        for column, source in names.items():
+            assert line[column].split(", ") == [measured[name][source] for name in variants], (variants, column)
+        count += len(variants)
+    assert count == len(measured)
+
+
+def test_gains_of_the_classical_page_are_differences() -> None:
+    (rows,) = (one for one in tables((DOCS / "classical.md").read_text(encoding="utf-8")) if "gain" in one[0])
+    assert len(rows) == 60
+    for row in rows:
+        assert float(row["blind_hqs, dB"]) - float(row["bicubic, dB"]) == pytest.approx(float(row["gain"]), abs=0.011)
+
+
+def test_a_false_number_is_noticed() -> None:
+    true = "It has 34.23 dB.\n<!-- 34.23 = dan-table1 | ×2 | dan | Set5 PSNR -->\n"
+    assert held(true)[0] == [] and unheld(true, "") == []
+    assert "34.24" in held(true.replace("34.23", "34.24"))[0][0]
+    assert "no 34.23" in held(true.replace("It has 34.23", "It has 34.3"))[0][0]
+    assert unheld("It has 34.23 dB.\n", "") == ["34.23 in line 1"]
+    assert not agrees("34.2", 34.26) and agrees("34.3", 34.26) and agrees("4.8e-05", 4.83e-5) and not agrees("4.8e-05", 4.7e-5)
+    with pytest.raises(KeyError):
+        held("1.00\n<!-- 1.00 = dan-table1 | ×2 | dan | Set6 PSNR -->\n")
