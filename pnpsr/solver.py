@@ -13,6 +13,7 @@ from pnpsr import checks
 from pnpsr.checks import Scale
 from pnpsr.needs import Needs, together
 from pnpsr.physics import Physics
+from pnpsr.slots import Slotted
 from pnpsr.starts import Dirac, Upsample
 from pnpsr.state import Hyper, State, Step, as_physics
 
@@ -20,7 +21,7 @@ _READS = ("x", "k", "hyper")
 _NO_BLUR = Dirac(21)  # where an estimator begins unless it is told; no estimate by itself
 
 
-class UnrolledSolver(nn.Module):
+class UnrolledSolver(Slotted):
     """x, k = argmin |y - (x ⊗ k)↓s|² + priors: T rounds of ``estimator`` (writes k), ``tuner`` (hyper), ``restorer`` (x).
 
     A step is any callable that reads a :class:`State` and returns one value; an empty slot (None) is skipped. Every step reads
@@ -43,10 +44,13 @@ class UnrolledSolver(nn.Module):
 
     Raises:
         ValueError: unknown names in ``order`` or ``detach``, negative T.
-        TypeError: a slot that cannot be called.
+        TypeError: a slot that cannot be called, here or when it is set later.
     """
 
     WRITES: ClassVar = {"estimator": "k", "tuner": "hyper", "restorer": "x"}
+    SLOTS: ClassVar = dict.fromkeys((*WRITES, "k0", "x0"), "state -> value")
+    OPTIONAL: ClassVar = tuple(SLOTS)
+    RENAMED: ClassVar = {"detached": "detach"}  # in files of earlier versions
 
     def __init__(
         self,
@@ -66,9 +70,6 @@ class UnrolledSolver(nn.Module):
         super().__init__()
         if k0 is _NO_BLUR and estimator is None:
             k0 = None
-        for name, slot in (("estimator", estimator), ("restorer", restorer), ("tuner", tuner), ("k0", k0), ("x0", x0)):
-            if slot is not None and not callable(slot):
-                raise TypeError(f"{name} must be callable, state -> value, or None; got {slot!r}")
         for name in order:
             checks.choice(name, tuple(self.WRITES), "order")
         for name in detach:
@@ -78,7 +79,7 @@ class UnrolledSolver(nn.Module):
         if scale is not None:
             checks.factors(scale)
         self.estimator, self.tuner, self.restorer, self.k0, self.x0 = estimator, tuner, restorer, k0, x0
-        self.T, self.order, self.detached, self.checkpoint = checks.whole(T, "T", 0), tuple(order), tuple(detach), checkpoint
+        self.T, self.order, self.detach, self.checkpoint = checks.whole(T, "T", 0), tuple(order), tuple(detach), checkpoint
         self.scale = scale
         self.scales = None if scales is None else tuple(checks.whole(s, "scales") for s in scales)
 
@@ -146,7 +147,7 @@ class UnrolledSolver(nn.Module):
         for slot in self.order:
             if (write := getattr(self, slot)) is not None:
                 field = self.WRITES[slot]
-                s = _unless_black(s, s.write(field, write(s.detach(self.detached))), field)
+                s = _unless_black(s, s.write(field, write(s.detach(self.detach))), field)
         return replace(s, t=s.t + 1)
 
     def iterate(self, s: State, T: int | None = None) -> Iterator[State]:
@@ -186,7 +187,7 @@ class UnrolledSolver(nn.Module):
         """T and the data flow, for printing."""
         filled = " → ".join(name for name in self.order if getattr(self, name) is not None)
         built = f", scale={self.scale}" if self.scale is not None else ""
-        return f"T={self.T}, {filled}, detach=({', '.join(self.detached)}){built}"
+        return f"T={self.T}, {filled}, detach=({', '.join(self.detach)}){built}"
 
     def physics_for(
         self, physics: Physics | Scale | None = None, mask: Tensor | None = None, scale: Scale | None = None

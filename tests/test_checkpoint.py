@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from synthetic import kernels, observed, pictures
 from torch import nn
 
-from pnpsr import UnrolledSolver, blind_hqs, dan, load, save, two_step, usrnet
+from pnpsr import UnrolledSolver, blind_hqs, dan, expression, load, save, two_step, usrnet
 from pnpsr.nets import KernelEncoder
 from pnpsr.recipes import RECIPES, recipe, tv_hqs
 from pnpsr.steps import HQSRestorer
@@ -57,6 +57,18 @@ def test_a_solver_of_solvers_is_rebuilt_from_the_inside(tmp_path: Path) -> None:
     y = pictures(1, 3, 8, 8, seed=0, dtype=torch.float32)
     with torch.no_grad():
         assert torch.equal(again(y, 2, sigma=0.01).x, net(y, 2, sigma=0.01).x)
+
+
+def test_files_with_the_names_of_earlier_versions_load(tmp_path: Path) -> None:
+    """``detached`` for ``detach``, and the later image step below a wrapper of its own."""
+    net = blind_hqs(5, T=1, finish=small())
+    net.detach = ("k",)
+    note = json.dumps(expression(net).written()).replace('"detach"', '"detached"')
+    tensors = {name.replace(".then.prior", ".then.step.prior"): value.clone() for name, value in net.state_dict().items()}
+    assert '"detached"' in note and any(".then.step." in name for name in tensors)
+    again = load(noted(tmp_path / "a", note, **tensors))
+    assert expression(again) == expression(net) and again.detach == ("k",)
+    assert all(torch.equal(value, net.state_dict()[name]) for name, value in again.state_dict().items())
 
 
 def test_a_recipe_of_ones_own_is_saved_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

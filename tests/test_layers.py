@@ -14,6 +14,7 @@ LAYER = {
     "checks": 0,
     "precision": 0.5,
     "needs": 0.5,
+    "slots": 0.5,
     "files": 0.5,
     "filled": 0.5,
     "version": 0.5,
@@ -46,7 +47,7 @@ LAYER = {
     "__init__": 9,
 }
 ONLY = {
-    "solver": {"checks", "needs", "physics", "state", "starts"},
+    "solver": {"checks", "needs", "physics", "slots", "state", "starts"},
     "nets": {"checks", "needs"},
 }  # so it could alternate anything; so they are portable
 HEAVY = {"deepinv", "matplotlib", "skimage", "cv2", "scipy", "lightning", "tensorboard", "PIL", "tifffile"}

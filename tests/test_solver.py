@@ -259,6 +259,18 @@ def saved(solver: UnrolledSolver, T: int) -> tuple[int, int]:
     return sum(box() is not None for box in boxes), max(alive, default=0)
 
 
+@pytest.mark.parametrize("name", UnrolledSolver.SLOTS)
+def test_a_slot_takes_any_callable_in_place_of_any_other(name: str) -> None:
+    s = UnrolledSolver(None, None, k0=Dirac(3))
+    net, function = torch.nn.Identity(), lambda state: state.k
+    for value in (net, function, net, None, function, Dirac(3), net):
+        setattr(s, name, value)
+        assert getattr(s, name) is value and (value in s.children()) == (value is net)
+    with pytest.raises(TypeError, match=rf"{name} must be callable, state -> value, or None; got 3"):
+        setattr(s, name, 3)
+    assert getattr(s, name) is net
+
+
 def test_detached_solvers_hold_the_tensors_of_one_iteration() -> None:
     everything = ("x", "k", "hyper")
     (few, _), (many, most) = (saved(probe(detach=everything), T) for T in (1, 6))

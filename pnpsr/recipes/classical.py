@@ -6,7 +6,7 @@ from pnpsr.prox import Centred, l0_gradient, sparse_simplex, tv
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Gaussian, Upsample
 from pnpsr.state import Step
-from pnpsr.steps import Afresh, Believing, Continuation, HQSEstimator, HQSRestorer, Schedule, Until, keep_kernel
+from pnpsr.steps import Believing, Continuation, HQSEstimator, HQSRestorer, Schedule, Until, keep_kernel
 from pnpsr.values import recipe
 
 # Found by search on sample pictures, at two scales, with Gaussian and motion kernels; how well they do: docs/classical.md.
@@ -37,14 +37,14 @@ def blind_hqs(size: int = 21, *, T: int = 12, finish: int | UnrolledSolver = 8, 
     Raises:
         ValueError: a solver to finish with that is blind itself.
     """
-    tuner, restorer, more = _by(finish) if isinstance(finish, UnrolledSolver) else _by_total_variation(finish)
+    tuner, restorer, more, afresh = _by(finish) if isinstance(finish, UnrolledSolver) else _by_total_variation(finish)
     share = [t / max(T - 1, 1) for t in range(T)]
     alpha = [ALPHA[0] * (ALPHA[1] / ALPHA[0]) ** s for s in share]
     beta = [max(BETA[2], BETA[0] * BETA[1] ** t) for t in range(T)]
     return UnrolledSolver(
         estimator=Until(T, HQSEstimator(Centred(sparse_simplex), GAMMA, relative=True, around="zero", gray=True), keep_kernel),
         tuner=Until(T, Schedule(alpha, beta, relative=True), tuner),
-        restorer=Until(T, HQSRestorer(functools.partial(l0_gradient, growth=4.0)), restorer),
+        restorer=Until(T, HQSRestorer(functools.partial(l0_gradient, growth=4.0)), restorer, x0=afresh),
         T=T + more,
         k0=Gaussian(size, width),
         x0=Upsample(),
@@ -54,17 +54,16 @@ def blind_hqs(size: int = 21, *, T: int = 12, finish: int | UnrolledSolver = 8, 
     )
 
 
-def _by_total_variation(steps: int) -> tuple[Step, Step, int]:
-    """Tuner and restorer that end at the minimiser after so many steps."""
-    return Continuation((1e-3, 1.0), steps, floor=FLOOR), HQSRestorer(functools.partial(tv, iterations=8)), steps
+def _by_total_variation(steps: int) -> tuple[Step, Step, int, None]:
+    """Tuner and restorer that end at the minimiser after so many steps, from any image."""
+    return Continuation((1e-3, 1.0), steps, floor=FLOOR), HQSRestorer(functools.partial(tv, iterations=8)), steps, None
 
 
-def _by(solver: UnrolledSolver) -> tuple[Step, Step, int]:
-    """Tuner, restorer and T of a non-blind solver."""
+def _by(solver: UnrolledSolver) -> tuple[Step, Step, int, Step | None]:
+    """Tuner, restorer, T and first image of a non-blind solver."""
     if solver.k0 is not None or solver.tuner is None or solver.restorer is None:
         raise ValueError("finish must be a number of iterations or a non-blind solver with a tuner; this one is none")
-    restorer = solver.restorer if solver.x0 is None else Afresh(solver.restorer, solver.x0)
-    return Believing(solver.tuner, LEAST), restorer, solver.T
+    return Believing(solver.tuner, LEAST), solver.restorer, solver.T, solver.x0
 
 
 @recipe(tiny={"T": 3})

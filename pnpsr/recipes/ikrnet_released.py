@@ -45,7 +45,7 @@ class IKRNetReleased(nn.Module):
         super().__init__()
         self.first, self.second = (usrnet(T=8, widths=widths) for _ in range(2))
         for half in (self.first, self.second):
-            half.detached = ("k",)
+            half.detach = ("k",)
         if initialiser:
             self.first.k0 = LearnedKernelStart(KernelEncoder(size, output="sigmoid"))
         self.kernel = ReleasedKernelStep(ResUNet(1, widths=tuple(kernel_widths), bias=True))

@@ -7,7 +7,6 @@ from pnpsr.steps.learned import LearnedCorrector as LearnedCorrector
 from pnpsr.steps.learned import LearnedEstimator as LearnedEstimator
 from pnpsr.steps.learned import LearnedKernelStart as LearnedKernelStart
 from pnpsr.steps.learned import LearnedRestorer as LearnedRestorer
-from pnpsr.steps.phases import Afresh as Afresh
 from pnpsr.steps.phases import Until as Until
 from pnpsr.steps.phases import keep_kernel as keep_kernel
 from pnpsr.steps.tune import Believing as Believing

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +12,11 @@ from pnpsr.needs import Needs, needs_of
 from pnpsr.physics.edges import differences
 from pnpsr.physics.kernel_step import CONSTRAINTS, DOMAINS, without_energy
 from pnpsr.prox import simplex
+from pnpsr.slots import Slotted
 from pnpsr.state import Prior, State, Step
 
 
-class HQSRestorer(nn.Module):
+class HQSRestorer(Slotted):
     """x ← P(D(y, x, k; α); β): the physics' data step, then image prior (IKR-Net Eq. 3 as modules in Eq. 5, USRNet Eq. 6-7).
 
     Args:
@@ -22,8 +24,11 @@ class HQSRestorer(nn.Module):
         around: stay near the ``previous`` image (the papers), or near the ``first`` one.
 
     Raises:
+        TypeError: a prior that cannot be called.
         ValueError: (on a call) no tuner has written α.
     """
+
+    SLOTS: ClassVar = {"prior": "v, strength -> v"}
 
     def __init__(self, prior: Prior, *, around: str = "previous") -> None:
         super().__init__()
@@ -47,7 +52,7 @@ class HQSRestorer(nn.Module):
         return self.prior(z, s.hyper.beta).to(s.y.dtype)
 
 
-class DataStep(nn.Module):
+class DataStep(Slotted):
     """x ← D(y, R(y, x, k), k; α): another restorer, then the exact data step, so that x explains y under k up to the noise.
 
     Args:
@@ -59,10 +64,10 @@ class DataStep(nn.Module):
         ValueError: alpha not positive.
     """
 
+    SLOTS: ClassVar = {"restorer": "state -> x"}
+
     def __init__(self, restorer: Step, alpha: float = 0.1) -> None:
         super().__init__()
-        if not callable(restorer):
-            raise TypeError(f"restorer must be callable, state -> x; got {restorer!r}")
         if not (isinstance(alpha, int | float) and math.isfinite(alpha) and alpha > 0):
             raise ValueError(f"alpha must be a positive number, got {alpha!r}")
         self.restorer, self.log_alpha = restorer, nn.Parameter(torch.tensor(math.log(alpha)))
@@ -80,7 +85,7 @@ class DataStep(nn.Module):
         return state.physics.prox_image(state.y, state.known("k"), z, self.log_alpha.exp().to(z))
 
 
-class HQSEstimator(nn.Module):
+class HQSEstimator(Slotted):
     """k ← P_k(D_k(y, x, k; γ)): the physics' data step, then kernel prior (IKR-Net Eq. 4 as modules in Eq. 5).
 
     Args:
@@ -98,8 +103,11 @@ class HQSEstimator(nn.Module):
         domain, boundary, constraint: see :func:`pnpsr.prox.prox_kernel`.
 
     Raises:
+        TypeError: a prior that cannot be called.
         ValueError: unknown options, gamma not positive.
     """
+
+    SLOTS: ClassVar = {"prior": "v, strength -> v"}
 
     def __init__(
         self,

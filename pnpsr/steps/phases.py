@@ -1,33 +1,36 @@
-"""One step first, another later: continuation, freezing and finishing as wrappers with the socket of a step."""
+"""One step first, another later: continuation, freezing and finishing as one wrapper with the socket of a step."""
 
 from dataclasses import replace
+from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from pnpsr import checks
 from pnpsr.needs import Needs, needs_of
+from pnpsr.slots import Slotted
 from pnpsr.state import Hyper, State, Step
 
 
-class Until(nn.Module):
+class Until(Slotted):
     """``first`` for iterations 1 to t, ``then`` for all later ones (so that T at test stays free), which it counts from 1 again.
 
     Args:
         t: number of iterations of the first step.
         first: any step.
         then: any step that writes the same field.
+        x0: first image of the later phase, a callable that reads the state; None: it goes on from the image of the first.
 
     Raises:
         TypeError: a step that cannot be called.
         ValueError: (on a call) what the second step raises, with the phase it was in; divergence stays :class:`NotFinite`.
     """
 
-    def __init__(self, t: int, first: Step, then: Step) -> None:
+    SLOTS: ClassVar = dict.fromkeys(("first", "then", "x0"), "state -> value")
+    OPTIONAL: ClassVar = ("x0",)
+
+    def __init__(self, t: int, first: Step, then: Step, *, x0: Step | None = None) -> None:
         super().__init__()
-        for name, step in (("first", first), ("then", then)):
-            if not callable(step):
-                raise TypeError(f"{name} must be callable, state -> value; got {step!r}")
-        self.t, self.first, self.then = checks.whole(t, "t", least=0), first, then
+        self.t, self.first, self.then, self.x0 = checks.whole(t, "t", least=0), first, then, x0
 
     @property
     def needs(self) -> Needs:
@@ -39,37 +42,24 @@ class Until(nn.Module):
         """What the step in charge returns."""
         if state.t < self.t:
             return self.first(state)
+        if state.t == self.t and self.x0 is not None:
+            state = state.write("x", self.x0(state))
         try:
             return self.then(replace(state, t=state.t - self.t))
         except ValueError as error:
             kind = checks.NotFinite if isinstance(error, checks.NotFinite) else ValueError  # divergence stays told from misuse
             raise kind(f"{error} (in the phase after the first {self.t})") from error
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Weights of earlier versions, where a wrapper (``then.step``) held the first image of the later phase."""
+        if not hasattr(self.then, "step"):
+            for name in [name for name in state_dict if name.startswith(f"{prefix}then.step.")]:
+                state_dict[f"{prefix}then.{name.removeprefix(f'{prefix}then.step.')}"] = state_dict.pop(name)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def extra_repr(self) -> str:
         """The moment of the change, for printing."""
         return f"t={self.t}"
-
-
-class Afresh(nn.Module):
-    """A step that takes ``x0(state)`` for x in its first iteration: a phase that does not go on from the last one's image.
-
-    Args:
-        step: any step.
-        x0: first image, a callable that reads y and the scale.
-    """
-
-    def __init__(self, step: Step, x0: Step) -> None:
-        super().__init__()
-        self.step, self.x0 = step, x0
-
-    @property
-    def needs(self) -> Needs:
-        """Those of the step."""
-        return needs_of(self.step)
-
-    def forward(self, state: State) -> Tensor | Hyper:
-        """What the step returns."""
-        return self.step(state if state.t else state.write("x", self.x0(state)))
 
 
 def keep_kernel(state: State) -> Tensor:

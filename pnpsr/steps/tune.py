@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from pnpsr import checks
 from pnpsr.needs import Needs, needs_of
 from pnpsr.nets import HyperMLP
 from pnpsr.prox import edge_scale
+from pnpsr.slots import Slotted
 from pnpsr.state import Hyper, State, Step
 
 
@@ -47,7 +49,7 @@ class Schedule:
         return f"Schedule({len(self.alpha)} alphas from {self.alpha[0]:g} to {self.alpha[-1]:g})"
 
 
-class Believing(nn.Module):
+class Believing(Slotted):
     """A tuner that is told the noise level: the caller's, or else what :func:`pnpsr.physics.estimate_noise` finds in y.
 
     Args:
@@ -56,8 +58,11 @@ class Believing(nn.Module):
             more α, the less the data step fits y where the prior disagrees.
 
     Raises:
+        TypeError: a tuner that cannot be called.
         ValueError: a negative bound.
     """
+
+    SLOTS: ClassVar = {"tuner": "state -> Hyper"}
 
     def __init__(self, tuner: Step, least: float = 0.0) -> None:
         super().__init__()
@@ -113,7 +118,7 @@ class Continuation(nn.Module):
         return f"alpha {self.alpha[0]:g} to {self.alpha[1]:g} in {self.steps}, lambda = {self.floor:g} + {self.gain:g} sigma²"
 
 
-class HyperNet(nn.Module):
+class HyperNet(Slotted):
     """(σ, α, β) = F(y, x, k) (IKR-Net Eq. 7): σ as given, or from y - (x ⊗ k)↓s by a net; then an MLP on (σ, s) (USRNet 4.3).
 
     Args:
@@ -126,6 +131,9 @@ class HyperNet(nn.Module):
         TypeError, ValueError: a count that is no positive integer.
         ValueError: (on a call) σ neither given nor estimated, or more iterations than ``per_iteration``.
     """
+
+    SLOTS: ClassVar = {"noise": "residual -> sigma"}
+    OPTIONAL: ClassVar = ("noise",)
 
     def __init__(
         self, noise: nn.Module | None = None, *, per_iteration: int | None = None, hidden: int = 64, percent: bool = False

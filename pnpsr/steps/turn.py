@@ -1,20 +1,22 @@
 """k or k turned by 180 degrees: what second-order statistics leave open, decided by what each makes of the picture."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pnpsr.kernels import turned
 from pnpsr.needs import Needs, needs_of
 from pnpsr.prox import sparsity
+from pnpsr.slots import Slotted
 from pnpsr.starts import Upsample
 from pnpsr.state import State, Step
 
 Cost = Callable[[Tensor], Tensor]  # gray images (b 1 h w) -> (b), the lower the likelier
 
 
-class ChooseTurn(nn.Module):
+class ChooseTurn(Slotted):
     """k0 or its turn by 180°, per sample: that whose image step, in gray, has the lower ``cost``.
 
     The autocorrelation and the power spectrum of y, hence everything :class:`pnpsr.nets.KernelStatistics` reads, are the same for a
@@ -29,11 +31,10 @@ class ChooseTurn(nn.Module):
         TypeError: a part that cannot be called; on a call: a start that returns no kernel.
     """
 
+    SLOTS: ClassVar = {"start": "state -> k", "cost": "gray images -> (b)"}
+
     def __init__(self, start: Step, cost: Cost = sparsity) -> None:
         super().__init__()
-        for name, part in (("start", start), ("cost", cost)):
-            if not callable(part):
-                raise TypeError(f"{name} must be callable, got {part!r}")
         self.start, self.cost = start, cost
 
     def forward(self, state: State) -> Tensor:

@@ -126,6 +126,6 @@ def inside(solver: UnrolledSolver, prior: Prior) -> UnrolledSolver:
         k0=solver.k0,
         x0=solver.x0,
         order=solver.order,
-        detach=solver.detached,
+        detach=solver.detach,
         scale=solver.scale,
     )

@@ -54,7 +54,7 @@ def built(solver: UnrolledSolver) -> dict[str, Any]:
     """What the solver is, apart from its weights."""
     record = getattr(solver, "record", None)
     shapes = {name: tuple(value.shape) for name, value in solver.state_dict().items()}
-    noted = {"T": solver.T, "order": list(solver.order), "detach": list(solver.detached), "tensors": digest(shapes)}
+    noted = {"T": solver.T, "order": list(solver.order), "detach": list(solver.detach), "tensors": digest(shapes)}
     return noted if record is None else {"recipe": record.recipe, "arguments": plain(record.arguments), **noted}
 
 

@@ -37,7 +37,7 @@ class Objective(nn.Module):
         for name in stage.train:
             solver.get_submodule(name).train()
         view = solver.only(*stage.run)  # a view of its own: what is set here stays out of the solver
-        view.detached = solver.detached if stage.detach is None else stage.detach
+        view.detach = solver.detach if stage.detach is None else stage.detach
         view.checkpoint = solver.checkpoint or options.checkpointing
         if options.compile:
             # torch 2.14 moves tensors to channels-last and then trips over its own derivative of replicate padding

@@ -73,6 +73,7 @@ def _set(root: nn.Module, path: str, entry: Any) -> None:
         owner = root.get_submodule(above)
     except AttributeError as error:
         raise ValueError(f"{path!r} is no part of this solver: {error}") from error
+    name = getattr(owner, "RENAMED", {}).get(name, name)  # as files of earlier versions call it
     for table in (owner._modules, owner._parameters, owner._buffers):
         if name in table:
             del table[name]

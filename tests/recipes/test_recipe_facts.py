@@ -51,7 +51,7 @@ def test_dan_cuts_both_hand_overs(key: str) -> None:
         (getattr(out, name) - getattr(c, name)).abs().mean().backward()
         assert reached(net, taught) and not reached(net, untaught)
         net, uncut = fresh(key), case(INSTANCES[key])
-        net.detached = ()
+        net.detach = ()
         (getattr(run(net, INSTANCES[key], uncut), name) - getattr(uncut, name)).abs().mean().backward()
         assert reached(net, taught) and reached(net, untaught)  # the cut is what kept them apart
 

@@ -56,7 +56,7 @@ STEPS: dict[str, tuple[str, Callable[[int, int, int], Step]]] = {
     "LearnedKernelStart": ("k", lambda c, s, p: steps.LearnedKernelStart(nets.KernelEncoder(p, code=3, width=4, channels=c))),
     "ChooseTurn": ("k", lambda c, s, p: steps.ChooseTurn(steps.keep_kernel)),
     "Until": ("k", lambda c, s, p: steps.Until(1, steps.keep_kernel, steps.HQSEstimator(simplex))),
-    "Afresh": ("x", lambda c, s, p: steps.Afresh(steps.HQSRestorer(tv), Upsample())),
+    "Until with a first image": ("x", lambda c, s, p: steps.Until(0, steps.HQSRestorer(tv), steps.HQSRestorer(tv), x0=Upsample())),
     "Believing": ("hyper", lambda c, s, p: steps.Believing(steps.HyperNet(hidden=4))),
     "keep_kernel": ("k", lambda c, s, p: steps.keep_kernel),
     "Schedule": ("hyper", lambda c, s, p: steps.Schedule([0.1, 0.2], 0.3)),

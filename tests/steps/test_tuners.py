@@ -17,7 +17,7 @@ from pnpsr.nets import NoiseNet
 from pnpsr.physics import Degradation, estimate_noise
 from pnpsr.prox import edge_scale, prox_image, tv
 from pnpsr.starts import Dirac
-from pnpsr.steps import Afresh, Believing, Continuation, HQSRestorer, HyperNet, Schedule, Until, keep_kernel
+from pnpsr.steps import Believing, Continuation, HQSRestorer, HyperNet, Schedule, Until, keep_kernel
 
 SIGMA = torch.tensor([0.01, 0.05], dtype=torch.float64).reshape(2, 1, 1, 1)
 
@@ -155,10 +155,19 @@ def test_each_phase_counts_its_own_iterations(turn: int, T: int) -> None:
 
 def test_a_phase_begins_afresh_and_then_goes_on() -> None:
     solver = UnrolledSolver(
-        None, Until(2, lambda s: s.x + 1, Afresh(lambda s: 2 * s.x, lambda s: torch.full_like(s.x, 5.0))), k0=Dirac(1)
+        None, Until(2, lambda s: s.x + 1, lambda s: 2 * s.x, x0=lambda s: torch.full_like(s.x, 5.0)), k0=Dirac(1)
     )
     y = uniform(1, 1, 3, 4, seed=0)
     assert [float(s.x[0, 0, 0, 0]) for s in solver.iterate(solver.start(y, 1), 4)][2:] == [10.0, 20.0]
+
+
+def test_weights_of_a_phase_that_was_wrapped_are_read() -> None:
+    """As files of earlier versions have them: the later step below ``then.step``."""
+    old, new = ({f"{at}weight": torch.ones(1, 1)} for at in ("restorer.then.step.", "restorer.then."))
+    for weights in (old, new):
+        solver = UnrolledSolver(None, Until(1, keep_kernel, torch.nn.Linear(1, 1, bias=False)), k0=Dirac(1))
+        solver.load_state_dict(weights)
+        assert solver.restorer.then.weight.item() == 1
 
 
 def test_a_tuner_believes_the_caller_before_the_picture() -> None:

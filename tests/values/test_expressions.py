@@ -106,7 +106,7 @@ def schedule(s: UnrolledSolver) -> None:
 CHANGES: dict[str, Any] = {
     "T": lambda s: setattr(s, "T", 2),
     "order": lambda s: setattr(s, "order", ("tuner", "estimator", "restorer")),
-    "detach": lambda s: setattr(s, "detached", ("k",)),
+    "detach": lambda s: setattr(s, "detach", ("k",)),
     "start": lambda s: setattr(s, "k0", Dirac(5)),
     "width of the start": lambda s: setattr(s, "k0", Gaussian(5, 2.0)),
     "around": lambda s: setattr(s.estimator.first, "around", "previous"),
@@ -146,7 +146,7 @@ def test_what_is_set_after_building_counts_and_is_kept(change: str, tmp_path: Pa
 def test_a_changed_solver_from_disk_computes_the_same(key: str, tmp_path: Path) -> None:
     instance, net = INSTANCES[key], fresh(key)
     if isinstance(net, UnrolledSolver):
-        net.T, net.detached = 1, ("x", "hyper")
+        net.T, net.detach = 1, ("x", "hyper")
         net.order = tuple(sorted(net.order, key=lambda name: name != "tuner"))
     else:
         net.kernel.around = "previous"
