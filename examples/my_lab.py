@@ -1,4 +1,4 @@
-"""A module of one's own, for the commands: a kernel family, a protocol, a recipe with its data and its training.
+"""A module of one's own, for the commands: a kernel family, a physics, a protocol, a recipe with its data and its training.
 
 pnpsr train gradient photos/ --use examples/my_lab.py --steps 400 --out runs/gradient
 pnpsr evaluate --images photos/ --use examples/my_lab.py --protocol shaken --methods bicubic runs/gradient/last.safetensors
@@ -6,11 +6,13 @@ pnpsr evaluate --images photos/ --use examples/my_lab.py --protocol shaken --met
 
 import torch
 
-from pnpsr import UnrolledSolver
+from pnpsr import Degradation, UnrolledSolver
+from pnpsr.conventions import PHYSICS
 from pnpsr.data import SETTINGS, Setting
 from pnpsr.evaluate import Protocol, grid, register_protocol
 from pnpsr.kernels import family, line
 from pnpsr.nets import ResUNet
+from pnpsr.physics import Mosaic
 from pnpsr.recipes import recipe
 from pnpsr.starts import Gaussian
 from pnpsr.steps import HQSEstimator, HQSRestorer, Schedule
@@ -29,6 +31,7 @@ def tests() -> Protocol:
     return Protocol("shaken", grid((2,), (0.01,)), kernels)
 
 
+PHYSICS["camera"] = lambda scale: Mosaic(Degradation(scale))
 SETTINGS["shaken"] = Setting("shaken", (2,), (shaken,), size=11, sigma=(0.0, 0.02))
 STAGE = Stage("image prior", train=("restorer",), run=("tuner", "restorer", "estimator"), losses={"x": (1.0, image_l1)})
 

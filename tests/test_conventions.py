@@ -19,6 +19,7 @@ from pnpsr.conventions import (
     KERNELGAN,
     KERNELGAN_UNSHIFTED,
     NAMED,
+    PHYSICS,
     PNPSR,
     USRNET,
     USRNET_UNSHIFTED,
@@ -27,9 +28,11 @@ from pnpsr.conventions import (
     convert_kernel,
     degrade,
     identify,
+    named_physics,
+    register_physics,
     reproduces,
 )
-from pnpsr.physics import Degradation, bicubic
+from pnpsr.physics import Degradation, Mosaic, bicubic
 
 ndimage = pytest.importorskip("scipy.ndimage")
 
@@ -463,3 +466,29 @@ def test_single_precision_stays_and_is_enough() -> None:
         y = degrade(x.float(), k.float(), 3, convention)
         assert y.dtype == torch.float32
         assert reproduces(y.double(), x, k, 3, convention).matches(120)
+
+
+# --- names ---
+
+
+def test_every_convention_is_a_physics_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for table in (NAMED, PHYSICS):
+        monkeypatch.setattr(table, "_things", dict(table))
+    NAMED["OURS"] = Convention("OURS", offset=1)
+    register_physics("camera")(mosaic)
+    register_physics("camera")(mosaic)  # the module is imported again
+    assert repr(named_physics("OURS", 2)) == repr(Degradation(2, offset=1)) and isinstance(named_physics("camera", 2), Mosaic)
+    assert all(repr(named_physics(name, 3)) == repr(one.at(3)) for name, one in NAMED.items())
+    with pytest.raises(ValueError, match=r"physics must be one of .*DAN.*camera.*--use"):
+        named_physics("OTHERS", 2)
+    with pytest.raises(ValueError, match="there is a physics 'DAN' already"):
+        register_physics("DAN")(mosaic)
+    with pytest.raises(TypeError, match="convention 'X' must be a Convention, got int"):
+        NAMED["X"] = 3  # type: ignore[assignment]
+    PHYSICS["word"] = lambda scale: "y"  # type: ignore[assignment,return-value]
+    with pytest.raises(TypeError, match="'word' must be built as a Physics, its function returned str"):
+        named_physics("word", 2)
+
+
+def mosaic(scale: int) -> Mosaic:
+    return Mosaic(Degradation(scale))

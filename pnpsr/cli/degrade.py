@@ -8,6 +8,7 @@ import tyro
 
 from pnpsr.checks import factors
 from pnpsr.cli.choose import KernelChoice
+from pnpsr.conventions import named_physics
 from pnpsr.images import crop_to_multiple, read_image, write_image
 from pnpsr.kernels import save_kernels
 from pnpsr.physics import Degradation
@@ -19,6 +20,7 @@ def degrade(
     *,
     scale: int = 2,
     sigma: float = 0.0,
+    physics: str | None = None,
     bits: int = 8,
     out: Path = Path("degraded"),
 ) -> None:
@@ -29,13 +31,16 @@ def degrade(
         choice: which kernel.
         scale: factor between the picture and y.
         sigma: noise standard deviation as a fraction of white (0.02 for 2 %).
+        physics: what makes y, by name: a convention (DAN, KERNELGAN), or one of your own (--use); by default a blur with a
+            reflecting border.
         bits: of the written y, 8 or 16.
         out: folder for the results; made if it does not exist.
     """
     factors(scale)
     x = crop_to_multiple(read_image(image).image, scale)
     k = choice.draw()
-    y = Degradation(scale, boundary="reflect")(x, k, sigma, generator=torch.Generator().manual_seed(choice.seed))
+    model = Degradation(scale, boundary="reflect") if physics is None else named_physics(physics, scale)
+    y = model(x, k, sigma, generator=torch.Generator().manual_seed(choice.seed))
     out.mkdir(parents=True, exist_ok=True)
     degraded, truth, kernel = (out / f"{image.stem}{end}" for end in (f"_x{scale}.png", "_truth.png", "_kernel.npz"))
     write_image(degraded, y, bits=bits)

@@ -20,7 +20,7 @@ from pnpsr.values import by_words
 from pnpsr.weights import presets
 
 WEIGHTLESS = ("tv_hqs", *UNTRAINED)
-OPTIONS = ("sigma", "direct", "kernel_first", *ASSUMED, *NAMED)
+OPTIONS = ("sigma", "direct", "kernel_first", *ASSUMED)  # and the name of a convention
 
 
 def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
@@ -95,12 +95,15 @@ def _own(found: Any, name: str, label: str, options: tuple[str, ...]) -> Method:
 def _options(word: str) -> tuple[str, tuple[str, ...]]:
     """The word without its options, and these."""
     found: list[str] = []
-    while "+" in word and (option := word.rpartition("+")[2]) in OPTIONS:
+    while "+" in word and (option := word.rpartition("+")[2]) in (*OPTIONS, *NAMED):
         found.insert(0, option)
         word = word.rpartition("+")[0]
     last = word.rpartition("+")[2]
     if "+" in word and not Path(word.partition("=")[2] or word).exists():
-        raise ValueError(f"{last!r} is no option of a method; options are {', '.join(OPTIONS)}")
+        raise ValueError(
+            f"{last!r} is no option of a method; options are {', '.join((*OPTIONS, *NAMED))}; "
+            "a module of your own brings in more conventions: --use MODULE"
+        )
     return word, tuple(found)
 
 

@@ -29,8 +29,6 @@ def choose_protocol(
         ValueError: unknown names, kernels missing, conditions that the protocol does not have.
     """
     chosen = named_protocol(name, None if kernels is None else load_kernels(kernels))
-    if convention is not None and convention not in NAMED:
-        raise ValueError(f"convention must be one of {', '.join(NAMED)}, got {convention!r}")
     pairs = [(s, v) for s, v in chosen.conditions if s in (scales or (s,)) and v in (sigmas or (v,))]
     if not pairs or not {s for s, _ in pairs} >= set(scales or ()) or not {v for _, v in pairs} >= set(sigmas or ()):
         raise ValueError(f"protocol {name} has no such scales {scales} and sigmas {sigmas}; its pairs are {chosen.conditions}")
@@ -38,7 +36,7 @@ def choose_protocol(
         chosen,
         conditions=pairs,
         metrics=metrics or chosen.metrics,
-        convention=chosen.convention if convention is None else NAMED[convention],
+        convention=chosen.convention if convention is None else NAMED.find(convention),
         colour=colour or chosen.colour,
         seed=seed,
     )

@@ -73,7 +73,7 @@ def study(
         if value is not None:
             checks.whole(value, what)
     if convention is not None:
-        checks.choice(convention, tuple(NAMED), "convention")
+        NAMED.find(convention)
     solvers, missing = candidates(preset, chosen.presets, device=device)
     bench = Bench(
         images=images,

@@ -64,12 +64,10 @@ class DataChoice:
         """
         if self.data is None and usual is None:
             raise ValueError("the recipe names no data to train on: give a setting, --data ikrnet, or @recipe(data=...)")
-        if self.convention is not None:
-            checks.choice(self.convention, tuple(NAMED), "convention")
         scales = self.scales
         if scales is None and solver.scale is not None:
             scales = (int(solver.scale),)  # type: ignore[arg-type]
-        way = None if self.convention is None else NAMED[self.convention]
+        way = None if self.convention is None else NAMED.find(self.convention)
         named = setting(self.data or str(usual), scales=scales, sigma=self.sigma, clean=self.clean, convention=way)
         return _sized(named, getattr(solver, "record").arguments.get("size"))  # noqa: B009  an attribute that no class declares
 

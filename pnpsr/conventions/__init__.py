@@ -16,6 +16,9 @@ from pnpsr.conventions.named import KAIR_CENTER as KAIR_CENTER
 from pnpsr.conventions.named import KERNELGAN as KERNELGAN
 from pnpsr.conventions.named import KERNELGAN_UNSHIFTED as KERNELGAN_UNSHIFTED
 from pnpsr.conventions.named import NAMED as NAMED
+from pnpsr.conventions.named import PHYSICS as PHYSICS
 from pnpsr.conventions.named import PNPSR as PNPSR
 from pnpsr.conventions.named import USRNET as USRNET
 from pnpsr.conventions.named import USRNET_UNSHIFTED as USRNET_UNSHIFTED
+from pnpsr.conventions.named import named_physics as named_physics
+from pnpsr.conventions.named import register_physics as register_physics

@@ -1,6 +1,10 @@
 """The conventions of this library and of others, as their released code has them."""
 
+from collections.abc import Callable
+
 from pnpsr.conventions.convention import Convention
+from pnpsr.physics import Physics
+from pnpsr.values import Registry
 
 # What every solver and closed form of this library takes for granted.
 PNPSR = Convention("PNPSR")
@@ -30,20 +34,57 @@ KERNELGAN = Convention("KERNELGAN", correlation=True, boundary="symmetric")
 # Kernels before kernel_shift, their mass balanced on the exact middle, meant to fall on the middle of every s x s patch.
 KERNELGAN_UNSHIFTED = Convention("KERNELGAN_UNSHIFTED", centre="(p-1)/2", offset="(s-1)/2", correlation=True, boundary="symmetric")
 
-NAMED = {
-    convention.name: convention
-    for convention in (
-        PNPSR,
-        DEEPINV,
-        USRNET,
-        USRNET_UNSHIFTED,
-        KAIR_CENTER,
-        IKRNET,
-        IKRNET_TRAIN,
-        FKP,
-        DAN,
-        DAN_PAPER,
-        KERNELGAN,
-        KERNELGAN_UNSHIFTED,
-    )
-}
+PHYSICS: Registry[Callable[[int], Physics]] = Registry("physics")  # each a function of the scale
+
+
+class Conventions(Registry[Convention]):
+    """Conventions by name. Each is a physics of that name, too: what it is at a scale."""
+
+    def __setitem__(self, name: str, thing: Convention) -> None:
+        """Add it, in place of the one of that name if there is one.
+
+        Raises:
+            TypeError, ValueError: as for every registry; something that is no convention.
+        """
+        if not isinstance(thing, Convention):
+            raise TypeError(f"convention {name!r} must be a Convention, got {type(thing).__name__}; a physics is registered as one")
+        super().__setitem__(name, thing)
+        PHYSICS[name] = thing.at
+
+
+NAMED = Conventions("convention")
+for _one in (
+    *(PNPSR, DEEPINV, USRNET, USRNET_UNSHIFTED, KAIR_CENTER, IKRNET),
+    *(IKRNET_TRAIN, FKP, DAN, DAN_PAPER, KERNELGAN, KERNELGAN_UNSHIFTED),
+):
+    NAMED[_one.name] = _one
+
+
+def register_physics(name: str) -> Callable[[Callable[[int], Physics]], Callable[[int], Physics]]:
+    """Give a function from the scale to a :class:`pnpsr.physics.Physics` a name, for ``pnpsr degrade --physics``.
+
+    Raises:
+        ValueError: another function has the name.
+    """
+
+    def add(build: Callable[[int], Physics]) -> Callable[[int], Physics]:
+        taken = PHYSICS.get(name)
+        if taken is not None and (taken.__module__, taken.__qualname__) != (build.__module__, build.__qualname__):
+            raise ValueError(f"there is a physics {name!r} already; call this one otherwise")
+        PHYSICS[name] = build
+        return build
+
+    return add
+
+
+def named_physics(name: str, scale: int) -> Physics:
+    """A physics by name at a scale: of :func:`register_physics`, or that of a convention.
+
+    Raises:
+        ValueError: an unknown name, or a scale that it does not do.
+        TypeError: the function of that name built something else.
+    """
+    found = PHYSICS.find(name)(scale)
+    if not isinstance(found, Physics):
+        raise TypeError(f"physics {name!r} must be built as a Physics, its function returned {type(found).__name__}")
+    return found

@@ -115,7 +115,7 @@ class Bench:
 
     def under(self, protocol: Protocol) -> Protocol:
         """The protocol with this bench's convention, colour and seed."""
-        way = protocol.convention if self.convention is None else NAMED[self.convention]
+        way = protocol.convention if self.convention is None else NAMED.find(self.convention)
         return replace(protocol, convention=way, colour=self.colour or protocol.colour, seed=self.seed)
 
 

@@ -66,8 +66,7 @@ def candidate(word: str, *, device: str = "cpu") -> Candidate:
     """
     name, plus, convention = word.rpartition("+") if not Path(word).is_file() else (word, "", "")
     name = name if plus else word
-    if plus and convention not in NAMED:
-        raise ValueError(f"{convention!r} in {word!r} is no convention; known are {', '.join(NAMED)}")
+    way = NAMED.find(convention) if plus else PNPSR
     label, equals, file = name.partition("=") if not Path(name).is_file() else ("", "", name)
     file = file if equals or Path(name).is_file() else name
     solver = open_solver(file)
@@ -77,9 +76,9 @@ def candidate(word: str, *, device: str = "cpu") -> Candidate:
     if scale is None and suffix is not None:
         scale = int(suffix[1])
     preset = None if Path(file).is_file() else presets().get(file)
-    if not plus:
-        convention = PNPSR.name if preset is None else preset.convention  # a preset reads kernels as it was trained to
-    return Candidate(SUFFIX.sub("", label) or label, solver.to(device).eval(), scale, NAMED[convention])
+    if not plus and preset is not None:
+        way = NAMED.find(preset.convention)  # a preset reads kernels as it was trained to
+    return Candidate(SUFFIX.sub("", label) or label, solver.to(device).eval(), scale, way)
 
 
 def candidates(words: Sequence[str], usual: Sequence[str], *, device: str = "cpu") -> tuple[list[Candidate], list[str]]:

@@ -22,7 +22,7 @@ from pnpsr.evaluate import (
     register_metric,
     register_protocol,
 )
-from pnpsr.images import write_image
+from pnpsr.images import read_image, write_image
 from pnpsr.kernels import FAMILIES, family, gaussian, random_gaussian
 from pnpsr.kernels.families import checked_draw
 from pnpsr.recipes import RECIPES, entry_of, recipe, trainable
@@ -174,8 +174,8 @@ LAB = Path(__file__).parents[2] / "examples" / "my_lab.py"
 
 
 def test_the_commands_know_what_a_module_brings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Family, setting, recipe with stages and protocol of examples/my_lab.py: drawn, trained, restored with, evaluated."""
-    assert len(LAB.read_text().splitlines()) <= 40
+    """Family, physics, setting, recipe with stages and protocol of examples/my_lab.py: drawn, trained, restored with, evaluated."""
+    assert len(LAB.read_text().splitlines()) < 45
     pictures, words = tmp_path / "photos", ["--use", str(LAB)]
     pictures.mkdir()
     for i in range(3):
@@ -188,6 +188,8 @@ def test_the_commands_know_what_a_module_brings(tmp_path: Path, capsys: pytest.C
             return int(stop.code or 0)
 
     assert run("kernels", "--family", "shaken", "--count", 2, "--size", 11, "--out", tmp_path / "k") == 0
+    assert run("degrade", pictures / "0.png", "--physics", "camera", "--family", "shaken", "--size", 11, "--out", tmp_path / "d") == 0
+    assert read_image(tmp_path / "d" / "0_x2.png").image.shape == (1, 1, 24, 28)  # one colour per pixel
     train = ("train", "gradient", pictures, "--steps", 2, "--batch", 2, "--patch", 32, "--hold-out", 0, "--accelerator", "cpu")
     assert run(*train, "--arguments", '{"T": 1}', "--warmup", 0, "--workers", 0, "--out", tmp_path / "run") == 0
     weights = tmp_path / "run" / "last.safetensors"
