@@ -72,6 +72,12 @@ class Measured(Physics):
         """None: y need be no picture, and its neighbours may be anything."""
         del y
 
+    def _complete_where(self, y: Tensor, weights: Tensor) -> Tensor:
+        return self.complete(torch.where(weights > 0, y, 0))  # neighbours in y say nothing of each other
+
+    def _noise_where(self, y: Tensor, weights: Tensor) -> None:
+        del y, weights
+
     def _wide(self, y: Tensor) -> torch.dtype:
         return y.dtype
 

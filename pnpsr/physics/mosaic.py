@@ -80,7 +80,7 @@ class Mosaic(Physics):
     image_solver: ClassVar[str] = "conjugate gradients around the closed form"
 
     def __init__(self, base: Physics, pattern: str = "RGGB", *, mask: Tensor | None = None) -> None:
-        self.base, self.sensor = base, Sensor(pattern, mask)
+        self.base, self.sensor, self.tolerance = base, Sensor(pattern, mask), base.tolerance
 
     @property
     def scale(self) -> tuple[int, int]:
@@ -135,6 +135,16 @@ class Mosaic(Physics):
         seen = self.sensor.seen(y).expand(len(y), -1, -1, -1)
         fit = Fit(fit.edges * PERIOD, False, fit.inside)
         return self.base.normal_equations(y * seen, x, size, fit, seen if weights is None else seen * weights)
+
+    def _complete_where(self, y: Tensor, weights: Tensor) -> Tensor:
+        return self.base.complete(fill(self.sensor.adjoint(y), self.sensor.seen(y) * weights))
+
+    def _noise_where(self, y: Tensor, weights: Tensor) -> Tensor:
+        mask = (weights > 0).to(y)
+        return estimate_noise(_planes(y), _planes(mask if self.sensor.mask is None else mask * self.sensor.mask.to(y)))
+
+    def _wide(self, y: Tensor) -> torch.dtype:
+        return self.base._wide(y)
 
     def _rows(self, y: Tensor, k: Tensor) -> tuple[LinearOperator, Tensor]:
         return self.freeze(k=k), self.sensor(self.sensor.adjoint(y))

@@ -202,6 +202,16 @@ class Physics(ABC):
         U, W = U.flatten(2), W.flatten(2)
         return W @ U.mT, W @ y.flatten(1).unsqueeze(-1)
 
+    def _complete_where(self, y: Tensor, weights: Tensor) -> Tensor:
+        """:meth:`complete`, where only pixels of y with a positive weight were observed."""
+        from pnpsr.physics.weighted import fill
+
+        return self.complete(fill(y, weights))
+
+    def _noise_where(self, y: Tensor, weights: Tensor) -> Tensor | None:
+        """:meth:`noise_level`, from the pixels of y with a positive weight."""
+        return estimate_noise(y, weights)
+
     def _rows(self, y: Tensor, k: Tensor) -> tuple[LinearOperator, Tensor]:
         """B and y' such that |y' - B x|² is what the image step fits."""
         return self.freeze(k=k), y

@@ -9,7 +9,6 @@ from torch.nn.functional import conv2d, pad
 from pnpsr import checks
 from pnpsr.checks import Scale
 from pnpsr.physics.cg import Map
-from pnpsr.physics.noise import estimate_noise
 from pnpsr.physics.operator import LinearOperator
 from pnpsr.physics.physics import Fit, Physics, Shape
 
@@ -50,6 +49,7 @@ class Weighted(Physics):
 
     def __init__(self, base: Physics, weights: Tensor) -> None:
         self.base, self.weights = base, checks.image(weights, "weights").detach()
+        self.tolerance = base.tolerance
         if bool((self.weights < 0).any()) or not bool((self.weights > 0).any()):
             raise ValueError("weights must be zero or positive, and some of them positive")
 
@@ -80,11 +80,11 @@ class Weighted(Physics):
 
     def complete(self, y: Tensor) -> Tensor:
         """y with the pixels that do not count filled in from their neighbours, layer by layer."""
-        return fill(self.base.complete(y), self.weights)
+        return self.base._complete_where(y, self.weights.to(y))
 
-    def noise_level(self, y: Tensor) -> Tensor:
-        """The noise level (b 1 1 1) that y shows where it counts."""
-        return estimate_noise(y, self.weights)
+    def noise_level(self, y: Tensor) -> Tensor | None:
+        """The noise level (b 1 1 1) that y shows where it counts; None where the base can see none."""
+        return self.base._noise_where(y, self.weights)
 
     def masked(self, mask: Tensor) -> Physics:
         """The same with ``mask`` on top."""
@@ -102,6 +102,15 @@ class Weighted(Physics):
         gray = fit.gray and own.shape[1] == 1
         fit = Fit(fit.edges, gray, fit.inside)
         return self.base.normal_equations(y, x, size, fit, own if weights is None else own * weights)
+
+    def _complete_where(self, y: Tensor, weights: Tensor) -> Tensor:
+        return self.base._complete_where(y, self.weights.to(y) * weights)
+
+    def _noise_where(self, y: Tensor, weights: Tensor) -> Tensor | None:
+        return self.base._noise_where(y, self.weights * weights.to(self.weights))
+
+    def _wide(self, y: Tensor) -> torch.dtype:
+        return self.base._wide(y)
 
     def _rows(self, y: Tensor, k: Tensor) -> tuple[LinearOperator, Tensor]:
         root = self.weights.sqrt().to(y)
