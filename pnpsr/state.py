@@ -1,13 +1,16 @@
 """The vocabulary: what moves through a solver (``State``), and the two sockets that fill it (``Step``, ``Prior``)."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 from pnpsr.checks import Scale
 from pnpsr.physics import Degradation, Physics
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class State:
     k0: Tensor | None = None  # the first kernel
     given: Tensor | None = None  # y as the caller had it, where the one above was continued beyond its border
     noise: Tensor | None = None  # the noise level (b 1 1 1) that the caller's y shows
+    _known: dict[Any, Any] = field(default_factory=dict, repr=False)  # of y and physics, see once(); the states of a solve share it
 
     def __post_init__(self) -> None:
         if not isinstance(self.physics, Physics):
@@ -52,7 +56,21 @@ class State:
     @property
     def completed(self) -> Tensor:
         """y as an image without gaps (b c h w): what networks read. y itself where all of it was observed."""
-        return self.physics.complete(self.y)
+        return self.once(_completed)
+
+    def once(self, of_y: "Callable[[State], T]") -> T:
+        """``of_y(self)``, a value that depends on y and the physics alone: computed once for all states of a solve.
+
+        Args:
+            of_y: a function of a module; a lambda is another one in every iteration.
+        """
+        if torch.compiler.is_compiling() or self.y.requires_grad or torch.is_inference_mode_enabled() != self.y.is_inference():
+            return of_y(self)  # a graph of its own belongs to every iteration
+        y, physics, value = self._known.get(of_y, (None, None, None))
+        if y is not self.y or physics is not self.physics:
+            value = of_y(self)
+            self._known[of_y] = (self.y, self.physics, value)
+        return value
 
     def believed(self) -> Tensor:
         """σ (b 1 1 1): the caller's, or else what his y shows.
@@ -62,7 +80,7 @@ class State:
         """
         if self.sigma is not None:
             return self.sigma
-        shown = self.physics.noise_level(self.y) if self.noise is None else self.noise
+        shown = self.once(_shown) if self.noise is None else self.noise
         if shown is not None:
             return shown
         raise ValueError("sigma is unknown and cannot be read off this y: pass sigma=...")
@@ -103,6 +121,14 @@ class State:
             )
         written: dict[str, Any] = {name: value}
         return replace(self, **written)
+
+
+def _completed(s: State) -> Tensor:
+    return s.physics.complete(s.y)
+
+
+def _shown(s: State) -> Tensor | None:
+    return s.physics.noise_level(s.y)
 
 
 class Step(Protocol):

@@ -1,12 +1,18 @@
 """The one thing that moves: frozen, written field by field, detached by name."""
 
-from dataclasses import FrozenInstanceError
+from collections import Counter
+from dataclasses import FrozenInstanceError, replace
+from typing import Any
 
 import pytest
 import torch
 from strategies import uniform
+from torch import Tensor
 
-from pnpsr import Hyper, State
+from pnpsr import Hyper, State, physics
+from pnpsr.recipes import RECIPES
+from pnpsr.steps import tune
+from pnpsr.values import entry_of
 
 
 def state(requires_grad: bool = True) -> State:
@@ -46,6 +52,45 @@ def test_write_returns_a_new_state_with_one_field_changed() -> None:
     assert (w.y, w.x, w.hyper, w.t, w.scale) == (s.y, s.x, s.hyper, s.t, s.scale)
     assert s.write("hyper", Hyper(beta=new)).hyper.beta is new
     assert State(s.y, 2).write("x", s.x).x is s.x  # the first image may have any shape
+
+
+def test_what_depends_on_y_alone_is_computed_once_for_a_solve() -> None:
+    s, calls = state(requires_grad=False), []
+
+    def mean(s: State) -> Tensor:
+        calls.append(s)
+        return s.y.mean()
+
+    later = replace(s.write("x", s.x + 1).detach(("k",)), t=3, sigma=s.hyper.alpha)
+    assert s.once(mean) is later.once(mean) is s.once(mean) and len(calls) == 1
+    assert s.completed is later.completed and "_known" not in repr(s)
+    other = replace(s, y=s.y + 1)
+    assert float(other.once(mean)) == pytest.approx(float(s.y.mean()) + 1) and float(s.once(mean)) == pytest.approx(float(s.y.mean()))
+    mask = torch.ones(1, 1, 4, 5).double()
+    mask[..., 1, 2] = 0
+    assert not torch.equal(replace(s, physics=s.physics.masked(mask)).completed, s.completed)
+    alive = state()
+    assert alive.once(mean) is not alive.once(mean)  # each iteration has a graph of its own
+    with torch.inference_mode():
+        assert s.once(mean).is_inference()
+    assert not s.once(mean).is_inference()
+
+
+@pytest.mark.parametrize("recipe", ["blind_hqs", "tv_hqs", "ikrnet", "dan", "usrnet"])
+def test_a_solve_reads_noise_edges_and_gaps_of_y_once(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, y = Counter[str](), uniform(1, 3, 24, 24, seed=0).float()
+    for module, name in ((physics.physics, "estimate_noise"), (tune, "edge_scale"), (physics.Degradation, "complete")):
+        run = getattr(module, name)
+
+        def counted(*given: object, run: Any = run, name: str = name) -> object:
+            calls[name] += any(isinstance(one, Tensor) and one.data_ptr() == y.data_ptr() for one in given)  # of y, no residual
+            return run(*given)
+
+        monkeypatch.setattr(module, name, counted)
+    solver = RECIPES[recipe](**dict(entry_of(recipe).tiny, T=3)).eval()
+    with torch.no_grad():
+        solver(y, 2, k=torch.full((1, 1, 5, 5), 0.04) if solver.needs.kernel else None, sigma=0.01 if solver.needs.sigma else None)
+    assert set(calls.values()) <= {1} and (calls["edge_scale"] == 1) == (recipe == "blind_hqs")
 
 
 def test_write_refuses_another_shape_and_another_kind() -> None:

@@ -42,7 +42,7 @@ class Schedule:
         """σ as the caller gave it, and the scheduled (α, β)."""
         alpha, beta = (None if row is None else _value(row, state) for row in (self.alpha, self.beta))
         if beta is not None and self.relative:
-            beta = beta * edge_scale(state.completed, state.scale)
+            beta = beta * state.once(_edges)
         return Hyper(state.sigma, alpha, beta)
 
     def __repr__(self) -> str:
@@ -162,6 +162,10 @@ class HyperNet(Slotted):
         values = self.mlp(100 * sigma if self.percent else sigma, s.scale).to(s.y.dtype)
         t = s.t if self.per_iteration is not None else 0
         return Hyper(sigma, values[:, t : t + 1], values[:, count + t : count + t + 1])
+
+
+def _edges(s: State) -> Tensor:
+    return edge_scale(s.completed, s.scale)
 
 
 def _row(values: float | Sequence[float] | Tensor, name: str, positive: bool = False) -> Tensor:

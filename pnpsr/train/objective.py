@@ -40,8 +40,10 @@ class Objective(nn.Module):
         view.detach = solver.detach if stage.detach is None else stage.detach
         view.checkpoint = solver.checkpoint or options.checkpointing
         if options.compile:
+            # as many times as there are iterations, each of which may have weights of its own, in training and again without gradients
+            most = 2 * (stage.T or solver.T) + 8
             # torch 2.14 moves tensors to channels-last and then trips over its own derivative of replicate padding
-            view.step = torch.compile(view.step, options={"layout_optimization": False})  # type: ignore[method-assign]
+            view.step = torch.compile(view.step, options={"layout_optimization": False}, recompile_limit=most)  # type: ignore[method-assign]
         self.view = view
 
     def forward(self, sealed: Sealed) -> dict[str, Tensor]:
