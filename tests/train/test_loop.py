@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch._dynamo.testing import CompileCounter
 from training import DATA, STAGES, Same, collection, only, quick, run, same, solver, stream, weights
 
 from pnpsr.data import Stream
 from pnpsr.data.stream import realise
-from pnpsr.solver import UnrolledSolver
+from pnpsr.solver import PerIteration, UnrolledSolver
+from pnpsr.starts import Dirac
+from pnpsr.state import State
 from pnpsr.train import Diverged, Stage, train
 from pnpsr.train.losses import every, first_kernel_l2, image_l1, kernel_l1
 from pnpsr.train.objective import Objective, Sealed
@@ -183,6 +186,32 @@ def test_compiled_iterations_give_the_same_losses(recipe: str) -> None:
     plain, compiled = (run(n, [stage], quick(steps=3, compile=c)) for n, c in zip(nets, (False, True), strict=True))
     for a, b in zip(plain, compiled, strict=True):
         assert a.losses["total"] == pytest.approx(b.losses["total"], rel=1e-4)
+
+
+@pytest.mark.filterwarnings("default")  # what the compiler itself warns of is not ours
+def test_every_iteration_with_weights_of_its_own_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More of them than torch would compile before it goes back to interpreting."""
+    compile_, counter, T = torch.compile, CompileCounter(), 10
+    monkeypatch.setattr(torch, "compile", lambda step, **given: compile_(step, **{**given, "backend": counter, "options": None}))
+    net = UnrolledSolver(None, PerIteration([Scaled() for _ in range(T)]), T, k0=Dirac(1))
+    stage = Stage("all", train=("restorer",), run=("restorer",), losses={"x": (1.0, image_l1)})
+    objective, sample = Objective(net, stage, Options(compile=True)), Sealed(realise(stream()[0], DATA))
+    objective(sample)
+    first = counter.frame_count
+    assert T <= first <= T + 1
+    assert torch.allclose(objective(sample)["total"], Objective(net, stage, Options())(sample)["total"])
+    assert counter.frame_count == first
+
+
+class Scaled(nn.Module):
+    """x ← w x."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((1,), 0.9))
+
+    def forward(self, state: State) -> Tensor:
+        return self.weight * state.x
 
 
 def test_half_precision_keeps_the_state_and_the_weights_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
