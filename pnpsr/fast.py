@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from pnpsr import checks
 from pnpsr.needs import Needs, needs_of
-from pnpsr.nets import ResUNet
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -78,7 +77,8 @@ def fast(solver: nn.Module, precision: str = "auto") -> nn.Module:
     at strong edges may differ by a few times that. In float32 they are equal up to rounding.
 
     Args:
-        solver: any module; only image priors that are a :class:`pnpsr.nets.ResUNet` in a restorer change their precision.
+        solver: any module; only networks in a restorer change their precision that say which layers must keep it, by an
+            attribute ``whole``, as :class:`pnpsr.nets.ResUNet` does.
         precision: ``auto`` takes bfloat16 where the device has it, ``float32`` or ``bfloat16`` insist.
 
     Raises:
@@ -95,8 +95,9 @@ def fast(solver: nn.Module, precision: str = "auto") -> nn.Module:
 
 def _reduce(module: nn.Module) -> None:
     for name, child in module.named_children():
-        if isinstance(child, ResUNet):
-            child.head, child.tail = Whole(child.head), Whole(child.tail)  # type: ignore[assignment]
+        if whole := getattr(child, "whole", ()):
+            for layer in whole:
+                setattr(child, layer, Whole(getattr(child, layer)))
             setattr(module, name, Reduced(child))
         else:
             _reduce(child)

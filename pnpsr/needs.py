@@ -20,6 +20,7 @@ class Needs:
     kernel_size: int | None = None  # the longer side of its kernels; None: any
     scales: tuple[int, ...] | None = None  # factors that it can do; None: any
     longest: int | None = None  # iterations that it has weights for; None: any number
+    finds_sigma: bool = False  # a network in it finds the noise level where nobody gives it
 
     def __and__(self, other: "Needs") -> "Needs":
         return Needs(
@@ -30,6 +31,7 @@ class Needs:
             max(self.kernel_size or 0, other.kernel_size or 0) or None,
             _common(self.scales, other.scales),
             min((n for n in (self.longest, other.longest) if n is not None), default=None),
+            self.finds_sigma or other.finds_sigma,
         )
 
 
@@ -43,6 +45,11 @@ def needs_of(part: object) -> Needs:
     if said is not None and not isinstance(said, Needs):
         raise TypeError(f"needs of {type(part).__name__} must be a Needs, got {said!r}")
     return said or Needs()
+
+
+def reads_image(step: object) -> bool:
+    """Whether a step reads the image of the iteration before: it does, unless its ``reads`` names its fields and x is not one."""
+    return "x" in getattr(step, "reads", ("x",))
 
 
 def together(parts: Iterable[object]) -> Needs:

@@ -65,7 +65,9 @@ def test_what_depends_on_y_alone_is_computed_once_for_a_solve() -> None:
     assert s.once(mean) is later.once(mean) is s.once(mean) and len(calls) == 1
     assert s.completed is later.completed and "_known" not in repr(s)
     other = replace(s, y=s.y + 1)
-    assert float(other.once(mean)) == pytest.approx(float(s.y.mean()) + 1) and float(s.once(mean)) == pytest.approx(float(s.y.mean()))
+    assert float(other.once(mean)) == pytest.approx(float(s.y.mean()) + 1) and float(s.once(mean)) == pytest.approx(
+        float(s.y.mean())
+    )
     mask = torch.ones(1, 1, 4, 5).double()
     mask[..., 1, 2] = 0
     assert not torch.equal(replace(s, physics=s.physics.masked(mask)).completed, s.completed)

@@ -13,7 +13,7 @@ from torch import Tensor
 from pnpsr import checks
 from pnpsr.conventions import PNPSR, Convention
 from pnpsr.state import State
-from pnpsr.values import code_digest, identity
+from pnpsr.values import content_digest, identity
 from pnpsr.version import VERSION
 
 TRUTHS = ("k", "sigma")
@@ -91,7 +91,7 @@ class Method:
         made, why = identity(self.run)
         if why and not self.identity:
             return "", why
-        decided = [made or code_digest(self.run), self.identity, self.needs, asdict(self.convention), self.scales]
+        decided = [made or content_digest(self.run), self.identity, self.needs, asdict(self.convention), self.scales]
         return hashlib.sha256(json.dumps(decided).encode()).hexdigest()[:8], ""
 
     def record(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pnpsr.values import Registry, code_digest, identity
+from pnpsr.values import Registry, content_digest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -72,7 +72,7 @@ def _added(run: Callable[..., Any], name: str | None) -> Metric:
         raise ValueError(
             f"metric {name!r} must take what was seen, f(seen), or two images, f(x, truth); it takes {count} arguments"
         )
-    code = "" if place(run)[0].startswith("pnpsr.") else identity(run)[0] or code_digest(run)
+    code = "" if place(run)[0].startswith("pnpsr.") else content_digest(run)
     METRICS[name] = one = Metric(name, run, count == 2, code[:8])
     return one
 

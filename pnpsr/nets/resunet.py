@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,8 @@ class ResUNet(nn.Module):
     Our choice, not the papers': an untrained net starts near the identity (see :meth:`reset`), so that an unrolled solver starts
     from its own data steps instead of from random pictures.
     """
+
+    whole: ClassVar = ("head", "tail")  # layers that carry the picture: they keep its precision where the others have less
 
     def __init__(
         self,

@@ -2,9 +2,10 @@
 
 from torch import nn
 
+from pnpsr.needs import reads_image
 from pnpsr.released import open_solver
 from pnpsr.solver import UnrolledSolver
-from pnpsr.steps import Believing, LearnedRestorer, Until
+from pnpsr.steps import Believing, last_phase
 from pnpsr.weights import presets
 
 LEAST = 0.1  # α of a solver that was trained with true kernels, when the kernel is an estimate
@@ -34,12 +35,12 @@ def finisher(scale: int, *, known: bool) -> UnrolledSolver:
 def with_kernel_given(solver: UnrolledSolver) -> UnrolledSolver:
     """The image steps of a blind solver as a non-blind one, with its weights: of its last phase, and once where x is not read."""
     restorer, tuner, T = solver.restorer, solver.tuner, solver.T
-    if isinstance(solver.estimator, Until):
-        T -= solver.estimator.t
-        restorer, tuner = (part.then if isinstance(part, Until) else part for part in (restorer, tuner))
-    if isinstance(restorer, LearnedRestorer):
-        T = 1  # it reads y and k only: the second iterate would be the first
-    return UnrolledSolver(None, restorer, T, tuner=tuner, k0=None, x0=solver.x0, order=("tuner", "restorer"), scale=solver.scale)
+    if (passed := last_phase(solver.estimator)[0]) > 0:
+        T, restorer, tuner = T - passed, last_phase(restorer)[1], last_phase(tuner)[1]
+    if not reads_image(restorer):
+        T = 1  # the second iterate would be the first
+    x0 = getattr(solver.restorer, "x0", None) or solver.x0
+    return UnrolledSolver(None, restorer, T, tuner=tuner, k0=None, x0=x0, order=("tuner", "restorer"), scale=solver.scale)
 
 
 def _unrolled(solver: nn.Module) -> UnrolledSolver:

@@ -1,6 +1,7 @@
 """Networks in the slots: what DAN puts there, and a learned first kernel."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -16,6 +17,8 @@ class LearnedRestorer(nn.Module):
         encode: k (b 1 p p) -> code (b n). The module behind it (``KernelBasis(...).encode``) is registered and travels with
             the weights.
     """
+
+    reads: ClassVar = ("y", "k")  # and so says the same again in a second iteration with the same kernel
 
     def __init__(self, net: nn.Module, encode: Callable[[Tensor], Tensor]) -> None:
         super().__init__()

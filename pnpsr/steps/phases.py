@@ -62,6 +62,14 @@ class Until(Slotted):
         return f"t={self.t}"
 
 
+def last_phase(step: Step | None) -> tuple[int, Step | None]:
+    """After how many iterations the last phase of a step begins, and its step; (0, step) for one without phases."""
+    if not isinstance(step, Until):
+        return 0, step
+    later, last = last_phase(step.then)
+    return step.t + later, last
+
+
 def keep_kernel(state: State) -> Tensor:
     """k, unchanged: an estimator that has finished."""
     return state.known("k")

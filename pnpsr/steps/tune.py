@@ -146,7 +146,8 @@ class HyperNet(Slotted):
     @property
     def needs(self) -> Needs:
         """A noise level where no network finds one, and no more iterations than there are values for."""
-        return Needs(sigma=self.noise is None, longest=self.per_iteration) & needs_of(self.noise)
+        found = self.noise is not None
+        return Needs(sigma=not found, longest=self.per_iteration, finds_sigma=found) & needs_of(self.noise)
 
     def forward(self, state: State) -> Hyper:
         """The hyper-parameters of this iteration, each (b 1 1 1)."""

@@ -9,7 +9,7 @@ import torch
 from pnpsr.evaluate import Protocol, bicubic, bicubic_centre
 from pnpsr.evaluate.named import dan_setting1, div2krk
 from pnpsr.kernels.gaussian import GAUSSIAN8_WIDTHS
-from pnpsr.steps import LearnedRestorer
+from pnpsr.needs import reads_image
 from pnpsr.studies import dan_printed as printed
 from pnpsr.studies.ablation import ablation
 from pnpsr.studies.bench import Bench
@@ -33,7 +33,7 @@ def _setting1(*metrics: str) -> Callable[[Bench], Sequence[Protocol]]:
 
 def _kernels(_: Bench, one: Candidate, protocol: Protocol) -> Sequence[Variant]:
     """Estimated, and true; once through the restorer where it does not read the image (section 4.1.4)."""
-    T = 1 if isinstance(one.solver.restorer, LearnedRestorer) else None
+    T = None if reads_image(one.solver.restorer) else 1
     view = without(one.solver, "estimator")  # type: ignore[arg-type]
     return [
         vary(one, protocol, label="estimated kernel"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pnpsr.evaluate import Protocol
-from pnpsr.steps import HyperNet
+from pnpsr.needs import needs_of
 from pnpsr.studies.bench import Bench
 from pnpsr.studies.figures import Curve, curves
 from pnpsr.studies.solvers import Candidate
@@ -37,7 +37,7 @@ def _alternates(one: Candidate) -> bool:
 
 
 def _predicts(one: Candidate) -> bool:
-    return any(isinstance(part, HyperNet) and part.noise is not None for part in one.solver.modules())
+    return needs_of(one.solver).finds_sigma
 
 
 ANY = Kind("solver", lambda _: True)

@@ -1,15 +1,40 @@
 """Whether a run that is to go on is the one that was begun: what differs, by name, and what to do."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from pnpsr.data import Source
 from pnpsr.solver import UnrolledSolver
-from pnpsr.train.identity import called, digest, plain
 from pnpsr.train.stages import Stage
 from pnpsr.train.validation import Validation
+from pnpsr.values import content_digest
 
 FREE = ("version", "ends", "steps")  # told, or compared in a way of their own
+
+
+def digest(value: Any) -> str:
+    """12 hex digits of what ``value`` is made of, see :func:`pnpsr.values.content_digest`."""
+    return content_digest(value)[:12]
+
+
+def called(function: Any) -> str:
+    """A function by its name and :func:`digest`."""
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return f"{name} #{digest(function)}"
+
+
+def plain(value: Any) -> Any:
+    """``value`` as JSON would give it back; functions by name and digest, data classes by their fields."""
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): plain(v) for name, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(v) for v in value]
+    return called(value) if callable(value) else str(value)
 
 
 def noted(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -10,7 +10,6 @@ from torch import Tensor
 from pnpsr import checks
 from pnpsr.data import Sample
 from pnpsr.kernels import turned
-from pnpsr.nets import KernelEncoder
 from pnpsr.solver import UnrolledSolver
 from pnpsr.state import State
 
@@ -48,11 +47,6 @@ def counted(values: Tensor, truth: Sample) -> Tensor:
 def image_l1(o: Outcome) -> Tensor:
     """mean |x_T - x| (DAN section 3.3; IKR-Net section 4.1), over the pixels that count (see :func:`counted`)."""
     return counted((o.last.known("x") - o.truth.x).abs(), o.truth)
-
-
-def image_l2(o: Outcome) -> Tensor:
-    """mean (x_T - x)², over the pixels that count (see :func:`counted`)."""
-    return counted((o.last.known("x") - o.truth.x).square(), o.truth)
 
 
 def kernel_l1(o: Outcome) -> Tensor:
@@ -147,8 +141,17 @@ def _kernel_error(o: Outcome) -> Tensor:
     return k - truth
 
 
-def _encoder(o: Outcome) -> KernelEncoder:
-    net = getattr(o.solver.k0, "net", None)
-    if not isinstance(net, KernelEncoder):
+def kernel_coder(solver: UnrolledSolver) -> Any:
+    """The network behind the solver's first kernel if it predicts the code of an auto-encoder, else None.
+
+    It says so by a method ``code``, y -> (b n), and its part ``autoencoder``, as :class:`pnpsr.nets.KernelEncoder` does.
+    """
+    net = getattr(solver.k0, "net", None)
+    return net if callable(getattr(net, "code", None)) and hasattr(net, "autoencoder") else None
+
+
+def _encoder(o: Outcome) -> Any:
+    net = kernel_coder(o.solver)
+    if net is None:
         raise ValueError("this loss trains a KernelEncoder: the solver's k0 must be LearnedKernelStart(KernelEncoder(...))")
     return net

@@ -1,5 +1,6 @@
 """One stage as a module: batch in, weighted losses out. It is what Fabric wraps, so that DDP sees one forward pass per step."""
 
+import inspect
 from typing import Any
 
 import torch
@@ -40,10 +41,7 @@ class Objective(nn.Module):
         view.detach = solver.detach if stage.detach is None else stage.detach
         view.checkpoint = solver.checkpoint or options.checkpointing
         if options.compile:
-            # as many times as there are iterations, each of which may have weights of its own, in training and again without gradients
-            most = 2 * (stage.T or solver.T) + 8
-            # torch 2.14 moves tensors to channels-last and then trips over its own derivative of replicate padding
-            view.step = torch.compile(view.step, options={"layout_optimization": False}, recompile_limit=most)  # type: ignore[method-assign]
+            view.step = _compiled(view.step, stage.T or solver.T)  # type: ignore[method-assign]
         self.view = view
 
     def forward(self, sealed: Sealed) -> dict[str, Tensor]:
@@ -127,3 +125,12 @@ class Objective(nn.Module):
         if not kept or not self.left_out:  # nothing remains, or it is no one sample's fault
             raise error
         return truth.part(*kept)
+
+
+def _compiled(step: Any, iterations: int) -> Any:
+    """The step, compiled anew for every iteration that has weights of its own: in training, and once more without gradients."""
+    given: dict[str, Any] = {"recompile_limit": 2 * iterations + 8}  # torch's own limit is 8, beyond which it interprets
+    if "recompile_limit" not in inspect.signature(torch.compile).parameters:  # before torch 2.14
+        given = {}
+    # torch 2.14 moves tensors to channels-last and then trips over its own derivative of replicate padding
+    return torch.compile(step, options={"layout_optimization": False}, **given)

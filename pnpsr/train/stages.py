@@ -6,7 +6,6 @@ from itertools import accumulate, pairwise
 from numbers import Real
 
 from pnpsr import checks
-from pnpsr.nets import KernelEncoder
 from pnpsr.recipes import RECIPES, entry_of, trainable
 from pnpsr.solver import UnrolledSolver
 from pnpsr.train.losses import (
@@ -18,6 +17,7 @@ from pnpsr.train.losses import (
     image_l1,
     kernel_autoencoder_l2,
     kernel_code_l2,
+    kernel_coder,
     kernel_l1,
     kernel_l2,
     sigma_l2,
@@ -202,8 +202,7 @@ FIRST_KERNEL_STAGES = (TURNLESS_KERNEL,)
 
 def ikrnet_stages(solver: UnrolledSolver) -> Sequence[Stage]:
     """The paper's; a first kernel without an auto-encoder (:class:`pnpsr.nets.KernelStatistics`) has no code to learn first."""
-    coded = isinstance(getattr(solver.k0, "net", None), KernelEncoder)
-    return IKRNET_STAGES if coded else (FIRST_KERNEL, *IKRNET_STAGES[2:])
+    return IKRNET_STAGES if kernel_coder(solver) is not None else (FIRST_KERNEL, *IKRNET_STAGES[2:])
 
 
 def two_step_stages(solver: UnrolledSolver) -> Sequence[Stage]:

@@ -3,6 +3,7 @@
 from pnpsr.values.code import code_digest as code_digest
 from pnpsr.values.expression import Built as Built
 from pnpsr.values.expression import Expression as Expression
+from pnpsr.values.expression import content_digest as content_digest
 from pnpsr.values.expression import expression as expression
 from pnpsr.values.expression import identity as identity
 from pnpsr.values.expression import weights_digest as weights_digest

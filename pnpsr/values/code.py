@@ -36,11 +36,14 @@ def _words(thing: Any, seen: set[int]) -> Iterator[str]:
         seen.add(id(thing))
     if isinstance(thing, types.MethodType):
         yield from _words(thing.__func__, seen)
+        yield from _words(thing.__self__, seen)
     elif isinstance(thing, functools.partial):
         yield from _words(thing.func, seen)
+        for value in (*thing.args, *sorted(thing.keywords.items())):
+            yield from _used(value, (), seen)
     elif isinstance(thing, types.FunctionType) and (inner := getattr(thing, "__wrapped__", None)) is not None:
         yield from _words(inner, seen)
-    elif not _ours(thing):
+    elif not _ours(thing) and path_of(thing) is not None:
         top = str(getattr(thing, "__module__", "")).partition(".")[0]
         yield f"{path_of(thing)} {getattr(sys.modules.get(top), '__version__', '')}"
     elif isinstance(thing, types.FunctionType):
@@ -53,6 +56,11 @@ def _words(thing: Any, seen: set[int]) -> Iterator[str]:
                 yield from _used(getattr(value, "__func__", getattr(value, "fget", None)) or value, (), seen)
         for base in thing.__bases__:
             yield from _words(base, seen)
+    else:
+        yield from _words(type(thing), seen)
+        for name, value in sorted(getattr(thing, "__dict__", {}).items()):
+            yield name
+            yield from _used(value, (), seen)
 
 
 def _function(thing: types.FunctionType, seen: set[int]) -> Iterator[str]:
@@ -93,8 +101,6 @@ def _used(value: Any, names: "list[str] | tuple[str, ...]", seen: set[int]) -> I
                     yield from _used(getattr(value, name), names, seen)
     elif isinstance(value, types.FunctionType | types.MethodType | functools.partial | type):
         yield from _words(value, seen)
-        if isinstance(value, functools.partial):
-            yield repr(structure((value.args, value.keywords), contents=True))
     elif not isinstance(value, types.BuiltinFunctionType):
         if _ours(type(value)):
             yield from _words(type(value), seen)

@@ -103,16 +103,21 @@ def identity(thing: Any) -> tuple[str, str]:
 
     Its attributes and arguments, weights by their values, functions and classes by their code.
     """
-    if isinstance(thing, nn.Module) and not hasattr(thing, "built"):
-        described: Any = {"module": parts(thing, contents=True)}
-    else:
-        described = structure(thing, contents=True)
-    if (found := opaque(described)) is not None:
+    if (found := opaque(structure(thing, contents=True))) is not None:
         return "", f"{found[0].strip('. ')}: {found[1].why}".removeprefix(": ")
-    total = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
+    return content_digest(thing), ""
+
+
+def content_digest(thing: Any) -> str:
+    """SHA-256 of everything a value is made of: values of data, code of functions and classes with their constants and closures.
+
+    Unlike :func:`identity` it also takes what has no description, such as a lambda, by its code.
+    """
+    described = structure(thing, contents=True)
+    total = hashlib.sha256(json.dumps(described, sort_keys=True, default=lambda one: code_digest(one.value)).encode())
     for path in sorted(set(_paths(described))):
         total.update(_code(path).encode())
-    return total.hexdigest(), ""
+    return total.hexdigest()
 
 
 def weights_digest(solver: nn.Module) -> str:

@@ -72,7 +72,11 @@ PHYSICS: dict[str, tuple[Callable[[int], Physics], int, Tensor | None]] = {
     "mosaic with dead pixels": (lambda s: Mosaic(Degradation(s, offset=s - 1), mask=holes()), 3, holes()),
     "masked mosaic": (lambda s: Mosaic(Degradation(s)).masked(holes()), 3, holes()),
     "mosaic masked by hand": (lambda s: Masked(Mosaic(Degradation(s)), holes()), 3, holes()),
-    "mosaic with dead pixels, masked": (lambda s: Masked(Mosaic(Degradation(s), mask=holes()), holes(1, 1)), 3, holes() * holes(1, 1)),
+    "mosaic with dead pixels, masked": (
+        lambda s: Masked(Mosaic(Degradation(s), mask=holes()), holes(1, 1)),
+        3,
+        holes() * holes(1, 1),
+    ),
     "masked measured": (lambda s: Masked(Measured(Blur(noise(1, 1, 2, 3, seed=1)), before=Degradation(s)), holes()), 1, holes()),
     "measured": (lambda s: Measured(Blur(noise(1, 1, 2, 3, seed=1)), before=Degradation(s)), 1, None),
 }
@@ -187,7 +191,9 @@ def test_gradients_of_both_steps(name: str) -> None:
     assert torch.autograd.gradcheck(c.physics.prox_kernel, (y, x, k, rho), **options)
 
 
-@pytest.mark.parametrize("name", sorted(PHYSICS.keys() - {"measured", "masked measured"}))  # whose operator has a precision of its own
+@pytest.mark.parametrize(
+    "name", sorted(PHYSICS.keys() - {"measured", "masked measured"})
+)  # whose operator has a precision of its own
 def test_single_precision_goes_in_and_comes_out(name: str) -> None:
     c = case(name, 2, 2)
     c.physics.tolerance = type(c.physics).tolerance

@@ -15,8 +15,8 @@ from training import DATA, collection, losses, only, quick, run, same, solver, s
 from pnpsr.data import Bank, BatchedStream, Folder, FromDataset, Setting, Stream
 from pnpsr.images import write_image
 from pnpsr.train import Outcome, Stage, train
-from pnpsr.train.identity import called, digest
-from pnpsr.train.losses import every, image_l1, image_l2, kernel_l1, kernel_l2
+from pnpsr.train.agreement import called, digest
+from pnpsr.train.losses import every, image_l1, kernel_l1, kernel_l2
 
 STAGE = only("joint")[0]
 
@@ -28,7 +28,7 @@ def other_kernels(scale: int, size: int, generator: torch.Generator) -> Tensor:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: replace(s, losses={"image": (1.0, image_l2)}), r"schedule 'joint'\.losses\.image: .*image_l1.*image_l2"),
+        (lambda s: replace(s, losses={"image": (1.0, powered)}), r"schedule 'joint'\.losses\.image: .*image_l1.*powered"),
         (lambda s: replace(s, losses={"image": (2.0, image_l1)}), r"schedule 'joint'\.losses\.image: '1 x .*'2 x "),
         (lambda s: replace(s, losses={"image": (1.0, every(image_l1))}, deep=True), "losses.image: .*deep: False then, True"),
         (lambda s: replace(s, detach=("k",)), r"schedule 'joint'\.detach: None then, \['k'\] now"),
@@ -154,7 +154,7 @@ def powered(o: Outcome, *, p: int = 2) -> Tensor:
 
 LOSSES: dict[str, Callable[[], object]] = {
     "a function": lambda: image_l1,
-    "another": lambda: image_l2,
+    "another": lambda: powered,
     "on kernels": lambda: kernel_l1,
     "on kernels, squared": lambda: kernel_l2,
     "of every iterate": lambda: every(image_l1),

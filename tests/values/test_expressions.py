@@ -119,7 +119,7 @@ CHANGES: dict[str, Any] = {
     "a slot": lambda s: setattr(s, "estimator", None) or setattr(s, "estimator", HQSRestorer(tv)),
     "an own prior": lambda s: setattr(s.restorer.first, "prior", outside.median),
     "an own net": lambda s: setattr(s.restorer.first, "prior", outside.Blend(0.25)),
-    "an own step": lambda s: setattr(s.restorer, "then", None) or s.restorer.__dict__.update(then=outside.doubled),
+    "an own step": lambda s: setattr(s.restorer, "then", outside.doubled),
 }
 NOT_RUN = {"a slot"}  # an image step where a kernel is due: a value all the same
 
@@ -179,11 +179,11 @@ def test_a_network_of_ones_own_as_an_argument_is_written_down(tmp_path: Path) ->
 
 def test_a_net_in_two_places_stays_one(tmp_path: Path) -> None:
     net = blind_hqs(5, T=1, finish=usrnet(**entry_of("usrnet").tiny))
-    first = HQSRestorer(net.restorer.then.step.prior)
+    first = HQSRestorer(net.restorer.then.prior)
     net.restorer.first = first
     save(net, tmp_path / "a")
     again = load(tmp_path / "a")
-    assert again.restorer.first.prior is again.restorer.then.step.prior and expression(again) == expression(net)
+    assert again.restorer.first.prior is again.restorer.then.prior and expression(again) == expression(net)
 
 
 class Local(nn.Module):

@@ -188,7 +188,9 @@ def test_the_commands_know_what_a_module_brings(tmp_path: Path, capsys: pytest.C
             return int(stop.code or 0)
 
     assert run("kernels", "--family", "shaken", "--count", 2, "--size", 11, "--out", tmp_path / "k") == 0
-    assert run("degrade", pictures / "0.png", "--physics", "camera", "--family", "shaken", "--size", 11, "--out", tmp_path / "d") == 0
+    assert (
+        run("degrade", pictures / "0.png", "--physics", "camera", "--family", "shaken", "--size", 11, "--out", tmp_path / "d") == 0
+    )
     assert read_image(tmp_path / "d" / "0_x2.png").image.shape == (1, 1, 24, 28)  # one colour per pixel
     train = ("train", "gradient", pictures, "--steps", 2, "--batch", 2, "--patch", 32, "--hold-out", 0, "--accelerator", "cpu")
     assert run(*train, "--arguments", '{"T": 1}', "--warmup", 0, "--workers", 0, "--out", tmp_path / "run") == 0
