@@ -14,11 +14,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pnpsr import blind_hqs
+from pnpsr.bordered import solve
 from pnpsr.evaluate import kernel_mse, psnr
 from pnpsr.images import crop_to_multiple, sample_picture
 from pnpsr.kernels import disk, gaussian, line, random_motion
 from pnpsr.physics import Degradation, quantise
-from pnpsr.restore import restore
 from pnpsr.starts import Gaussian, upsample
 from pnpsr.state import State
 
@@ -47,7 +47,7 @@ def case(x: Tensor, k: Tensor, scale: int) -> tuple[float, float, float, float]:
     """PSNR of bicubic and of the restored image, error of the first and of the estimated kernel."""
     x = crop_to_multiple(x, scale)
     y = quantise(Degradation(scale, boundary="reflect")(x, k, 0.005, generator=torch.Generator().manual_seed(0)))
-    out = restore(blind_hqs(), y, scale)
+    out = solve(blind_hqs(), y, scale)
     start = Gaussian(21, 1.0)(State(y, scale))
     quality = [float(psnr(z.clamp(0, 1), x, border=scale)) for z in (upsample(y, scale), out.known("x"))]
     errors = [1e5 * float(kernel_mse(z, k)) for z in (start, out.known("k"))]

@@ -5,13 +5,13 @@ import torch
 from synthetic import kernels, pictures, psnr
 
 from pnpsr import UnrolledSolver, load
+from pnpsr.bordered import solve
 from pnpsr.fast import PRECISIONS, fast, native_bfloat16
 from pnpsr.images import sample_picture
 from pnpsr.needs import needs_of
 from pnpsr.nets import ResUNet
 from pnpsr.physics import Degradation
 from pnpsr.recipes import tv_hqs
-from pnpsr.restore import restore
 from pnpsr.weights import presets
 
 K = kernels(1, 9, seed=4, dtype=torch.float32)
@@ -33,7 +33,7 @@ def test_every_preset_is_within_a_512th_of_float32(name: str, precision: str) ->
     solver, scale = load(name), scale_of(name)
     x, y = observed("coffee", scale)
     known = {"k": K, "sigma": 0.01} if solver.k0 is None else {}
-    plain, quick = (restore(s, y, scale, **known).x for s in (solver, fast(solver, precision)))
+    plain, quick = (solve(s, y, scale, **known).x for s in (solver, fast(solver, precision)))
     assert (plain - quick).square().mean().sqrt() < 1 / 512
     assert abs(psnr(plain, x) - psnr(quick, x)) < 0.01
     if precision == "float32":
@@ -56,7 +56,7 @@ def test_a_quick_solver_says_what_the_slow_one_says() -> None:
         quick = fast(solver, "bfloat16")
         assert needs_of(quick) == needs_of(solver)
         known = {"k": K, "sigma": 0.01} if solver.k0 is None else {}
-        assert restore(quick, y, scale_of(name), T=1, **known).x.shape[1] == 1  # gray through colours
+        assert solve(quick, y, scale_of(name), T=1, **known).x.shape[1] == 1  # gray through colours
 
 
 def test_the_kernel_step_is_never_reduced() -> None:
@@ -70,9 +70,9 @@ def test_what_has_no_networks_is_copied_and_float64_stays() -> None:
     y = pictures(1, 3, 24, 24, seed=0)
     for solver in (tv_hqs(T=2), UnrolledSolver(None, lambda s: s.x, 1)):
         k = kernels(1, 5, seed=0)
-        assert torch.equal(restore(fast(solver), y, 1, k=k).x, restore(solver, y, 1, k=k).x)
+        assert torch.equal(solve(fast(solver), y, 1, k=k).x, solve(solver, y, 1, k=k).x)
     double = load("usrnet").double()
-    assert torch.allclose(restore(fast(double), y, 1, k=k, sigma=0.01).x, restore(double, y, 1, k=k, sigma=0.01).x, atol=1e-9)
+    assert torch.allclose(solve(fast(double), y, 1, k=k, sigma=0.01).x, solve(double, y, 1, k=k, sigma=0.01).x, atol=1e-9)
 
 
 def test_unknown_precisions_are_listed() -> None:

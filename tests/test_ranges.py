@@ -10,12 +10,12 @@ from synthetic import kernels, observed, pictures
 from torch import Tensor
 
 from pnpsr import blind_hqs, dan, ikrnet
+from pnpsr.bordered import solve
 from pnpsr.conventions import PNPSR
 from pnpsr.data import Setting
 from pnpsr.evaluate import Protocol, psnr, ssim
 from pnpsr.physics import Degradation, gaussian_noise
 from pnpsr.recipes import tv_hqs
-from pnpsr.restore import restore
 from pnpsr.solver import UnrolledSolver
 
 X = pictures(2, 3, 24, 24, 0)
@@ -40,7 +40,7 @@ NOISE: dict[str, Callable[[Any], object]] = {
     "gaussian_noise": lambda sigma: gaussian_noise(X, sigma),
     "Degradation": lambda sigma: Degradation(2)(X, K, sigma),
     "a solver": lambda sigma: plain()(Y, 2, k=K, sigma=sigma),
-    "restore": lambda sigma: restore(plain(), Y, 2, k=K, sigma=sigma),
+    "restore": lambda sigma: solve(plain(), Y, 2, k=K, sigma=sigma),
     "Protocol": lambda sigma: protocol(sigma=float(sigma)),
     "Setting": lambda sigma: drawn(sigma=float(sigma)),
     "replace of a Setting": lambda sigma: replace(Setting("own", (2,), (lambda *_: K,)), sigma=(0.0, float(sigma))),
@@ -49,7 +49,7 @@ KERNELS: dict[str, Callable[[Tensor], object]] = {
     "Degradation": lambda k: Degradation(2)(X, k),
     "a solver": lambda k: plain()(Y, 2, k=k),
     "a solver that begins with it": lambda k: blind_hqs(5, T=1, finish=1)(Y, 2, k=k),
-    "restore": lambda k: restore(plain(), Y, 2, k=k),
+    "restore": lambda k: solve(plain(), Y, 2, k=k),
     "Protocol": lambda k: protocol(k),
     "a training source": lambda k: drawn(k),
 }
@@ -57,7 +57,7 @@ PICTURES: dict[str, Callable[[Tensor], object]] = {
     "a solver": lambda y: plain()(y, 2, k=K),
     "dan": lambda y: dan(2, size=5, code=4, width=8, groups=1, blocks=1)(y.float()),
     "ikrnet": lambda y: ikrnet(5, T=1, widths=(4, 6, 8, 8))(y.float(), 2),
-    "restore": lambda y: restore(plain(), y, 2, k=K),
+    "restore": lambda y: solve(plain(), y, 2, k=K),
     "psnr": lambda y: psnr(y, y),
     "psnr of the truth": lambda y: psnr(Y, y),
     "ssim": lambda y: ssim(y, y),
@@ -106,8 +106,8 @@ def test_pictures_are_in_zero_to_one(door: str) -> None:
 def test_high_dynamic_range_goes_through_by_the_way_that_the_message_names() -> None:
     bright = 10 * Y
     white = bright.amax((1, 2, 3), keepdim=True)
-    x = white * restore(plain(), bright / white, 2, k=K).x
-    assert x.amax() > 2 and torch.allclose(x / white, restore(plain(), bright / white, 2, k=K).x)
+    x = white * solve(plain(), bright / white, 2, k=K).x
+    assert x.amax() > 2 and torch.allclose(x / white, solve(plain(), bright / white, 2, k=K).x)
 
 
 @pytest.mark.parametrize("metric", [psnr, ssim])

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from pnpsr.bordered import solve
 from pnpsr.evaluate.method import Method
 from pnpsr.evaluate.registry import METHODS
 from pnpsr.evaluate.solvers import described, from_solver
 from pnpsr.needs import needs_of
 from pnpsr.physics import Degradation, estimate_noise
 from pnpsr.recipes import blind_hqs, tv_hqs
-from pnpsr.restore import restore
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import upsample
 from pnpsr.state import State
@@ -48,7 +48,7 @@ class KernelFirst:
         k = self.first(y, scale, {}).k
         if k is None:
             raise ValueError(f"{self.first.name} finds no kernel")
-        return restore(self.second, y, scale, k=k, sigma=estimate_noise(y), boundary=self.boundary)
+        return solve(self.second, y, scale, k=k, sigma=estimate_noise(y), boundary=self.boundary)
 
     def __repr__(self) -> str:
         return f"{self.first.run!r}, then {described(self.second)}, {self.boundary}"

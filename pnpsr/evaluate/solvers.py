@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from pnpsr import checks
+from pnpsr.bordered import BOUNDARIES, solve
 from pnpsr.conventions import PNPSR, Convention
 from pnpsr.evaluate.method import Method, Result
 from pnpsr.fast import fast, resolved
 from pnpsr.kernels import dirac, gaussian
 from pnpsr.needs import needs_of
-from pnpsr.restore import BOUNDARIES, restore
 from pnpsr.solver import UnrolledSolver
 from pnpsr.state import State
 from pnpsr.values import expression, weights_digest
@@ -37,12 +37,12 @@ class Restoring:
         self.quick: tuple[nn.Module, ...] | None = None  # copies, made when the first row needs them
 
     def __call__(self, y: Tensor, scale: int, *, k: Tensor | None = None, sigma: float | None = None) -> State | Result:
-        """What :func:`pnpsr.restore.restore` returns."""
+        """What :func:`pnpsr.bordered.solve` returns."""
         k = ASSUMED[self.kernel](y, scale) if self.kernel is not None else k
         if self.quick is None:
             self.quick = tuple(fast(one, self.precision) for one in self.solvers)
         solver = next((one for one in self.quick if scale in (needs_of(one).scales or ())), self.quick[0])
-        out = restore(solver, y, scale, k=k, sigma=sigma, boundary=self.boundary)
+        out = solve(solver, y, scale, k=k, sigma=sigma, boundary=self.boundary)
         return out if self.kernel is None else Result(out.known("x"))  # what is assumed is not found
 
     def __repr__(self) -> str:
@@ -66,7 +66,7 @@ def from_solver(
     Args:
         name: for tables.
         solvers: :class:`UnrolledSolver` or any module called as ``solver(y, scale, sigma=...)``, on the device of the evaluation.
-        boundary: ``circular`` for y that are periodic, ``extend`` for all others (see :func:`pnpsr.restore.restore`).
+        boundary: ``circular`` for y that are periodic, ``extend`` for all others (see :func:`pnpsr.bordered.solve`).
         sigma: tell it the true noise level.
         kernel: what a non-blind solver assumes in place of the truth: ``gaussian`` (width 0.6 s) or ``dirac``, both 21 x 21.
         convention: of the solver's kernels; DAN's networks were trained under ``DAN``.

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from pnpsr import checks
+from pnpsr.bordered import BOUNDARIES
 from pnpsr.needs import needs_of
 from pnpsr.photo.restoration import LOUDEST
 from pnpsr.recipes import blind_hqs
 from pnpsr.released import open_solver
-from pnpsr.restore import BOUNDARIES
 from pnpsr.weights import presets
 
 

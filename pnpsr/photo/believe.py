@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from pnpsr.bordered import solve
 from pnpsr.fast import fast
 from pnpsr.kernels import dirac
 from pnpsr.needs import needs_of
@@ -15,7 +16,6 @@ from pnpsr.photo.job import Job
 from pnpsr.photo.kept import Kept
 from pnpsr.photo.windows import Window
 from pnpsr.photo.words import describe
-from pnpsr.restore import restore
 from pnpsr.solver import UnrolledSolver
 
 
@@ -68,7 +68,7 @@ def _by_solver(job: Job, solver: UnrolledSolver, kept: Kept) -> Belief:
             return None
         inside = part[(..., *windows[0].inside)].to(ask.device)
         start = None if ask.k is None else ask.k.to(inside)
-        return restore(solver, inside, ask.scale, sigma=ask.sigma, k=start, T=ask.T).known("k").float().cpu()
+        return solve(solver, inside, ask.scale, sigma=ask.sigma, k=start, T=ask.T).known("k").float().cpu()
 
     job.tell("looking for the blur", 0, 1)
     k = in_part(job.y)

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from pnpsr.bordered import solve
 from pnpsr.kernels import dirac
 from pnpsr.physics import Degradation
 from pnpsr.recipes import blind_hqs
-from pnpsr.restore import restore
 from pnpsr.solver import UnrolledSolver
 
 NONE, LEARNED = "none", "learned"
@@ -47,7 +47,7 @@ class Candidate:
 
 def judged(name: str, k: Tensor, y: Tensor, scale: int, sigma: float, finish: UnrolledSolver) -> Candidate:
     """The window y (1 c h w) restored with k, and its score."""
-    x = restore(finish, y, scale, k=k.to(y), sigma=sigma).x
+    x = solve(finish, y, scale, k=k.to(y), sigma=sigma).x
     if x is None:
         raise ValueError("the solver returned no picture")
     misfit = residual(x, k.to(y), y, scale)
@@ -103,14 +103,14 @@ def coarse_to_fine(y: Tensor, scale: int, size: int) -> Tensor:
     k: Tensor | None = None
     for z, s, p in reversed(levels):
         start = None if k is None else _enlarged(k, p)
-        k = restore(blind_hqs(p, finish=1), z, s, k=start, T=12).k
+        k = solve(blind_hqs(p, finish=1), z, s, k=start, T=12).k
     if k is None:
         raise ValueError("the classical method returned no kernel")
     return k
 
 
 def _kernel(solver: UnrolledSolver, y: Tensor, scale: int, sigma: float, T: int | None = None) -> Tensor:
-    return restore(solver, y, scale, sigma=sigma, T=T).known("k")
+    return solve(solver, y, scale, sigma=sigma, T=T).known("k")
 
 
 def _halved(y: Tensor) -> Tensor:

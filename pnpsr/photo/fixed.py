@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from pnpsr.bordered import iterates
 from pnpsr.kernels import dirac
 from pnpsr.needs import needs_of
 from pnpsr.photo.believe import Belief
@@ -12,7 +13,6 @@ from pnpsr.photo.kept import Kept
 from pnpsr.photo.restoration import Restoration
 from pnpsr.photo.tiles import Canvas
 from pnpsr.photo.words import sentence
-from pnpsr.restore import iterates
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import upsample
 

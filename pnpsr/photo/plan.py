@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
+from pnpsr.bordered import solve
 from pnpsr.photo.tiles import STRIDE, Tile, tiles
-from pnpsr.restore import restore
 from pnpsr.solver import UnrolledSolver
 
 GIB = 2**30
@@ -91,9 +91,9 @@ def seconds_per_pixel(solver: UnrolledSolver, channels: int, scale: int) -> floa
     side = 128 // scale
     parameter = next(solver.parameters(), torch.empty(0))
     y, k = torch.full((1, channels, side, side), 0.5, device=parameter.device), torch.ones(1, 1, 1, 1, device=parameter.device)
-    restore(solver, y, scale, k=k, sigma=0.01, T=1)  # the first call also sets libraries up
+    solve(solver, y, scale, k=k, sigma=0.01, T=1)  # the first call also sets libraries up
     began = time.perf_counter()
-    x = restore(solver, y, scale, k=k, sigma=0.01, T=1).known("x")
+    x = solve(solver, y, scale, k=k, sigma=0.01, T=1).known("x")
     return solver.T * (time.perf_counter() - began) / (1.5 * x.shape[-1] * x.shape[-2])  # 1.5: the margin of so small a picture
 
 

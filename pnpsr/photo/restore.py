@@ -55,7 +55,7 @@ def restore(
     Args:
         photo: file, :class:`pnpsr.images.Picture`, or y (1 c h w), c = 1 or 3, floats in [0, 1].
         scale: enlargement, 1 for deblurring only.
-        solver: name of a preset, path of a checkpoint, or a module called as :func:`pnpsr.restore.iterates` does.
+        solver: name of a preset, path of a checkpoint, or a module called as :func:`pnpsr.bordered.iterates` does.
         k: the kernel (1 1 p q), if it is known; for a blind ``solver`` the one to start from.
         sigma: noise standard deviation as a fraction of white, 0 to 0.5; estimated where it is left out.
         size: side of the kernel in pixels of x, for the classical method alone; not together with ``solver`` or ``k``.

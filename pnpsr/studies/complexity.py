@@ -10,11 +10,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from pnpsr import checks
+from pnpsr.bordered import in_colour, solve
 from pnpsr.evaluate.cases import Case, Synthetic
 from pnpsr.evaluate.named import dan_setting1
 from pnpsr.kernels import gaussian
 from pnpsr.needs import needs_of
-from pnpsr.restore import in_colour, restore
 from pnpsr.studies.bench import Bench
 from pnpsr.studies.dan_printed import COMPLEXITY
 from pnpsr.studies.plan import ANY
@@ -94,7 +94,7 @@ def _seconds(bench: Bench, one: Candidate, boundary: str, cases: list[Case]) -> 
         y = case.y.to(bench.device)
         _wait(bench.device)
         start = time.perf_counter()
-        restore(one.solver, y, case.key.scale, sigma=sigma, boundary=boundary, **told)
+        solve(one.solver, y, case.key.scale, sigma=sigma, boundary=boundary, **told)
         _wait(bench.device)
         total += (time.perf_counter() - start) * (i > 0)
     return total / len(cases)

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import torch
 
+from pnpsr.bordered import in_colour, iterates
 from pnpsr.evaluate import kernel_mse, psnr
 from pnpsr.evaluate.cases import Case, Failure, Synthetic
 from pnpsr.evaluate.measures import true_kernel
 from pnpsr.evaluate.named import ikrnet
 from pnpsr.evaluate.protocol import Protocol
-from pnpsr.restore import in_colour, iterates
 from pnpsr.solver import UnrolledSolver
 from pnpsr.state import State
 from pnpsr.studies.bench import Bench

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pnpsr.bordered import iterates, solve
 from pnpsr.evaluate import Method, Protocol, Result
 from pnpsr.kernels.shift import resize_support
-from pnpsr.restore import iterates, restore
 from pnpsr.solver import UnrolledSolver
 from pnpsr.studies.solvers import Candidate
 
@@ -35,7 +35,7 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class Varied:
-    """(y, scale) ↦ what :func:`pnpsr.restore.restore` makes of y, changed as :func:`vary` says."""
+    """(y, scale) ↦ what :func:`pnpsr.bordered.solve` makes of y, changed as :func:`vary` says."""
 
     solver: nn.Module
     boundary: str
@@ -49,7 +49,7 @@ class Varied:
         """x, and k where the solver finds it."""
         y = y if self.before is None else self.before(y)
         told = sigma if self.assumed is None else self.assumed
-        out = restore(self.solver, y, scale, k=fitted(self.solver, k), sigma=told, T=self.T, boundary=self.boundary)
+        out = solve(self.solver, y, scale, k=fitted(self.solver, k), sigma=told, T=self.T, boundary=self.boundary)
         x = out.known("x")
         return Result(x if self.after is None else self.after(x), out.k if self.finds else None)
 
@@ -107,7 +107,7 @@ def trace(one: Candidate, protocol: Protocol, T: Sequence[int], *, columns: bool
 
 
 def border(one: Candidate, protocol: Protocol) -> str:
-    """``circular`` if y is periodic or the solver does not care, ``extend`` otherwise (see :func:`pnpsr.restore.restore`)."""
+    """``circular`` if y is periodic or the solver does not care, ``extend`` otherwise (see :func:`pnpsr.bordered.solve`)."""
     return "circular" if protocol.convention.boundary == "circular" or not one.periodic else "extend"
 
 

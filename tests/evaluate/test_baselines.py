@@ -9,6 +9,7 @@ import torch
 from small import protocol, some
 
 from pnpsr import UnrolledSolver
+from pnpsr.bordered import solve
 from pnpsr.conventions import degrade
 from pnpsr.evaluate import Method, Result, bicubic, bicubic_centre, deepinv_hqs, evaluate, from_solver, kernel_first
 from pnpsr.evaluate.tables import mean
@@ -17,7 +18,6 @@ from pnpsr.kernels import load_kernels
 from pnpsr.physics import bicubic as reduction
 from pnpsr.recipes import blind_hqs, dan, tv_hqs, usrnet
 from pnpsr.released import load_released
-from pnpsr.restore import restore
 from pnpsr.starts import Gaussian, upsample
 from pnpsr.steps import HQSRestorer, Schedule
 
@@ -63,16 +63,16 @@ def test_solvers_are_called_as_restore_calls_them() -> None:
     for boundary in ("circular", "extend"):
         method = from_solver("b", blind, boundary=boundary)
         assert method.needs == () and method.scales is None
-        out = restore(blind, y, 2, boundary=boundary)
+        out = solve(blind, y, 2, boundary=boundary)
         got = method(y, 2, {})
         assert torch.equal(got.x, out.x) and torch.equal(got.k, out.k)
     told = from_solver("b", blind, sigma=True)
     assert told.needs == ("sigma",) and torch.equal(
-        told(y, 2, {"sigma": 0.1}).x, restore(blind, y, 2, sigma=0.1, boundary="circular").x
+        told(y, 2, {"sigma": 0.1}).x, solve(blind, y, 2, sigma=0.1, boundary="circular").x
     )
     oracle = from_solver("t", tv_hqs(T=2))
     assert oracle.needs == ("k", "sigma")
-    assert torch.equal(oracle(y, 2, {"k": k, "sigma": 0.1}).x, restore(tv_hqs(T=2), y, 2, k=k, sigma=0.1, boundary="circular").x)
+    assert torch.equal(oracle(y, 2, {"k": k, "sigma": 0.1}).x, solve(tv_hqs(T=2), y, 2, k=k, sigma=0.1, boundary="circular").x)
 
 
 def gaussian_kernel() -> torch.Tensor:

@@ -7,6 +7,7 @@ import torch
 from synthetic import psnr
 
 from pnpsr import blind_hqs, load
+from pnpsr.bordered import solve as apply
 from pnpsr.images import sample_picture
 from pnpsr.kernels import dirac, gaussian, line, random_motion
 from pnpsr.photo import restore
@@ -18,7 +19,6 @@ from pnpsr.photo.plan import duration, plan
 from pnpsr.photo.windows import informative, noise
 from pnpsr.photo.words import describe, extent, shape_of
 from pnpsr.physics import Degradation, quantise
-from pnpsr.restore import restore as apply
 from pnpsr.starts import upsample
 
 

@@ -10,10 +10,10 @@ from torch import Tensor
 from usrnet_by_formula import image_steps, usrnet_shapes
 
 from pnpsr import Degradation, load, load_released, save
+from pnpsr.bordered import solve
 from pnpsr.evaluate import psnr
 from pnpsr.images import crop_to_multiple, read_image
 from pnpsr.kernels import load_kernels
-from pnpsr.restore import restore
 from pnpsr.starts import upsample
 
 T, WIDTHS = 3, (4, 6, 8, 10)
@@ -61,7 +61,7 @@ def test_the_released_weights_restore_a_photograph(scale: int, data: Path) -> No
     x = crop_to_multiple(read_image(data / "test" / "set5" / "butterfly.png").image[..., 60:160, 60:176], scale)
     k = load_kernels(data / "kernels" / "usrnet12.npz")[:1]
     y = Degradation(scale)(x, k, 0.01, generator=torch.Generator().manual_seed(0))
-    out = restore(net, y, scale, k=k, sigma=0.01, boundary="circular").x
+    out = solve(net, y, scale, k=k, sigma=0.01, boundary="circular").x
     assert psnr(out, x) > psnr(upsample(y, scale).clamp(0, 1), x) + (3 if scale == 2 else 1)
 
 

@@ -10,11 +10,11 @@ from synthetic import kernels, pictures, psnr
 from torch import Tensor
 
 from pnpsr import Degradation, State, UnrolledSolver, blind_hqs
+from pnpsr.bordered import solve
 from pnpsr.conventions import NAMED
 from pnpsr.physics import LinearOperator, Masked, Measured, Mosaic, Physics, estimate_noise, unclipped
 from pnpsr.prox import identity, simplex
 from pnpsr.recipes import tv_hqs
-from pnpsr.restore import restore
 from pnpsr.starts import Dirac, Gaussian, Upsample
 from pnpsr.state import as_physics
 from pnpsr.steps import DataStep, HQSEstimator, HQSRestorer, HyperNet, Schedule, keep_kernel
@@ -31,7 +31,7 @@ def test_a_scale_is_a_degradation() -> None:
     y = Degradation(2)(X, K)
     a, b = (tv_hqs(T=2)(y, physics, k=K) for physics in (2, Degradation(2)))
     assert torch.equal(a.x, b.x) and a.scale == b.scale == 2 and isinstance(a.physics, Degradation)
-    assert torch.equal(tv_hqs(T=2)(y, scale=2, k=K).x, a.x) and torch.equal(restore(tv_hqs(T=2), y, scale=2, k=K).k, K)
+    assert torch.equal(tv_hqs(T=2)(y, scale=2, k=K).x, a.x) and torch.equal(solve(tv_hqs(T=2), y, scale=2, k=K).k, K)
     with pytest.raises(TypeError, match="two words for one thing"):
         tv_hqs()(y, 2, scale=2, k=K)
     assert State(y, (2, 3)).scale == (2, 3) and as_physics(b.physics) is b.physics  # type: ignore[arg-type]
@@ -90,8 +90,8 @@ def test_a_mosaic_is_solved_for_colours_blind_or_not() -> None:
 @pytest.mark.parametrize("boundary", ["extend", "circular"])
 def test_photographs_with_holes_and_mosaics_are_restored(boundary: str) -> None:
     y, mosaic = Degradation(2)(X, K), Mosaic(Degradation(1), "BGGR")
-    a = restore(tv_hqs(T=2), torch.where(HOLES > 0, y, 0), 2, k=K, mask=HOLES, boundary=boundary)
-    b = restore(tv_hqs(T=2), mosaic(X, K), mosaic, k=K, boundary=boundary)
+    a = solve(tv_hqs(T=2), torch.where(HOLES > 0, y, 0), 2, k=K, mask=HOLES, boundary=boundary)
+    b = solve(tv_hqs(T=2), mosaic(X, K), mosaic, k=K, boundary=boundary)
     for out in (a, b):
         assert out.x.shape == X.shape and psnr(out.x, X) > 19 and out.y.shape[-2:] in ((24, 24), (48, 48))
     assert b.physics is mosaic and torch.equal(a.physics.weights, HOLES)  # type: ignore[attr-defined]
@@ -137,8 +137,8 @@ def test_a_tuner_sees_the_noise_of_the_photograph() -> None:
     y = Degradation(1)(X, K, 0.03, generator=torch.Generator().manual_seed(0))
     seen: list[State] = []
     solver = UnrolledSolver(None, lambda s: seen.append(s) or s.known("x"), 1, k0=Dirac(7))
-    restore(solver, y, 1)
-    restore(solver, y, 1, sigma=0.2)
+    solve(solver, y, 1)
+    solve(solver, y, 1, sigma=0.2)
     assert torch.equal(seen[0].believed(), estimate_noise(y)) and torch.equal(seen[0].given, y)
     assert seen[0].y.shape != y.shape and float(seen[1].believed()) == pytest.approx(0.2)
     with pytest.raises(ValueError, match="cannot be read off this y"):

@@ -192,7 +192,9 @@ def test_compiled_iterations_give_the_same_losses(recipe: str) -> None:
 def test_every_iteration_with_weights_of_its_own_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """More of them than torch would compile before it goes back to interpreting."""
     compile_, counter, T = torch.compile, CompileCounter(), 10
-    monkeypatch.setattr(torch, "compile", lambda step, options, recompile_limit: compile_(step, backend=counter, recompile_limit=recompile_limit))
+    monkeypatch.setattr(
+        torch, "compile", lambda step, options, recompile_limit: compile_(step, backend=counter, recompile_limit=recompile_limit)
+    )
     net = UnrolledSolver(None, PerIteration([Scaled() for _ in range(T)]), T, k0=Dirac(1))
     stage = Stage("all", train=("restorer",), run=("restorer",), losses={"x": (1.0, image_l1)})
     objective, sample = Objective(net, stage, Options(compile=True)), Sealed(realise(stream()[0], DATA))

@@ -17,7 +17,7 @@ from pnpsr.state import State
 BOUNDARIES = ("extend", "circular")
 
 
-def restore(
+def solve(
     solver: nn.Module,
     y: Tensor,
     physics: Physics | Scale | None = None,
