@@ -23,6 +23,10 @@ class ResUNet(nn.Module):
     Parameters are in the order of USRNet's released ones. Zhang, Van Gool, Timofte 2020, section 4.2; IKR-Net, Fig. 4. Both
     image priors have no bias; the kernel prior released with IKR-Net is ``ResUNet(1, widths=(2, 4, 8, 16), bias=True)``.
 
+    What the strength weighs is learned: an image prior with ``strength`` answers to whatever its tuner wrote in training (the β of
+    USRNet and IKR-Net, by the same equation ½ |u - v|² + β Φ(u) with an unknown Φ), and means nothing to another tuner; without
+    it the net takes none, as a prior on kernels.
+
     Our choice, not the papers': an untrained net starts near the identity (see :meth:`reset`), so that an unrolled solver starts
     from its own data steps instead of from random pictures.
     """

@@ -118,7 +118,7 @@ def kernel_code_l2(o: Outcome) -> Tensor:
 
 
 def every(loss: Loss) -> Loss:
-    """The mean of a loss over all iterates instead of the last one: deep supervision. The stage must keep them (``deep=True``).
+    """The mean of a loss over all iterates instead of the last one: deep supervision. A stage must keep them, ``deep=True``.
 
     A loss on the start, as :func:`first_kernel_l2`, stays what it is.
     """
@@ -127,6 +127,7 @@ def every(loss: Loss) -> Loss:
         start, *iterates = o.states
         return sum((loss(replace(o, states=(start, s))) for s in iterates), o.truth.x.new_zeros(())) / max(1, len(iterates))
 
+    mean.deep = True  # type: ignore[attr-defined]  # what a stage looks for
     return mean
 
 

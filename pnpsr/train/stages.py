@@ -32,8 +32,9 @@ class Stage:
 
     Args:
         name: for records and messages.
-        train: parts of the solver that learn (``"restorer"``, ``"tuner.noise"``), the rest is frozen; none named: all learn.
-        run: slots that take their turns; none: only the start is computed.
+        train: parts of the solver that learn (``"restorer"``, ``"tuner.noise"``), the rest is frozen; ``()``: all learn.
+        run: slots that take their turns; ``()``: only the start is computed, for losses on the first kernel; a loss on what a slot
+            writes has no gradient there, and is refused in the first step.
         losses: by name, (weight, loss); what is minimised is their weighted sum.
         given: what the call is handed: the truths ``sigma`` and ``k``; or ``k0``, the kernel that the solver's own start
             finds on the sample's wider window (``Sample.wide``), without gradients, as it will find it on whole pictures.
@@ -47,7 +48,7 @@ class Stage:
 
     Raises:
         TypeError: losses that are no mapping from names to (weight, loss).
-        ValueError: nothing to minimise, an unknown truth, a share that is not positive.
+        ValueError: nothing to minimise, an unknown truth, a share that is not positive, :func:`every` without ``deep``.
     """
 
     name: str
@@ -74,6 +75,10 @@ class Stage:
             if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], Real) or not callable(pair[1]):
                 raise TypeError(
                     f"loss {name!r} of stage {self.name!r} must be a pair (weight, function), as (1.0, image_l1); got {pair!r}"
+                )
+            if getattr(pair[1], "deep", False) and not self.deep:
+                raise ValueError(
+                    f"loss {name!r} of stage {self.name!r} reads every iterate, and only the last is kept: set deep=True"
                 )
         for name in ("train", "run", "given"):
             if isinstance(getattr(self, name), str):

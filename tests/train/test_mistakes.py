@@ -19,7 +19,7 @@ from pnpsr.state import State, as_physics
 from pnpsr.steps.phases import Until
 from pnpsr.train import Diverged, Outcome, Stage, optional_stages, train
 from pnpsr.train.gauge import Gauge
-from pnpsr.train.losses import image_l1, kernel_l1
+from pnpsr.train.losses import every, image_l1, kernel_l1
 from pnpsr.train.run import Run
 from pnpsr.train.validation import Validation
 
@@ -107,6 +107,19 @@ def test_kernels_of_another_size_than_the_solvers_are_refused_with_both() -> Non
     stage = replace(STAGE, losses={"k": (1.0, kernel_l1)})
     with pytest.raises(ValueError, match=r"the solver estimates kernels of 5 x 5, the data are made with 7 x 7; .*size=5\)"):
         run(solver(), [stage], quick(steps=1), other)
+
+
+def test_a_loss_on_every_iterate_needs_them_all() -> None:
+    with pytest.raises(ValueError, match="loss 'k' of stage 's' reads every iterate, and only the last is kept: set deep=True"):
+        Stage("s", (), ("estimator",), {"k": (1.0, every(kernel_l1))})
+
+
+@pytest.mark.parametrize("name", ["usrnet", "ikrnet", "dan"])
+def test_a_stage_that_names_nothing_trains_all_and_runs_nothing(name: str) -> None:
+    """An image loss is refused where no slot runs: it would be that of the interpolated picture."""
+    stage = Stage("s", train=(), run=(), losses={"x": (1.0, image_l1)}, given=("k",))
+    with pytest.raises(ValueError, match="loss 'x' of stage 's' has no gradient"):
+        run(solver(name), [stage], quick(steps=1))
 
 
 def test_pixels_that_do_not_count_have_no_part_in_the_image_loss() -> None:
