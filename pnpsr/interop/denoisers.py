@@ -26,7 +26,8 @@ class DenoiserPrior(nn.Module):
 
         Args:
             v: images in [0, 1], any h and w.
-            strength: noise level σ in the same units, or with ``weight`` β = σ² of ½ |u - v|² + β Φ(u): a number, (b,) or (b 1 1 1); None for denoisers that take none.
+            strength: noise level σ in the same units, or with ``weight`` β = σ² of ½ |u - v|² + β Φ(u):
+                a number, (b,) or (b 1 1 1); None for denoisers that take none.
 
         Raises:
             TypeError: v holds no floats.

@@ -43,7 +43,7 @@ def checked_draw(name: str, draw: Family, scale: int, size: int, generator: torc
 def _trial(name: str, draw: Family) -> None:
     if not callable(draw):
         raise TypeError(f"the family {name!r} must be a function (scale, size, generator) -> kernel, got {draw!r}")
-    if not draw.__module__.startswith("pnpsr."):  # ours are tried by the tests, not on every import
+    if not str(draw.__module__).startswith("pnpsr."):  # ours are tried by the tests, not on every import
         first, again = (checked_draw(name, draw, *TRIED, torch.Generator().manual_seed(0)) for _ in range(2))
         if not torch.equal(first, again):
             raise ValueError(f"the family {name!r} draws another kernel from the same generator; take all chance from it")

@@ -5,7 +5,8 @@ from torch import nn
 from pnpsr.needs import reads_image
 from pnpsr.released import open_solver
 from pnpsr.solver import UnrolledSolver
-from pnpsr.steps import Believing, last_phase
+from pnpsr.steps import Believing
+from pnpsr.steps.phases import last_phase
 from pnpsr.weights import presets
 
 LEAST = 0.1  # α of a solver that was trained with true kernels, when the kernel is an estimate
