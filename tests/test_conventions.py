@@ -475,11 +475,11 @@ def test_every_convention_is_a_physics_of_its_name(monkeypatch: pytest.MonkeyPat
     for table in (NAMED, PHYSICS):
         monkeypatch.setattr(table, "_things", dict(table))
     NAMED["OURS"] = Convention("OURS", offset=1)
-    register_physics("camera")(mosaic)
-    register_physics("camera")(mosaic)  # the module is imported again
-    assert repr(named_physics("OURS", 2)) == repr(Degradation(2, offset=1)) and isinstance(named_physics("camera", 2), Mosaic)
+    register_physics("own camera")(mosaic)
+    register_physics("own camera")(mosaic)  # the module is imported again
+    assert repr(named_physics("OURS", 2)) == repr(Degradation(2, offset=1)) and isinstance(named_physics("own camera", 2), Mosaic)
     assert all(repr(named_physics(name, 3)) == repr(one.at(3)) for name, one in NAMED.items())
-    with pytest.raises(ValueError, match=r"physics must be one of .*DAN.*camera.*--use"):
+    with pytest.raises(ValueError, match=r"physics must be one of .*DAN.*own camera.*--use"):
         named_physics("OTHERS", 2)
     with pytest.raises(ValueError, match="there is a physics 'DAN' already"):
         register_physics("DAN")(mosaic)
