@@ -1,4 +1,4 @@
-"""Solvers as words of a command line: ``NAME``, ``FILE``, ``LABEL=FILE,FILE``, each with options ``+OPTION``. One grammar for all."""
+"""Solvers as words of a command line: ``NAME``, ``FILE``, ``LABEL=FILE,FILE``, each with options ``+OPTION``."""
 
 import re
 from collections.abc import Collection

@@ -97,9 +97,13 @@ FIG9 = Plan(
 STUDIES = (
     Study("dan-table1", "setting 1, Gaussian8 without noise", f"{PAPER}, Table 1", TABLE1, printed("dan-table1"), PRESETS),
     Study("dan-table2", "setting 2, DIV2KRK", f"{PAPER}, Table 2", TABLE2, printed("dan-table2"), PRESETS),
-    Study("dan-table3", "the true kernel in place of the estimated one", f"{PAPER}, Table 3", TABLE3, printed("dan-table3"), PRESETS),
+    Study(
+        "dan-table3", "the true kernel in place of the estimated one", f"{PAPER}, Table 3", TABLE3, printed("dan-table3"), PRESETS
+    ),
     Study("dan-table4", "block, group and softmax taken away", f"{PAPER}, Table 4", ablation, printed("dan-table4")),
-    Study("dan-table5", "weights, multiply-adds, seconds per image", f"{PAPER}, Table 5", complexity, printed("dan-table5"), PRESETS),
+    Study(
+        "dan-table5", "weights, multiply-adds, seconds per image", f"{PAPER}, Table 5", complexity, printed("dan-table5"), PRESETS
+    ),
     Study("dan-fig8", "kernel error and PSNR against the kernel's width", f"{PAPER}, Fig. 8", FIG8, (), PRESETS, form=".4g"),
     Study("dan-fig9", "PSNR against the iterations at test", f"{PAPER}, Fig. 9", FIG9, printed("dan-fig9"), PRESETS),
 )

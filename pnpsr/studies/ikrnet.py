@@ -113,11 +113,17 @@ TABLE9 = Plan(_twelve(), (4, 2), CLASSES, each=kernel_step, kind=ALTERNATING)
 STUDIES = (
     Study("ikrnet-table1", "twelve kernels at ×4 without noise", f"{PAPER}, Table 1", TABLE1, printed("ikrnet-table1"), X4),
     Study("ikrnet-table2", "twelve kernels at ×2 without noise", f"{PAPER}, Table 2", TABLE2, printed("ikrnet-table2"), X2),
-    Study("ikrnet-table3", "twelve kernels with 2 % noise", f"{PAPER}, Table 3", TABLE3, printed("ikrnet-table3"), (*BOTH, "usrnet")),
+    Study(
+        "ikrnet-table3", "twelve kernels with 2 % noise", f"{PAPER}, Table 3", TABLE3, printed("ikrnet-table3"), (*BOTH, "usrnet")
+    ),
     Study("ikrnet-table4", "DAN's two settings", f"{PAPER}, Table 4", TABLE4, printed("ikrnet-table4"), X4),
     Study("ikrnet-table5", "mean squared error of the kernel × 1e5", f"{PAPER}, Table 5", TABLE5, printed("ikrnet-table5"), BOTH),
-    Study("ikrnet-table6", "noise level predicted, known, zero, maximal", f"{PAPER}, Table 6", TABLE6, printed("ikrnet-table6"), BOTH),
-    Study("ikrnet-table7", "denoising before, after, inside; 3 % noise", f"{PAPER}, Table 7", TABLE7, printed("ikrnet-table7"), X4[:1]),
+    Study(
+        "ikrnet-table6", "noise level predicted, known, zero, maximal", f"{PAPER}, Table 6", TABLE6, printed("ikrnet-table6"), BOTH
+    ),
+    Study(
+        "ikrnet-table7", "denoising before, after, inside; 3 % noise", f"{PAPER}, Table 7", TABLE7, printed("ikrnet-table7"), X4[:1]
+    ),
     Study("ikrnet-table8", "number of iterations", f"{PAPER}, Table 8", TABLE8, printed("ikrnet-table8"), X4[:1]),
     Study("ikrnet-table9", "with and without kernel step", f"{PAPER}, Table 9", TABLE9, printed("ikrnet-table9"), BOTH),
     Study("ikrnet-fig13", "image and kernel at every iteration", f"{PAPER}, Fig. 13", course, (), BOTH, form=".4g"),

@@ -66,7 +66,7 @@ def candidate(word: str, *, device: str = "cpu") -> Candidate:
     """
     said = read_word(word, tuple(NAMED), "convention")
     if len(said.names) > 1 or len(said.options) > 1:
-        raise ValueError(f"{word!r} has several files or conventions; one word is one solver, and LABEL may be that of another scale")
+        raise ValueError(f"{word!r} has several files or conventions; a word is one solver, LABEL may be that of another scale")
     (file,) = said.names
     solver = open_solver(file)
     stem = label_of(file)

@@ -47,7 +47,8 @@ class Findings:
 def printed(name: str) -> tuple[Line, ...]:
     """The lines of a published table or figure, as ``printed/NAME.csv`` beside this file has them.
 
-    Its comments say where it is printed, its columns are ``block``, ``method`` and those of the table; empty where the paper has none.
+    Its comments say where it is printed, its columns are ``block``, ``method`` and those of the table; a cell is empty where the
+    paper has no number.
 
     Raises:
         FileNotFoundError: no such table.
