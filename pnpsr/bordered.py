@@ -67,7 +67,7 @@ def iterates(
             photograph needs; ``circular`` takes y as periodic, as synthetic test images of the papers are.
 
     Raises:
-        TypeError, ValueError: as :meth:`UnrolledSolver.start`; unknown boundary; k or T for a module that takes none.
+        TypeError, ValueError: as :meth:`pnpsr.UnrolledSolver.start`; unknown boundary; k or T for a module that takes none.
     """
     checks.choice(boundary, BOUNDARIES, "boundary")
     unrolled = solver if isinstance(solver, UnrolledSolver) else None

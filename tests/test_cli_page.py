@@ -2,20 +2,14 @@
 
 import base64
 import io
-import json
 import re
-import shutil
-import socket
-import subprocess
-import time
-import urllib.request
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from browser import Browser, opened
 from PIL import Image
 
 from pnpsr.cli.page import write_page
@@ -55,50 +49,15 @@ def test_the_page_needs_nothing_beside_itself(page: Path) -> None:
     assert "30.00 dB" in text and "blur of about" in text
 
 
-class Browser:
-    """The little of the WebDriver protocol that is needed."""
-
-    def __init__(self, port: int) -> None:
-        self.base = f"http://127.0.0.1:{port}"
-        options = {"args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]}
-        wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
-        self.session = self.call("POST", "/session", wanted)["sessionId"]
-
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json"}, method=method)
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return json.load(answer)["value"]
-
-    def run(self, script: str) -> Any:
-        return self.call("POST", f"/session/{self.session}/execute/sync", {"script": script, "args": []})
-
-
 @pytest.fixture
 def browser() -> Iterator[Browser]:
-    if shutil.which("chromedriver") is None:
-        pytest.skip("no chromedriver here: apt-get install chromium chromium-driver")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    driver = subprocess.Popen(["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        one = Browser(port)
+    with opened() as one:
         yield one
-        one.call("DELETE", f"/session/{one.session}")
-    finally:
-        driver.terminate()
-        driver.wait()
 
 
 @pytest.mark.slow
 def test_a_browser_opens_it_and_the_sliders_move(page: Path, browser: Browser) -> None:
-    browser.call("POST", f"/session/{browser.session}/url", {"url": page.as_uri()})
+    browser.open(page.as_uri())
     assert browser.run("return [...document.images].every(i => i.complete && i.naturalWidth > 0 || i.style.display == 'none')")
     move = "const s = document.getElementById('{}'); s.value = {}; s.dispatchEvent(new Event('input'));"
     for share in (0, 30, 100):

@@ -59,6 +59,32 @@ def test_the_code_on_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pyte
             exec(compile("\n" * line + code, str(page), "exec"), namespace)
 
 
+def lines_here(text: str) -> Iterator[tuple[int, str]]:
+    """(number of the line before it, code) of every "here" of a table whose columns are there, here and more."""
+    inside = False
+    for number, line in enumerate(text.splitlines()):
+        inside = line.startswith("| there | here |") or (inside and line.startswith("|"))
+        cells = [cell.strip() for cell in line.split(" | ")]
+        if inside and not line.startswith(("| there", "|---")):
+            found = re.fullmatch(r"`([^`]+)`", cells[1])
+            if found is None:
+                raise ValueError(f"line {number + 1}: no code under here, got {cells[1]!r}")
+            yield number, found[1]
+
+
+def test_every_line_from_elsewhere_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tables of the page in their places among its blocks."""
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs" / "coming-from.md"
+    text = page.read_text(encoding="utf-8")
+    parts = sorted([*blocks(text), *lines_here(text)])
+    assert len(list(lines_here(text))) > 60
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    with torch.random.fork_rng(devices=[]):
+        for line, code in parts:
+            exec(compile("\n" * line + code, str(page), "exec"), namespace)
+
+
 @each
 def test_links_lead_somewhere(page: Path) -> None:
     assert not broken(page, page.read_text(encoding="utf-8"))
@@ -75,6 +101,9 @@ def test_a_false_page_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text(text)
     assert broken(tmp_path / "page.md", text) == ["gone.md", "#no-such"]
     assert list(blocks(text)) == [(4, "x = 1\n")]
+    assert list(lines_here("| there | here | note |\n|---|---|---|\n| a | `b(1)` | `c` |\n\n| d | `e` |")) == [(2, "b(1)")]
+    with pytest.raises(ValueError, match="line 2: no code under here"):
+        list(lines_here("| there | here | note |\n| a | b | c |"))
 
 
 def test_every_promise_names_a_test_that_exists() -> None:

@@ -1,6 +1,5 @@
 """Methods as words of a command line: ``NAME``, ``FILE``, ``NAME=FILE,FILE``, ``module:function``, each with options ``+WORD``."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from pnpsr.evaluate.method import TRUTHS
 from pnpsr.evaluate.registry import keywords
 from pnpsr.evaluate.solvers import ASSUMED
 from pnpsr.recipes import RECIPES
-from pnpsr.released import open_solver
+from pnpsr.released import label_of, open_solver, read_word
 from pnpsr.solver import UnrolledSolver
 from pnpsr.values import by_words
 from pnpsr.weights import presets
@@ -39,8 +38,7 @@ def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
         FileNotFoundError: no such file or solver.
         TypeError: a function that cannot be called as a method.
     """
-    word, options = _options(word)
-    label, files = _files(word)
+    label, files, options = _read(word)
     name = "+".join((label, *options))
     boundary = "circular" if circular or "direct" in options else "extend"
     if not files and label in METHODS:
@@ -92,34 +90,18 @@ def _own(found: Any, name: str, label: str, options: tuple[str, ...]) -> Method:
     return replace(found, name=name, convention=NAMED[options[0]] if options else found.convention)
 
 
-def _options(word: str) -> tuple[str, tuple[str, ...]]:
-    """The word without its options, and these."""
-    found: list[str] = []
-    while "+" in word and (option := word.rpartition("+")[2]) in (*OPTIONS, *NAMED):
-        found.insert(0, option)
-        word = word.rpartition("+")[0]
-    last = word.rpartition("+")[2]
-    if "+" in word and not Path(word.partition("=")[2] or word).exists():
-        raise ValueError(
-            f"{last!r} is no option of a method; options are {', '.join((*OPTIONS, *NAMED))}; "
-            "a module of your own brings in more conventions: --use MODULE"
-        )
-    return word, tuple(found)
-
-
-def _files(word: str) -> tuple[str, tuple[str, ...]]:
-    """The name and the files (or the ``module:name``) of ``NAME=FILE,FILE``, ``FILE`` or ``NAME``."""
-    label, equals, files = word.partition("=")
-    if equals and not Path(word).exists():
-        return label, tuple(files.split(","))
-    if word in METHODS or word in WEIGHTLESS or word in presets():
-        return word, ()
-    if not Path(word).is_file() and ":" in word:
-        return re.sub(r"[^A-Za-z0-9_-]", "_", word.rpartition(":")[2]), (word,)
-    if not Path(word).is_file():
+def _read(word: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """The name of a word, its files (or its ``module:name``; none where the name says all), and its options."""
+    said = read_word(word, tuple(dict.fromkeys((*OPTIONS, *NAMED))), "option of a method")
+    if said.label is not None:
+        return said.label, said.names, said.options
+    (name,) = said.names
+    if name in METHODS or name in WEIGHTLESS or name in presets():
+        return name, (), said.options
+    if not Path(name).is_file() and ":" not in name:
         known = ", ".join((*METHODS, *WEIGHTLESS, *presets()))
         raise FileNotFoundError(
-            f"there is no checkpoint at {word}, and no method of that name; without a file there are {known}; "
+            f"there is no checkpoint at {name}, and no method of that name; without a file there are {known}; "
             "a function of your own is module:function"
         )
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", Path(word).stem).lstrip("."), (word,)
+    return label_of(name), (name,), said.options

@@ -136,7 +136,7 @@ class Stream(Dataset[Draft]):
         return {"degradation": self.setting, "batch": self.batch, "patch": self.patch, "seed": self.seed}
 
     def content(self) -> dict[str, str]:
-        """A digest of each picture, by its name. Raises as :func:`pnpsr.data.survey.content`."""
+        """A digest of each picture, by its name. Raises as ``pnpsr.data.survey.content``."""
         return content(self.pictures)
 
     def _one(self, step: int, place: int, scale: int) -> Draft:

@@ -50,7 +50,7 @@ def evaluate(
     A call that was cut short goes on where it stopped when it is repeated. On one machine with the same versions the same calls
     give the same file, byte for byte. A row is taken from disk only if the picture, everything that the method is made of and
     pnpsr's version are what they were; else it is computed anew, and ``notes`` say so. A method that has no description (see
-    :attr:`Method.identity`) is always computed anew.
+    ``Method.identity``) is always computed anew.
 
     Args:
         method: what to evaluate.

@@ -59,7 +59,7 @@ def family(name: str) -> Callable[[F], F]:
     A test draw, at scale 2 and of 11 pixels, shows at once what is wrong with it.
 
     Raises:
-        TypeError, ValueError: as :func:`checked_draw`; or draws that the generator does not decide.
+        TypeError, ValueError: as ``checked_draw``; or draws that the generator does not decide.
     """
 
     def added(draw: F) -> F:

@@ -48,7 +48,7 @@ def restore(
     """x = argmin |y - (x ⊗ k)↓s|² + φ(x) for a photograph y of any size, with the k that explains y best; or y, if that is none.
 
     Without a ``solver`` the blur is looked for in the most informative window by several methods, ranked without knowing the truth
-    (:mod:`pnpsr.photo.candidates`); where none is better than no blur at all, the picture comes back as it is (×1) or enlarged by
+    (``pnpsr.photo.candidates``); where none is better than no blur at all, the picture comes back as it is (×1) or enlarged by
     aligned bicubic interpolation. With one, that solver does all, and nothing is ranked. A picture of more than one tile has one
     kernel, and its tiles are restored with that; tiled and whole results agree within 1/255 away from the border.
 

@@ -204,7 +204,7 @@ class Degradation(Physics):
         gray: bool = False,
         inside: bool = False,
     ) -> Tensor:
-        """argmin_k |y - (x ⊗ k)↓s|² + gamma |k - k0|², see :func:`pnpsr.prox.prox_kernel` and :meth:`Physics.prox_kernel`."""
+        """argmin_k |y - (x ⊗ k)↓s|² + gamma |k - k0|², see :meth:`pnpsr.physics.Physics.prox_kernel`."""
         options: dict[str, Any] = {"domain": domain, "constraint": constraint}
         if not self.closed:
             options |= {"relative": relative, "edges": edges, "gray": gray, "inside": inside}
@@ -224,7 +224,7 @@ class Degradation(Physics):
         return self.taps(kernel_step(y, x, k0, gamma, self.scale, shift, **options)).flip(-2, -1)
 
     def normal_equations(self, y: Tensor, x: Tensor, size: Pair, fit: Fit, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """G and b as in :meth:`Physics.normal_equations`, from the windows of x that the kernel touches."""
+        """G and b as in :meth:`pnpsr.physics.Physics.normal_equations`, from the windows of x that the kernel touches."""
         if self.decimation == "bicubic":
             return super().normal_equations(y, x, size, fit, weights)
         if fit.gray:

@@ -31,7 +31,8 @@ def prox_kernel(
 
     ``domain="grid"`` solves for a kernel as large as the image and crops it to the size of k0, as the paper does: fast, but the
     crop is a projection, not the minimiser. ``domain="support"`` solves for the p x q coefficients themselves (normal
-    equations, Cholesky). gamma has the units of Σ|x|² / s², orders of magnitude above those of alpha: see :func:`gram_scale`.
+    equations, Cholesky). gamma has the units of Σ|x|² / s², orders of magnitude above those of alpha: see
+    :func:`pnpsr.prox.gram_scale`.
     Differentiable in y, x, k0 and gamma; always float64 inside, because normal matrices of images lose half the digits.
 
     Args:

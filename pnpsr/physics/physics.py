@@ -106,7 +106,7 @@ class Physics(ABC):
         return self
 
     def prox_image(self, y: Tensor, k: Tensor, x0: Tensor, alpha: float | Tensor) -> Tensor:
-        """argmin_x |y - A_k x|² + alpha |x - x0|², to :attr:`tolerance`: x0 + B*(B B* + alpha)⁻¹ (y - B x0) by conjugate gradients.
+        """argmin_x |y - A_k x|² + alpha |x - x0|², to ``tolerance``: x0 + B*(B B* + alpha)⁻¹ (y - B x0) by conjugate gradients.
 
         Args:
             y: observed image (b c h w).

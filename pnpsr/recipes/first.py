@@ -33,7 +33,7 @@ def learned_start(first: FirstKernel, size: int, *, channels: int, code: int = 1
 def first_kernel(size: int = 21, *, width: int = 768, turn: bool = False) -> UnrolledSolver:
     """k0 = I(y), x0 = y upsampled, and no iteration: :class:`pnpsr.nets.KernelStatistics` for kernels of ``size``.
 
-    Its weights bear the names that they have in :func:`ikrnet` with ``first="statistics"`` and the same ``first_width`` and
+    Its weights bear the names that they have in :func:`pnpsr.ikrnet` with ``first="statistics"`` and the same ``first_width`` and
     ``turn``, which can start from them.
 
     Args:

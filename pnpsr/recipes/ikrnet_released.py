@@ -29,8 +29,9 @@ class ReleasedKernelStep(HQSEstimator):
 class IKRNetReleased(nn.Module):
     """What the released code runs: 8 image steps with the first kernel, one kernel step around zero, 8 image steps afresh.
 
-    The paper alternates instead (:func:`ikrnet`). The two halves have weights of their own, σ is given, the kernel is cut from the
-    graph before every image step. Where the released code takes γ = 5 for the first sample of a batch and a network's value for the
+    The paper alternates instead (:func:`pnpsr.ikrnet`). The two halves have weights of their own, σ is given, the kernel is
+    cut from the graph before every image step.
+    Where the released code takes γ = 5 for the first sample of a batch and a network's value for the
     others, so that a result depends on the position in the batch, every sample has γ = 5 here.
     """
 

@@ -2,3 +2,6 @@
 
 from pnpsr.released.load import load_released as load_released
 from pnpsr.released.load import open_solver as open_solver
+from pnpsr.released.words import Word as Word
+from pnpsr.released.words import label_of as label_of
+from pnpsr.released.words import read_word as read_word

@@ -25,7 +25,7 @@ def open_solver(name: str | Path, *, device: str | torch.device = "cpu") -> nn.M
     """The solver of a file, be it :func:`pnpsr.save`'s or official (``.pth``, ``.pt``), or a preset by name.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`pnpsr.load` and :func:`load_released`.
+        FileNotFoundError, ValueError: as :func:`pnpsr.load` and :func:`pnpsr.load_released`.
     """
     return load_released(name, device=device) if Path(name).suffix in OFFICIAL else load(name, device=device)
 

@@ -91,8 +91,8 @@ class HQSEstimator(Slotted):
     Args:
         prior: ``(v, strength) -> v`` on kernels; its strength is None.
         gamma: weight of the proximity term.
-        relative: multiply gamma by the mean diagonal of the normal matrix (:func:`gram_scale`), which makes it free of the image's
-            size and contrast.
+        relative: multiply gamma by the mean diagonal of the normal matrix (:func:`pnpsr.prox.gram_scale`), which makes it free of
+            the image's size and contrast.
         learn: make gamma a parameter (as its logarithm: positive).
         per_iteration: number of iterations with a gamma of their own; later ones take the last, so that T at test stays free.
         around: stay near the ``previous`` kernel (the paper), near ``zero`` (the released code; also the classical ridge), or near

@@ -16,12 +16,12 @@ from pnpsr.evaluate.named import dan_setting1
 from pnpsr.kernels import gaussian
 from pnpsr.needs import needs_of
 from pnpsr.studies.bench import Bench
-from pnpsr.studies.dan_printed import COMPLEXITY
 from pnpsr.studies.plan import ANY
 from pnpsr.studies.solvers import Candidate
 from pnpsr.studies.table import Findings, Line
 from pnpsr.studies.variants import border
 
+COMPLEXITY = ("parameters, M", "multiply-adds, G", "seconds")
 SIDES = (16, 24)  # rows of the two small y on which operations are counted, of 16 columns; U-nets halve them three times
 
 

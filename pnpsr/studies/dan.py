@@ -10,7 +10,6 @@ from pnpsr.evaluate import Protocol, bicubic, bicubic_centre
 from pnpsr.evaluate.named import dan_setting1, div2krk
 from pnpsr.kernels.gaussian import GAUSSIAN8_WIDTHS
 from pnpsr.needs import reads_image
-from pnpsr.studies import dan_printed as printed
 from pnpsr.studies.ablation import ablation
 from pnpsr.studies.bench import Bench
 from pnpsr.studies.complexity import complexity
@@ -18,9 +17,11 @@ from pnpsr.studies.plan import ALTERNATING, BLIND, Plan, over_columns
 from pnpsr.studies.solvers import Candidate
 from pnpsr.studies.study import Study
 from pnpsr.studies.sweep import Found
+from pnpsr.studies.table import printed
 from pnpsr.studies.variants import Trace, Variant, trace, vary, without
 
 PAPER = "DAN (Luo et al. 2021)"
+ITERATIONS = range(1, 8)
 PRESETS = ("dan-x2", "dan-x4")
 BICUBIC = (Variant("bicubic", bicubic()), Variant("bicubic, centred", bicubic_centre()))
 WIDTHS = {scale: torch.linspace(*ends, 8, dtype=torch.float64).tolist() for scale, ends in GAUSSIAN8_WIDTHS.items()}
@@ -42,7 +43,7 @@ def _kernels(_: Bench, one: Candidate, protocol: Protocol) -> Sequence[Variant]:
 
 
 def _iterations(_: Bench, one: Candidate, protocol: Protocol) -> Sequence[Trace]:
-    return [trace(one, protocol, printed.ITERATIONS, columns=True)]
+    return [trace(one, protocol, ITERATIONS, columns=True)]
 
 
 def _by_width(one: Found) -> list[tuple[str, str, str]]:
@@ -94,11 +95,15 @@ FIG9 = Plan(
 )
 
 STUDIES = (
-    Study("dan-table1", "setting 1, Gaussian8 without noise", f"{PAPER}, Table 1", TABLE1, printed.TABLE1, PRESETS),
-    Study("dan-table2", "setting 2, DIV2KRK", f"{PAPER}, Table 2", TABLE2, printed.TABLE2, PRESETS),
-    Study("dan-table3", "the true kernel in place of the estimated one", f"{PAPER}, Table 3", TABLE3, printed.TABLE3, PRESETS),
-    Study("dan-table4", "block, group and softmax taken away", f"{PAPER}, Table 4", ablation, printed.TABLE4),
-    Study("dan-table5", "weights, multiply-adds, seconds per image", f"{PAPER}, Table 5", complexity, printed.TABLE5, PRESETS),
+    Study("dan-table1", "setting 1, Gaussian8 without noise", f"{PAPER}, Table 1", TABLE1, printed("dan-table1"), PRESETS),
+    Study("dan-table2", "setting 2, DIV2KRK", f"{PAPER}, Table 2", TABLE2, printed("dan-table2"), PRESETS),
+    Study(
+        "dan-table3", "the true kernel in place of the estimated one", f"{PAPER}, Table 3", TABLE3, printed("dan-table3"), PRESETS
+    ),
+    Study("dan-table4", "block, group and softmax taken away", f"{PAPER}, Table 4", ablation, printed("dan-table4")),
+    Study(
+        "dan-table5", "weights, multiply-adds, seconds per image", f"{PAPER}, Table 5", complexity, printed("dan-table5"), PRESETS
+    ),
     Study("dan-fig8", "kernel error and PSNR against the kernel's width", f"{PAPER}, Fig. 8", FIG8, (), PRESETS, form=".4g"),
-    Study("dan-fig9", "PSNR against the iterations at test", f"{PAPER}, Fig. 9", FIG9, printed.FIG9, PRESETS),
+    Study("dan-fig9", "PSNR against the iterations at test", f"{PAPER}, Fig. 9", FIG9, printed("dan-fig9"), PRESETS),
 )

@@ -10,7 +10,6 @@ from pnpsr.conventions import IKRNET
 from pnpsr.evaluate import Protocol, bicubic, grid
 from pnpsr.evaluate.named import ikrnet
 from pnpsr.kernels import dan_setting2, gaussian8
-from pnpsr.studies import ikrnet_printed as printed
 from pnpsr.studies.bench import Bench
 from pnpsr.studies.course import course
 from pnpsr.studies.figures import Curve, curves
@@ -18,7 +17,7 @@ from pnpsr.studies.ikrnet_variants import denoising, iterations, kernel_step, no
 from pnpsr.studies.plan import ALTERNATING, BLIND, PREDICTING, Plan
 from pnpsr.studies.study import Study
 from pnpsr.studies.sweep import Cells, Found
-from pnpsr.studies.table import Line
+from pnpsr.studies.table import Line, printed
 from pnpsr.studies.variants import Variant
 
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 PAPER = "IKR-Net (Ates et al. 2023)"
 X2, X4 = ("ikrnet-x2", "usrnet"), ("ikrnet-x4", "usrnet")
 BOTH = ("ikrnet-x2", "ikrnet-x4")
+ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")  # the twelve kernels of Fig. 6
+GROUPS = ("iso.",) * 4 + ("aniso.",) * 4 + ("motion",) * 4
 BICUBIC = (Variant("bicubic", bicubic()),)
 DRAWN = 8  # kernels of setting 2; the paper does not publish its own
 
@@ -72,7 +73,7 @@ def _over_steps(lines: Sequence[Line]) -> "Figure":
 
 
 AVERAGE = ("Av.",) * 12
-KERNELS, CLASSES = _columns(printed.ROMAN, AVERAGE), _columns(printed.GROUPS, AVERAGE)
+KERNELS, CLASSES = _columns(ROMAN, AVERAGE), _columns(GROUPS, AVERAGE)
 TABLE1 = Plan(_twelve(), (4,), KERNELS, baselines=BICUBIC)
 TABLE2 = Plan(_twelve(), (2,), KERNELS, baselines=BICUBIC)
 TABLE3 = Plan(_twelve(0.02), (4, 2), KERNELS, baselines=BICUBIC)
@@ -83,7 +84,7 @@ TABLE4 = Plan(
     baselines=BICUBIC,
     notes=(f"The paper's kernels of setting 2 are not published; these are {DRAWN} of 31 x 31, drawn from its distribution.",),
 )
-TABLE5 = Plan(_twelve(), (4, 2), _columns(printed.ROMAN, AVERAGE, metric="kernel_mse"), kind=BLIND, factor=1e5)
+TABLE5 = Plan(_twelve(), (4, 2), _columns(ROMAN, AVERAGE, metric="kernel_mse"), kind=BLIND, factor=1e5)
 TABLE6 = Plan(_twelve(0.02), (4, 2), CLASSES, each=noise_levels, kind=PREDICTING)
 TABLE7 = Plan(
     _twelve(0.03),
@@ -110,14 +111,20 @@ TABLE8 = Plan(
 TABLE9 = Plan(_twelve(), (4, 2), CLASSES, each=kernel_step, kind=ALTERNATING)
 
 STUDIES = (
-    Study("ikrnet-table1", "twelve kernels at ×4 without noise", f"{PAPER}, Table 1", TABLE1, printed.TABLE1, X4),
-    Study("ikrnet-table2", "twelve kernels at ×2 without noise", f"{PAPER}, Table 2", TABLE2, printed.TABLE2, X2),
-    Study("ikrnet-table3", "twelve kernels with 2 % noise", f"{PAPER}, Table 3", TABLE3, printed.TABLE3, (*BOTH, "usrnet")),
-    Study("ikrnet-table4", "DAN's two settings", f"{PAPER}, Table 4", TABLE4, printed.TABLE4, X4),
-    Study("ikrnet-table5", "mean squared error of the kernel × 1e5", f"{PAPER}, Table 5", TABLE5, printed.TABLE5, BOTH),
-    Study("ikrnet-table6", "noise level predicted, known, zero, maximal", f"{PAPER}, Table 6", TABLE6, printed.TABLE6, BOTH),
-    Study("ikrnet-table7", "denoising before, after, inside; 3 % noise", f"{PAPER}, Table 7", TABLE7, printed.TABLE7, X4[:1]),
-    Study("ikrnet-table8", "number of iterations", f"{PAPER}, Table 8", TABLE8, printed.TABLE8, X4[:1]),
-    Study("ikrnet-table9", "with and without kernel step", f"{PAPER}, Table 9", TABLE9, printed.TABLE9, BOTH),
+    Study("ikrnet-table1", "twelve kernels at ×4 without noise", f"{PAPER}, Table 1", TABLE1, printed("ikrnet-table1"), X4),
+    Study("ikrnet-table2", "twelve kernels at ×2 without noise", f"{PAPER}, Table 2", TABLE2, printed("ikrnet-table2"), X2),
+    Study(
+        "ikrnet-table3", "twelve kernels with 2 % noise", f"{PAPER}, Table 3", TABLE3, printed("ikrnet-table3"), (*BOTH, "usrnet")
+    ),
+    Study("ikrnet-table4", "DAN's two settings", f"{PAPER}, Table 4", TABLE4, printed("ikrnet-table4"), X4),
+    Study("ikrnet-table5", "mean squared error of the kernel × 1e5", f"{PAPER}, Table 5", TABLE5, printed("ikrnet-table5"), BOTH),
+    Study(
+        "ikrnet-table6", "noise level predicted, known, zero, maximal", f"{PAPER}, Table 6", TABLE6, printed("ikrnet-table6"), BOTH
+    ),
+    Study(
+        "ikrnet-table7", "denoising before, after, inside; 3 % noise", f"{PAPER}, Table 7", TABLE7, printed("ikrnet-table7"), X4[:1]
+    ),
+    Study("ikrnet-table8", "number of iterations", f"{PAPER}, Table 8", TABLE8, printed("ikrnet-table8"), X4[:1]),
+    Study("ikrnet-table9", "with and without kernel step", f"{PAPER}, Table 9", TABLE9, printed("ikrnet-table9"), BOTH),
     Study("ikrnet-fig13", "image and kernel at every iteration", f"{PAPER}, Fig. 13", course, (), BOTH, form=".4g"),
 )

@@ -9,7 +9,7 @@ from torch import nn
 
 from pnpsr.conventions import NAMED, PNPSR, Convention
 from pnpsr.needs import needs_of
-from pnpsr.released import open_solver
+from pnpsr.released import label_of, open_solver, read_word
 from pnpsr.solver import UnrolledSolver
 from pnpsr.weights import presets
 
@@ -62,23 +62,22 @@ def candidate(word: str, *, device: str = "cpu") -> Candidate:
 
     Raises:
         FileNotFoundError: no such preset or file.
-        ValueError: an unknown convention, or what :func:`pnpsr.load` refuses.
+        ValueError: an unknown convention, several, or what :func:`pnpsr.load` refuses.
     """
-    name, plus, convention = word.rpartition("+") if not Path(word).is_file() else (word, "", "")
-    name = name if plus else word
-    way = NAMED.find(convention) if plus else PNPSR
-    label, equals, file = name.partition("=") if not Path(name).is_file() else ("", "", name)
-    file = file if equals or Path(name).is_file() else name
+    said = read_word(word, tuple(NAMED), "convention")
+    if len(said.names) > 1 or len(said.options) > 1:
+        raise ValueError(f"{word!r} has several files or conventions; a word is one solver, LABEL may be that of another scale")
+    (file,) = said.names
     solver = open_solver(file)
-    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(file).stem if Path(file).is_file() else file).strip(".-")
-    label, scale = label or stem, getattr(solver, "scale", None)
+    stem = label_of(file)
+    label, scale = said.label or stem, getattr(solver, "scale", None)
     suffix = SUFFIX.search(label) or SUFFIX.search(stem)
     if scale is None and suffix is not None:
         scale = int(suffix[1])
     preset = None if Path(file).is_file() else presets().get(file)
-    if not plus and preset is not None:
-        way = NAMED.find(preset.convention)  # a preset reads kernels as it was trained to
-    return Candidate(SUFFIX.sub("", label) or label, solver.to(device).eval(), scale, way)
+    usual = PNPSR.name if preset is None else preset.convention  # a preset reads kernels as it was trained to
+    convention = said.options[0] if said.options else usual
+    return Candidate(SUFFIX.sub("", label) or label, solver.to(device).eval(), scale, NAMED.find(convention))
 
 
 def candidates(words: Sequence[str], usual: Sequence[str], *, device: str = "cpu") -> tuple[list[Candidate], list[str]]:

@@ -1,7 +1,9 @@
 """What a study leaves: lines of a table, from here and from the paper, and how they were made."""
 
+import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,19 +44,33 @@ class Findings:
     figure: "Figure | None" = field(default=None, repr=False)
 
 
-def printed(text: str, columns: Sequence[str]) -> tuple[Line, ...]:
-    """The lines of a published table, typed in as ``block | method | value value ...``; ``/`` where the paper has no value.
+def printed(name: str) -> tuple[Line, ...]:
+    """The lines of a published table or figure, as ``printed/NAME.csv`` beside this file has them.
+
+    Its comments say where it is printed, its columns are ``block``, ``method`` and those of the table; a cell is empty where the
+    paper has no number.
 
     Raises:
-        ValueError: a line with more or fewer values than columns.
+        FileNotFoundError: no such table.
     """
+    return read_printed(files("pnpsr.studies").joinpath("printed", f"{name}.csv").read_text(encoding="utf-8"))
+
+
+def read_printed(text: str) -> tuple[Line, ...]:
+    """The lines of a table as text.
+
+    Raises:
+        ValueError: other columns before the values than ``block,method``, or a line with more or fewer values than columns.
+    """
+    head, *rows = csv.reader(line for line in text.splitlines() if not line.startswith("#"))
+    if head[:2] != ["block", "method"]:
+        raise ValueError(f"a printed table begins with the columns block,method; got {','.join(head[:2])}")
     lines = []
-    for row in text.strip().splitlines():
-        block, method, numbers = (part.strip() for part in row.split("|"))
-        cells = [None if cell == "/" else float(cell) for cell in numbers.split()]
-        if len(cells) != len(columns):
-            raise ValueError(f"{method} has {len(cells)} values for {len(columns)} columns")
-        lines.append(Line(block, method, dict(zip(columns, cells, strict=True)), PAPER))
+    for block, method, *numbers in rows:
+        if len(numbers) != len(head) - 2:
+            raise ValueError(f"{method} has {len(numbers)} values for {len(head) - 2} columns")
+        values = [float(number) if number else None for number in numbers]
+        lines.append(Line(block, method, dict(zip(head[2:], values, strict=True)), PAPER))
     return tuple(lines)
 
 

@@ -41,7 +41,7 @@ class Stage:
         true: share of each batch that is handed the true kernel in place of ``k0``, so that what is learned on wrong
             kernels does not become blunt for right ones.
         share: part of the run's steps, in proportion to the other stages' shares.
-        deep: keep all iterates for the losses (see :func:`pnpsr.train.losses.every`), not only the last.
+        deep: keep all iterates for the losses (see ``pnpsr.train.losses.every``), not only the last.
         detach: fields cut at every read, in place of the solver's own; None keeps those.
         T: iterations, if not the solver's own.
         rates: factors of the learning rate, by part; parts that are not named have 1.

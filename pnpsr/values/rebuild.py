@@ -14,7 +14,7 @@ ABSENT = {"absent": True}
 
 
 def change(root: nn.Module, changes: Mapping[str, Any]) -> None:
-    """Set what a table of :func:`pnpsr.values.structure.parts` says, in place; paths that it does not name stay as they are.
+    """Set what a table of ``pnpsr.values.structure.parts`` says, in place; paths that it does not name stay as they are.
 
     Raises:
         ValueError: a path that is not there, a class or function that may not be asked for, an entry of another form.

@@ -17,7 +17,8 @@ from pnpsr.evaluate import Key, Protocol, Row, grid
 from pnpsr.evaluate.named import dan_setting1
 from pnpsr.physics import estimate_noise
 from pnpsr.recipes import blind_hqs, dan, ikrnet, ikrnet_released, usrnet
-from pnpsr.studies import STUDIES, Bench, Candidate, Findings, Line, candidate, candidates, dan_printed, ikrnet_printed
+from pnpsr.released import Word, label_of, read_word
+from pnpsr.studies import STUDIES, Bench, Candidate, Findings, Line, candidate, candidates
 from pnpsr.studies.ablation import SHARED, VARIANTS
 from pnpsr.studies.bench import KNOWN
 from pnpsr.studies.complexity import _count, multiply_adds
@@ -29,10 +30,11 @@ from pnpsr.studies.plan import ALTERNATING, BLIND, PREDICTING
 from pnpsr.studies.report import markdown, tidy
 from pnpsr.studies.rows import evaluated, traced
 from pnpsr.studies.sweep import Found, tabulate
-from pnpsr.studies.table import printed
+from pnpsr.studies.table import printed, read_printed
 from pnpsr.studies.variants import trace, vary
 
 ROOT = Path(__file__).parent.parent.parent
+SETS = ("Set5", "Set14", "BSD100", "Urban100", "Manga109")  # of DAN's tables
 PROTOCOL = Protocol("small", grid((2,), (0.02,)), kernels(2, 9, seed=1, dtype=torch.float32), metrics=("psnr", "kernel_mse"))
 
 
@@ -94,6 +96,24 @@ def test_kinds_of_solvers(solver: Candidate) -> None:
     for name, one in others.items():
         assert tuple(kind.test(one) for kind in (BLIND, ALTERNATING, PREDICTING)) == expected[name]
     assert all(kind.test(solver) for kind in (BLIND, ALTERNATING, PREDICTING))
+
+
+def test_one_grammar_of_words(tmp_path: Path) -> None:
+    options = ("sigma", "DAN")
+    assert read_word("dan-x4", options) == Word(None, ("dan-x4",))
+    assert read_word("dan-x4+sigma+DAN", options) == Word(None, ("dan-x4",), ("sigma", "DAN"))
+    assert read_word("mine=a.pth,b.pth+DAN", options) == Word("mine", ("a.pth", "b.pth"), ("DAN",))
+    assert read_word("lab:net", options).names == ("lab:net",) and label_of("lab:net") == "net"
+    file = tmp_path / "x=a+DAN"
+    file.touch()
+    assert read_word(str(file), options) == Word(None, (str(file),)) and label_of(str(file)) == "x_a_DAN"
+    assert read_word(f"{file}+DAN", options) == Word(None, (str(file),), ("DAN",))
+    assert read_word(f"n={file}+sigma", options) == Word("n", (str(file),), ("sigma",))
+    for word in ("a+MINE", "a+sigma+MINE", "a=b+MINE", "a+MINE+sigma"):
+        with pytest.raises(ValueError, match=r"'MINE' in '.*' is no option; known are sigma, DAN"):
+            read_word(word, options)
+    with pytest.raises(ValueError, match="several files or conventions"):
+        candidate("mine=a.pth,b.pth")
 
 
 # --- variants ---
@@ -233,32 +253,42 @@ def test_cells_are_plain_means() -> None:
 
 
 def test_printed_tables_are_read_and_checked() -> None:
-    lines = printed("×2 | A (b) | 1.5 /\n  ×4 | C | 2 3", ("a", "b"))
+    lines = read_printed('# from a paper\nblock,method,a,"b, c"\n×2,A (b),1.5,\n×4,"C, D",2,3\n')
     assert [(line.block, line.method, dict(line.values), line.source) for line in lines] == [
-        ("×2", "A (b)", {"a": 1.5, "b": None}, "paper"),
-        ("×4", "C", {"a": 2.0, "b": 3.0}, "paper"),
+        ("×2", "A (b)", {"a": 1.5, "b, c": None}, "paper"),
+        ("×4", "C, D", {"a": 2.0, "b, c": 3.0}, "paper"),
     ]
     with pytest.raises(ValueError, match="A has 1 values for 2 columns"):
-        printed("×2 | A | 1", ("a", "b"))
+        read_printed("block,method,a,b\n×2,A,1")
+    with pytest.raises(ValueError, match="begins with the columns block,method; got a,b"):
+        read_printed("a,b,c\n1,2,3")
+    with pytest.raises(FileNotFoundError):
+        printed("dan-table99")
+
+
+def test_every_printed_table_belongs_to_a_study_and_says_where_it_is_printed() -> None:
+    folder = ROOT / "pnpsr" / "studies" / "printed"
+    assert {path.stem for path in folder.iterdir()} == {name for name, study in STUDIES.items() if study.paper}
+    assert all(re.match(r"# Printed in \S+ paper \(.+\), \w", path.read_text(encoding="utf-8")) for path in folder.iterdir())
 
 
 def test_the_papers_averages_are_those_of_their_rows() -> None:
     """A digit that was typed wrong shows here, and so does a row in the wrong place."""
-    for line in (*ikrnet_printed.TABLE1, *ikrnet_printed.TABLE2, *ikrnet_printed.TABLE3):
+    for line in (*printed("ikrnet-table1"), *printed("ikrnet-table2"), *printed("ikrnet-table3")):
         *twelve, average = line.values.values()
         assert len(twelve) == 12 and abs(fmean(twelve) - average) < 0.011, line
-    tables = {line.block: line for line in (*ikrnet_printed.TABLE1, *ikrnet_printed.TABLE2) if line.method == "IKR-Net"}
-    for table in (ikrnet_printed.TABLE6, ikrnet_printed.TABLE7, ikrnet_printed.TABLE8, ikrnet_printed.TABLE9):
+    tables = {line.block: line for line in (*printed("ikrnet-table1"), *printed("ikrnet-table2")) if line.method == "IKR-Net"}
+    for table in (printed("ikrnet-table6"), printed("ikrnet-table7"), printed("ikrnet-table8"), printed("ikrnet-table9")):
         for line in table:
             *three, average = line.values.values()
             assert abs(fmean(three) - average) < 0.011, line
-    for line in ikrnet_printed.TABLE9[::2]:  # with the kernel step they are Tables 1 and 2
+    for line in printed("ikrnet-table9")[::2]:  # with the kernel step they are Tables 1 and 2
         of = list(tables[line.block].values.values())
         classes = [fmean(of[4 * i : 4 * i + 4]) for i in range(3)]
         assert all(abs(a - b) < 0.011 for a, b in zip(classes, line.values.values(), strict=False))
-    four = next(line for line in dan_printed.TABLE1 if (line.block, line.method) == ("×4", "DANv2"))
-    assert list(dan_printed.TABLE3[0].values.values()) == [four.values[f"{name} PSNR"] for name in dan_printed.SETS]
-    assert dan_printed.TABLE4[-1].values["Urban100"] == four.values["Urban100 PSNR"]
+    four = next(line for line in printed("dan-table1") if (line.block, line.method) == ("×4", "DANv2"))
+    assert list(printed("dan-table3")[0].values.values()) == [four.values[f"{name} PSNR"] for name in SETS]
+    assert printed("dan-table4")[-1].values["Urban100"] == four.values["Urban100 PSNR"]
 
 
 def test_timings_stay_out_of_the_table_that_repeats() -> None:
@@ -267,7 +297,7 @@ def test_timings_stay_out_of_the_table_that_repeats() -> None:
     text = markdown(
         "n",
         "title",
-        printed("×4 | theirs | 2 /", ("weights", "seconds")),
+        read_printed("block,method,weights,seconds\n×4,theirs,2,"),
         Findings([ours], timings=[clock]),
         form=".2f",
         command="",
@@ -304,7 +334,7 @@ def test_operations_are_those_of_a_direct_count(solver: Candidate) -> None:
 @pytest.mark.parametrize("version", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_dans_networks_are_as_large_as_the_paper_says(version: int) -> None:
     net = dan(4, version=version)
-    line = next(line for line in dan_printed.TABLE5 if line.method == f"DANv{version}")
+    line = next(line for line in printed("dan-table5") if line.method == f"DANv{version}")
     assert round(sum(p.numel() for p in net.parameters()) / 1e6, 2) == line.values["parameters, M"]
     assert multiply_adds(net, (180, 270), 4) / 1e9 == pytest.approx(line.values["multiply-adds, G"], abs=0.02)
 
@@ -342,7 +372,7 @@ def test_sets_are_known_by_their_folders(tmp_path: Path) -> None:
     names = {"set5": "Set5", "BSD100": "BSD100", "b100": "BSD100", "CBSD-68": "CBSD68", "urban_100": "Urban100", "mine": "mine"}
     for folder, name in names.items():
         assert Bench((images(tmp_path / folder),)).data()[0].name == name
-    assert set(dan_printed.SETS) <= set(KNOWN.values())
+    assert set(SETS) <= set(KNOWN.values())
 
 
 def test_conventions_that_differ_are_said() -> None:

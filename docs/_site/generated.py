@@ -1,0 +1,177 @@
+"""Pages that are made of the code: the API reference of every public name, and the examples as pages.
+
+A public name is one that a room exports (``import name as name`` in its ``__init__``), or that stands without an underscore
+in a module that is a room by itself. What several rooms export is described once, in the first, and linked from the others.
+"""
+
+import functools
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+DOCS = Path(__file__).parent.parent
+EXAMPLES = DOCS.parent / "examples"
+PACKAGE = "pnpsr"
+HIDDEN = {"__main__", "interrupt", "files", "filled"}  # no room for users
+FIRST = (PACKAGE, "physics", "kernels", "prox", "steps", "solver", "state", "starts", "recipes", "nets")  # the order of reading
+MINE = {"pnpsr.interop": "pnpsr.interop.deepinv"}  # the package is empty on purpose
+
+
+def rooms() -> list[str]:
+    """Dotted names of the modules that have a page, in the order of reading."""
+    package = importlib.import_module(PACKAGE)
+    found = [name for _, name, _ in pkgutil.iter_modules(package.__path__) if name not in HIDDEN]
+    ordered = [*(name for name in FIRST if name in found), *sorted(set(found) - set(FIRST))]
+    return [PACKAGE, *(MINE.get(f"{PACKAGE}.{name}", f"{PACKAGE}.{name}") for name in ordered)]
+
+
+def public(module: ModuleType) -> list[str]:
+    """The names that a room means to be used."""
+    source = inspect.getsource(module)
+    exported = re.findall(r"^from [\w.]+ import (\w+) as \1$", source, re.MULTILINE)
+    own = [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and (
+            getattr(value, "__module__", None) == module.__name__ or (name.isupper() and re.search(rf"^{name}\b.*=", source, re.M))
+        )
+        and not (name.isupper() and inspect.isclass(value))
+    ]
+    return list(dict.fromkeys(name for name in [*exported, *own] if not isinstance(getattr(module, name), ModuleType)))
+
+
+def reference() -> dict[str, list[tuple[str, str]]]:
+    """For every room its public names, each with the dotted name under which it is described: its own, or an earlier one."""
+    described: dict[int, str] = {}
+    found = {}
+    for room in rooms():
+        module = importlib.import_module(room)
+        names = []
+        for name in public(module):
+            thing = getattr(module, name)
+            shared = inspect.isclass(thing) or inspect.isfunction(thing)
+            where = described.setdefault(id(thing), f"{room}.{name}") if shared else f"{room}.{name}"
+            names.append((name, where))
+        found[room] = names
+    return found
+
+
+def _entry(room: str, name: str, where: str) -> str:
+    thing = getattr(importlib.import_module(room), name)
+    if where != f"{room}.{name}":
+        return f"* ``{name}``: :py:obj:`{where}`\n"
+    if inspect.isclass(thing):
+        return f".. autoclass:: {where}\n   :members:\n   :special-members: __call__\n"
+    return (
+        f".. autofunction:: {where}\n"
+        if inspect.isroutine(thing)
+        else f".. py:data:: {name}\n   :module: {room}\n\n   {_value(thing)}\n"
+    )
+
+
+def _value(thing: Any) -> str:
+    """A table by its names, a number or a word by itself."""
+    if hasattr(thing, "keys"):
+        return "A table with the names " + ", ".join(f"``{key}``" for key in thing) + "."
+    text = " ".join(repr(thing).split())
+    return (
+        f"``{text}``"
+        if len(text) < 160 and "`" not in text and " at 0x" not in text
+        else f"A value of type ``{type(thing).__name__}``."
+    )
+
+
+def api_pages() -> dict[str, str]:
+    """The pages of the reference, by file."""
+    pages, overview = {}, ["API reference", "=============", "", "Every public name, by room. ", ""]
+    overview += [".. toctree::", "   :maxdepth: 1", ""]
+    taken = {where for names in reference().values() for _, where in names}
+    for room, names in reference().items():
+        if not names:
+            continue
+        overview.append(f"   {room}")
+        described = [_entry(room, *one) for one in names if one[1] == f"{room}.{one[0]}"]
+        elsewhere = [_entry(room, *one) for one in names if one[1] != f"{room}.{one[0]}"]
+        noted = "   :no-index:\n" if room in taken else ""  # pnpsr.restore is a function of the package, and a room
+        head = f"{room}\n{'=' * len(room)}\n\n.. automodule:: {room}\n   :no-members:\n{noted}\n"
+        linked = "Also here, described elsewhere:\n\n" + "".join(elsewhere) + "\n" if elsewhere else ""
+        pages[f"api/{room}.rst"] = head + linked + "\n".join(described)
+    pages["api/index.rst"] = "\n".join(overview) + "\n"
+    return pages
+
+
+def example_pages() -> dict[str, str]:
+    """The scripts of ``examples/`` as pages: text and code in turn."""
+    import jupytext
+
+    pages = {}
+    for script in sorted(EXAMPLES.glob("[0-9][0-9]_*.py")):
+        parts = [f"<!-- made of examples/{script.name} -->"]
+        for cell in jupytext.read(script, fmt="py:percent").cells:
+            parts.append(cell.source if cell.cell_type == "markdown" else f"```python\n{cell.source}\n```")
+        parts.append(f"The script is `examples/{script.name}`, the notebook `notebooks/{script.stem}.ipynb`.")
+        pages[f"examples/{script.stem}.md"] = "\n\n".join(parts) + "\n"
+    return pages
+
+
+def write(_app: Any) -> None:
+    """Write what changed, and remove pages of what is gone."""
+    wanted = {**api_pages(), **example_pages()}
+    for folder in ("api", "examples"):
+        for path in (DOCS / folder).glob("*"):
+            if path.relative_to(DOCS).as_posix() not in wanted:
+                path.unlink()
+    for name, text in wanted.items():
+        path = DOCS / name
+        path.parent.mkdir(exist_ok=True)
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def elsewhere(app: Any, _env: Any, node: Any, content: Any) -> Any:
+    """A reference to a name of one room that is described in another."""
+    target = str(node.get("reftarget", ""))
+    for said, where in _aliases().items():
+        if target == said or target.startswith(said + "."):
+            found = where + target[len(said) :]
+            return app.env.get_domain("py").resolve_xref(app.env, node["refdoc"], app.builder, "obj", found, node, content)
+    return None
+
+
+@functools.cache
+def _aliases() -> dict[str, str]:
+    """Names by which users import what is described under another name."""
+    return {f"{room}.{n}": where for room, names in reference().items() for n, where in names if where != f"{room}.{n}"}
+
+
+LITERAL = re.compile(r"(``.+?``|:[\w:]+:`[^`]+`|`[^`]+`_?)")
+
+
+def plain(_app: Any, what: str, _name: str, _thing: Any, _options: Any, lines: list[str]) -> None:
+    """|x|², A* and x_ in a docstring are mathematics, not markup: they are escaped, but not in literals and code."""
+    code = None  # the indent of the paragraph that announced code by ``::``
+    for i, line in enumerate(lines):
+        indent = len(line) - len(line.lstrip())
+        if code is not None and line.strip() and indent <= code:
+            code = None
+        if code is None:
+            parts = LITERAL.split(line)
+            parts[::2] = [re.sub(r"(?<!\\)([|*]|(?<=\w)_(?!\w))", r"\\\1", part) for part in parts[::2]]
+            lines[i] = "".join(parts)
+            if line.rstrip().endswith("::"):
+                code = indent
+    if what in ("attribute", "data", "property"):
+        lines[:0] = ["..", ""]  # an empty comment, or napoleon takes what stands before a colon for a type
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Sphinx calls this."""
+    app.connect("builder-inited", write)
+    app.connect("missing-reference", elsewhere)
+    app.connect("autodoc-process-docstring", plain, priority=100)  # before napoleon
+    return {"parallel_read_safe": True}
