@@ -196,18 +196,19 @@ def built(part: Part, out: Path) -> Any:
     mine = solver.state_dict()
     for name in part.init:
         preset = name.removeprefix("preset:")
-        theirs = taken(load(preset if preset != name else out / name / "last.safetensors").state_dict(), mine)
+        theirs = taken(load(preset if preset != name else out / name / "last.safetensors"), solver)
         mine |= {key: value for key, value in theirs.items() if key in mine and mine[key].shape == value.shape}
     solver.load_state_dict(mine)
     return solver
 
 
-def taken(theirs: dict[str, Any], mine: dict[str, Any]) -> dict[str, Any]:
-    """Weights under the names they have here: a start that is now chosen from, a hyper-network that now reads percents."""
+def taken(before: Any, solver: Any) -> dict[str, Any]:
+    """Weights of ``before`` as ``solver`` has them: under a start that is now chosen from, for a sigma that is now in percent."""
+    theirs, mine = before.state_dict(), solver.state_dict()
     if "k0.start.net.layers.0.weight" in mine and "k0.net.layers.0.weight" in theirs:
         theirs = {key.replace("k0.net.", "k0.start.net."): value for key, value in theirs.items()}
     first = "tuner.mlp.mlp.0.weight"
-    if first in theirs:
+    if first in theirs and solver.tuner.percent and not before.tuner.percent:
         theirs = {**theirs, first: theirs[first] * theirs[first].new_tensor([0.01, 1.0]).reshape(1, 2, 1, 1)}
     return theirs
 

@@ -72,6 +72,7 @@ table5` were measured on, beyond one thread of a CPU.
 Every number is of one seed, and no spread over seeds or pictures was measured: read nothing into differences of a few
 hundredths of a dB. The papers' methods were trained on the papers' pictures, [the presets](../training.md#how-the-presets-were-
 made) on 483 photographs, most of them from the collection that CBSD68 comes from, though not of its own part."""
+TODAY = "* [The weights that ship, kernel by kernel](presets.md), by `pnpsr evaluate` as the page says"
 ABSENT = "`dan-table2` needs DIV2KRK, which was not at hand; the command is `pnpsr study dan-table2 --images DIV2KRK`."
 
 
@@ -165,7 +166,7 @@ def index(out: Path) -> str:
             f"* [{title}]({name}.md), first {limit(name)} picture(s), weights {now(name, out)}"
             for name, (title, _) in EVALUATION.items()
         )
-        + f"\n\n{ABSENT}"
+        + f"\n{TODAY}\n\n{ABSENT}"
     )
     parts += [beside(name, column, out) for name, column in KEY.items() if (out / f"{name}.csv").is_file()]
     return "\n\n".join(parts) + "\n"

@@ -23,5 +23,7 @@ def replace_file(path: str | Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())  # the rename must not reach the disk before the content
         os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error  # not the temporary file's name, or none
     finally:
         temporary.unlink(missing_ok=True)

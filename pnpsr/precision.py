@@ -26,6 +26,6 @@ def dtype_for(rho: Tensor, like: Tensor) -> torch.dtype:
 
     Reading rho costs one synchronisation. While ``torch.compile`` traces it cannot be read and may be small, so that is float64.
     """
-    if like.dtype == torch.float64 or (checks.reading() and bool(checks.values(rho).amin() >= SAFE_IN_FLOAT32)):
+    if like.dtype == torch.float64 or (not checks.tracing() and bool(checks.values(rho).amin() >= SAFE_IN_FLOAT32)):
         return like.dtype
     return double(like)

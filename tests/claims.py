@@ -92,6 +92,8 @@ def stale(words: str) -> list[str]:
     source, *parts = words.split(" | ")
     with (RESULTS / "weights.csv").open(encoding="utf-8") as file:
         old = [row["preset"] for row in csv.DictReader(file) if row["result"] == source and row["sha256"] != digest(row["preset"])]
+    if len(parts) == 3 and (parts[1].startswith("bicubic") or parts[1] != parts[1].lower()):
+        return []  # what has no weights of ours: interpolation, and the papers' lines, which have capitals
     scales = re.findall(r"×(\d)", " ".join(parts))
     if not (RESULTS / f"{source}.csv").is_file():
         return [preset for preset in old if preset in parts]  # a page of many methods

@@ -24,6 +24,15 @@ def run(*arguments: object) -> int:
     return main([str(a) for a in arguments])
 
 
+def test_degrade_keeps_transparency(tmp_path: Path) -> None:
+    x, alpha = torch.rand(1, 3, 21, 24), (255 * torch.rand(1, 1, 21, 24)).round() / 255
+    write_image(tmp_path / "a.png", x, alpha=alpha)
+    assert run("degrade", tmp_path / "a.png", "--scale", 2, "--size", 5, "--out", tmp_path / "out") == 0
+    y, truth = (read_image(tmp_path / "out" / f"a_{end}.png") for end in ("x2", "truth"))
+    assert y.alpha is not None and torch.equal(y.alpha, alpha[..., :20:2, ::2])
+    assert truth.alpha is not None and torch.equal(truth.alpha, alpha[..., :20, :])
+
+
 def test_degrade_then_restore_with_scores(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("degrade", picture, "--scale", 2, "--family", "isotropic", "--size", 7, "--out", tmp_path / "low") == 0
     low, truth, kernel = (tmp_path / "low" / f"cat{end}" for end in ("_x2.png", "_truth.png", "_kernel.npz"))

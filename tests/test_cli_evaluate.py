@@ -1,6 +1,8 @@
 """``pnpsr evaluate`` as a user meets it: results on disk, what was left out on the screen, and goes on where it stopped."""
 
 import csv
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -275,3 +277,26 @@ def test_the_conventions_of_dan_differ_by_decibels(scale: int, data: Path, tmp_p
         assert run("evaluate", "--images", data / "test" / "set5", *settings, "--methods", name) == 0
         found = [float(row["psnr"]) for row in rows(out / f"{name}.csv")]
         assert len(found) == 40 and abs(sum(found) / 40 - values[scale - 2]) < 0.006
+
+
+def test_a_full_disk_is_one_line_and_what_was_written_counts(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("evaluate", "--images", images, "--methods", "bicubic", "--scales", 2)
+    assert run(*words, "--out", tmp_path / "whole") == 0
+    with monkeypatch.context() as patch:
+        written = []
+
+        def full(descriptor: int) -> None:
+            written.append(descriptor)
+            if len(written) > 2:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        patch.setattr(os, "fsync", full)
+        capsys.readouterr()
+        assert run(*words, "--out", tmp_path / "full") == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("pnpsr: error: ") and "No space left on device" in last and str(tmp_path / "full") in last
+    assert run(*words, "--out", tmp_path / "full") == 0
+    for name in ("bicubic.csv", "table.md"):
+        assert (tmp_path / "full" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

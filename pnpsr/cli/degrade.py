@@ -26,6 +26,8 @@ def degrade(
 ) -> None:
     """Blur, decimate and disturb a picture, y = (x ⊗ k)↓s + n: writes y, the kernel, and the cropped truth.
 
+    Transparency is kept in the truth, and in y at the pixels that ↓s keeps.
+
     Args:
         image: picture file.
         choice: which kernel.
@@ -37,13 +39,16 @@ def degrade(
         out: folder for the results; made if it does not exist.
     """
     factors(scale)
-    x = crop_to_multiple(read_image(image).image, scale)
+    picture = read_image(image)
+    x, alpha = crop_to_multiple(picture.image, scale), None
     k = choice.draw()
     model = Degradation(scale, boundary="reflect") if physics is None else named_physics(physics, scale)
     y = model(x, k, sigma, generator=torch.Generator().manual_seed(choice.seed))
     out.mkdir(parents=True, exist_ok=True)
     degraded, truth, kernel = (out / f"{image.stem}{end}" for end in (f"_x{scale}.png", "_truth.png", "_kernel.npz"))
-    write_image(degraded, y, bits=bits)
-    write_image(truth, x, bits=bits)
+    if picture.alpha is not None:  # transparency is no part of the model: y has it where its pixels lie
+        alpha = crop_to_multiple(picture.alpha, scale)
+    write_image(degraded, y, bits=bits, alpha=None if alpha is None else alpha[..., ::scale, ::scale])
+    write_image(truth, x, bits=bits, alpha=alpha)
     save_kernels(kernel, k)
     print("wrote    ", degraded, truth, kernel)
