@@ -3,6 +3,7 @@
 import csv
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -300,3 +301,20 @@ def test_a_full_disk_is_one_line_and_what_was_written_counts(
     assert run(*words, "--out", tmp_path / "full") == 0
     for name in ("bicubic.csv", "table.md"):
         assert (tmp_path / "full" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_folder_that_disappears_is_one_line(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written, real = [], os.replace
+
+    def gone(source: str, target: str) -> None:
+        written.append(target)
+        if len(written) == 3:
+            shutil.rmtree(tmp_path / "out")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", gone)
+    assert run("evaluate", "--images", images, "--methods", "bicubic", "--scales", 2, "--out", tmp_path / "out") == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("pnpsr: error: ") and "No such file or directory" in last and str(tmp_path / "out") in last
