@@ -24,6 +24,8 @@ def replace_file(path: str | Path, data: bytes) -> None:
             os.fsync(file.fileno())  # the rename must not reach the disk before the content
         os.replace(temporary, path)
     except OSError as error:
+        if error.errno is None:
+            raise
         raise OSError(error.errno, error.strerror, str(path)) from error  # not the temporary file's name, or none
     finally:
         temporary.unlink(missing_ok=True)

@@ -156,7 +156,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "not blind": (("dan-fig8", *ALL, "--preset", "usrnet"), "blind solver"),
     "no denoiser": ((*SEVEN, "--denoiser", "magic"), "denoiser must be one of bm3d, median, tgv, tv"),
     "no such convention": (("dan-table1", *ALL, "--preset", "dan-x4", "--convention", "MINE"), "convention must be one of"),
-    "convention of a solver": (("dan-table1", *ALL, "--preset", "dan-x4+MINE"), "convention must be one of"),
+    "convention of a solver": (("dan-table1", *ALL, "--preset", "dan-x4+MINE"), "is no convention; known are"),
     "twice the same": (("dan-table1", *ALL, "--preset", "dan-x4", "dan-x4"), "two solvers are called dan"),
     "no training": (("dan-table4", *ALL), "--train-images FOLDER --train-steps N"),
     "limit": (("dan-table1", *ALL, "--preset", "dan-x4", "--limit", "0"), "limit must be at least 1"),
