@@ -28,6 +28,18 @@ def pictures(b: int, c: int, h: int, w: int, seed: int, dtype: torch.dtype = tor
     return x.clamp(0, 1).to(dtype)
 
 
+class Marked:
+    """Pictures whose every pixel tells picture, row and column: (index, row, column) / 255 in three channels."""
+
+    def __init__(self, *sizes: tuple[int, int]) -> None:
+        self.sizes, self.names = sizes, tuple(f"{h} x {w}" for h, w in sizes)
+
+    def read(self, index: int) -> Tensor:
+        h, w = self.sizes[index]
+        rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+        return torch.stack((torch.full_like(rows, index), rows, columns))[None].float() / 255
+
+
 def kernels(b: int, p: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
     """(b 1 p p): anisotropic Gaussians that fit."""
     widths = (0.6, max(0.7, p / 5))

@@ -10,7 +10,7 @@ from pnpsr import checks
 from pnpsr.data.bank import Bank
 from pnpsr.data.sample import Sample
 from pnpsr.data.settings import Setting
-from pnpsr.data.stream import Draft, realise
+from pnpsr.data.stream import Draft, realise, seed_of
 
 
 class BatchedStream:
@@ -76,7 +76,7 @@ class BatchedStream:
 
     def _draft(self, step: int) -> Draft:
         generator, device = self._generator, self.bank.bytes.device
-        generator.manual_seed(hash((self.seed, step)) & (2**63 - 1))  # of integers: the same in every process
+        generator.manual_seed(seed_of(self.seed, step))
         scales = self.setting.scales
         scale = scales[hash((self.seed, step, -1)) % len(scales)]
         mine = slice(self.rank * (self.batch // self.world), (self.rank + 1) * (self.batch // self.world))
@@ -87,8 +87,8 @@ class BatchedStream:
         noise, rho, gray = self.setting.mixed(noise, generator)
         x = self.bank.crops(place[mine], self.patch + 2 * self.margin)
         x = torch.where(gray[mine], x.mean(1, keepdim=True), x)
-        seed = hash((self.seed, step, self.rank, -2)) & (2**63 - 1)
-        draft = Draft(x, k[mine], sigma[mine], noise[mine], scale, self.margin, seed=seed)
+        camera = seed_of(self.seed, step, self.rank, -2)
+        draft = Draft(x, k[mine], sigma[mine], noise[mine], scale, self.margin, seed=camera)
         if not self.wide:
             return draft
         low = self.wide // scale

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import pictures
+from synthetic import Marked, pictures
 from torch import Tensor
 
 from pnpsr.conventions import DAN, KERNELGAN, PNPSR, Convention, degrade
@@ -21,18 +21,6 @@ from pnpsr.physics import quantise
 
 SMALL = setting("ikrnet", size=5)
 FIELDS = ("x", "k", "sigma", "noise")
-
-
-class Marked:
-    """Pictures whose every pixel tells picture, row and column: (index, row, column) / 255 in three channels."""
-
-    def __init__(self, *sizes: tuple[int, int]) -> None:
-        self.sizes, self.names = sizes, tuple(f"{h} x {w}" for h, w in sizes)
-
-    def read(self, index: int) -> Tensor:
-        h, w = self.sizes[index]
-        rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-        return torch.stack((torch.full_like(rows, index), rows, columns))[None].float() / 255
 
 
 PICTURES = Marked((40, 50), (33, 32), (64, 40))
