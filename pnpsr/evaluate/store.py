@@ -56,10 +56,12 @@ class Table:
         self.places = {key: place for place, key in enumerate(keys)}
         self.head = line((*COLUMNS, *owner.metrics))
         self.own: dict[Key, bytes] = {}  # of a method without a description no other rows count
-        rows, stale = self._rows(self._files())
+        self.parts.mkdir(parents=True, exist_ok=True)
+        self.lock = FileLock(self.parts / "lock")
+        with self.lock:  # another process may be about to merge its part, which is gone then
+            rows, stale = self._rows(self._files())
         self.stale = len(stale)
         self.done = {row.key for row, _ in rows} & self.places.keys()
-        self.parts.mkdir(parents=True, exist_ok=True)
         self.part = self.parts / f"{socket.gethostname()} {os.getpid()} {uuid4().hex[:8]}.csv"
         self._file = self.part.open("ab", buffering=0)
         self._file.write(self.head)
@@ -85,7 +87,7 @@ class Table:
     def finish(self) -> list[Row]:
         """Merge all parts into the file of the method; its rows that are wanted, in their order. The own part is gone then."""
         self._file.close()
-        with FileLock(self.parts / "lock"):
+        with self.lock:
             files = self._files()
             rows, stale = self._rows(files)
             others = [text for row, text in rows if row.key not in self.places]
@@ -131,11 +133,12 @@ class Table:
         if self._file.closed:
             return
         self._file.close()
-        if not self.own:
-            self.part.unlink(missing_ok=True)
-            return
         with suppress(OSError):  # what ended the work is what is raised; the part is there for the next call
-            self.finish()
+            if self.own:
+                self.finish()
+                return
+            with self.lock:
+                self.part.unlink(missing_ok=True)
 
 
 def _lives(part: Path) -> bool:

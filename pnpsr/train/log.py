@@ -71,8 +71,8 @@ class Log:
         return path
 
     def close(self) -> None:
-        """Flush what TensorBoard still holds."""
-        if self.events is not None:
+        """Flush what TensorBoard still holds; a folder that is gone has said so already, by what ended the run."""
+        if self.events is not None and self.folder.is_dir():
             self.events.close()
 
     def _append(self, name: str, row: dict[str, object]) -> None:
