@@ -62,10 +62,10 @@ def first(scale: int, patch: int, **other: Any) -> Part:
 
 
 def restorer(scale: int, patch: int, turn: bool = True, **other: Any) -> Part:
-    """The image steps on the kernels that they will get, from the image prior of the preset before."""
-    made = {"size": 21, "T": 5, "widths": (16, 32, 64, 64), "hidden": 32, "per_iteration": True, "start": "bicubic"}
-    made |= {"first": "statistics", "first_width": 768, "turn": turn, "kernel_step": False, "percent": True}
-    options = {"rate": 5e-4, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
+    """The image steps on the kernels that they will get."""
+    made = {"size": 21, "T": 5, "widths": (64, 96, 128, 128), "fold": 4, "hidden": 32, "per_iteration": True, "start": "bicubic"}
+    made |= {"first": "statistics", "first_width": 768, "turn": turn, "kernel_step": False, "percent": True, "proportional": True}
+    options = {"rate": 1e-3, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
     fixed = {"batch": 8, "patch": patch, "wide": 288, "drawn": {"clean": 0.4, "gray": 0.03, "correlated": 0.1}, "options": options}
     fixed["gpu"] = {"arguments": {**made, "T": 8, "hidden": 64, "widths": (64, 128, 256, 512)}, "batch": 48}
     before = (f"preset:ikrnet-x{scale}", f"first-x{scale}")

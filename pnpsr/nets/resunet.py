@@ -23,6 +23,9 @@ class ResUNet(nn.Module):
     Parameters are in the order of USRNet's released ones. Zhang, Van Gool, Timofte 2020, section 4.2; IKR-Net, Fig. 4. Both
     image priors have no bias; the kernel prior released with IKR-Net is ``ResUNet(1, widths=(2, 4, 8, 16), bias=True)``.
 
+    ``fold`` = p: the net works on pictures folded p x p into channels (pixel unshuffle) and unfolds what comes out, as FFDNet does
+    (Zhang, Zuo, Zhang 2018): at the same time per picture it is p times as wide and sees p times as far.
+
     What the strength weighs is learned: an image prior with ``strength`` answers to whatever its tuner wrote in training (the β of
     USRNet and IKR-Net, by the same equation ½ |u - v|² + β Φ(u) with an unknown Φ), and means nothing to another tuner; without
     it the net takes none, as a prior on kernels.
@@ -41,11 +44,12 @@ class ResUNet(nn.Module):
         widths: Sequence[int] = (64, 128, 256, 512),
         blocks: int = 2,
         bias: bool = False,
+        fold: int = 1,
     ) -> None:
         """Build the net for (b ``channels`` h w); with ``strength`` it takes a noise or regularisation level as one more channel.
 
         Raises:
-            TypeError: ``channels``, ``blocks`` or a width is no integer.
+            TypeError: ``channels``, ``blocks``, ``fold`` or a width is no integer.
             ValueError: one is below 1, or there are not four widths.
         """
         super().__init__()
@@ -54,23 +58,24 @@ class ResUNet(nn.Module):
         widths = [checks.whole(width, "widths") for width in widths]
         self.channels, self.strength = checks.whole(channels, "channels"), bool(strength)
         self.needs = Needs(channels=self.channels)
-        blocks = checks.whole(blocks, "blocks")
+        blocks, self.fold = checks.whole(blocks, "blocks"), checks.whole(fold, "fold")
+        folded = self.channels * self.fold**2
 
         def residuals(width: int) -> list[nn.Module]:
             return [_Residual(width, bias) for _ in range(blocks)]
 
         pairs = list(pairwise(widths))
-        self.head = nn.Conv2d(self.channels + self.strength, widths[0], 3, padding=1, bias=bias)
+        self.head = nn.Conv2d(folded + self.strength, widths[0], 3, padding=1, bias=bias)
         self.down = nn.ModuleList(nn.Sequential(*residuals(a), nn.Conv2d(a, b, 2, 2, bias=bias)) for a, b in pairs)
         self.body = nn.Sequential(*residuals(widths[-1]))
         self.up = nn.ModuleList(nn.Sequential(nn.ConvTranspose2d(b, a, 2, 2, bias=bias), *residuals(a)) for a, b in reversed(pairs))
-        self.tail = nn.Conv2d(widths[0], self.channels, 3, padding=1, bias=bias)
+        self.tail = nn.Conv2d(widths[0], folded, 3, padding=1, bias=bias)
         self.reset()
 
     def reset(self) -> None:
         """Start near the identity: head and tail copy the channels through the outermost skip, and what is added to them is small.
 
-        With fewer features than channels (``widths[0] < channels``) only the first channels can be copied. Biases start at zero: a
+        With fewer features than channels (``widths[0] < channels fold²``) only the first channels can be copied. Biases start at zero: a
         kernel's coefficients are a few hundredths, and random biases would drown them.
         """
         with torch.no_grad():
@@ -89,15 +94,16 @@ class ResUNet(nn.Module):
             ValueError: wrong number of channels; ``strength`` missing, or given to a net that has none; one of another batch size.
         """
         v = checks.feed(v, "v", self.channels, self.head.weight)
-        (rows, columns), features = v.shape[-2:], self._with_strength(v, strength)
-        unit = 2 ** (DEPTH - 1)
-        skips = [self.head(F.pad(features, (0, -columns % unit, 0, -rows % unit), mode="replicate"))]
+        rows, columns = v.shape[-2:]
+        unit = 2 ** (DEPTH - 1) * self.fold
+        padded = F.pad(v, (0, -columns % unit, 0, -rows % unit), mode="replicate")
+        skips = [self.head(self._with_strength(F.pixel_unshuffle(padded, self.fold), strength))]
         for down in self.down:
             skips.append(down(skips[-1]))
         deep = self.body(skips[-1])
         for up in self.up:
             deep = up(deep + skips.pop())
-        return self.tail(deep + skips.pop())[..., :rows, :columns]
+        return F.pixel_shuffle(self.tail(deep + skips.pop()), self.fold)[..., :rows, :columns]
 
     def _with_strength(self, v: Tensor, strength: Tensor | float | None) -> Tensor:
         if not self.strength:
@@ -113,7 +119,7 @@ class ResUNet(nn.Module):
 
     def extra_repr(self) -> str:
         """What it reads."""
-        return f"channels={self.channels}, strength={self.strength}"
+        return f"channels={self.channels}, strength={self.strength}" + (f", fold={self.fold}" if self.fold > 1 else "")
 
 
 class _Residual(nn.Module):

@@ -38,6 +38,8 @@ def ikrnet(
     turn: bool = False,
     kernel_step: bool = True,
     percent: bool = False,
+    proportional: bool = False,
+    fold: int = 1,
     code: int = 10,
     per_iteration: bool = False,
     hidden: int = 64,
@@ -65,6 +67,8 @@ def ikrnet(
         turn: choose between the first kernel and its turn by 180 degrees, see :class:`pnpsr.steps.ChooseTurn`.
         kernel_step: without it the first kernel stays, and all weights are the image's.
         percent: the hyper-network reads sigma in percent of white, so that a small sigma is not lost among its other inputs.
+        proportional: α and β grow with sigma, see :class:`pnpsr.steps.HyperNet`.
+        fold: of the image prior, see :class:`pnpsr.nets.ResUNet`.
         code: numbers of the auto-encoder's code, which the first kernel is predicted in; 10 in the paper.
         per_iteration: values (α, β) of their own for each of the T iterations, as USRNet has; the paper shares one pair.
         hidden: width of the hyper-network.
@@ -86,8 +90,14 @@ def ikrnet(
         )
     return UnrolledSolver(
         estimator=estimator,
-        tuner=HyperNet(NoiseNet(channels), per_iteration=T if per_iteration else None, hidden=hidden, percent=percent),
-        restorer=HQSRestorer(ResUNet(channels, strength=True, widths=tuple(widths))),
+        tuner=HyperNet(
+            NoiseNet(channels),
+            per_iteration=T if per_iteration else None,
+            hidden=hidden,
+            percent=percent,
+            proportional=proportional,
+        ),
+        restorer=HQSRestorer(ResUNet(channels, strength=True, widths=tuple(widths), fold=fold)),
         T=T,
         k0=learned_start(first, size, channels=channels, code=code, width=first_width, turn=turn),
         x0=Upsample(start),

@@ -14,6 +14,8 @@ from pnpsr.prox import edge_scale
 from pnpsr.slots import Slotted
 from pnpsr.state import Hyper, State, Step
 
+LEAST = 0.1  # percent of white: what a proportional tuner takes a picture without noise for
+
 
 class Schedule:
     """(α, β) at iteration t from two lists; after their end the last value stays, so T at test is free.
@@ -126,6 +128,8 @@ class HyperNet(Slotted):
         per_iteration: T for separate values at each of T iterations (USRNet), None for one pair that serves any number (IKR-Net).
         hidden: width of the MLP.
         percent: the MLP reads σ in percent of white: from 0 to some units, as its other input.
+        proportional: α and β are what the MLP says times (σ in percent + 0.1), so that a told noise level acts whatever was
+            learned: told too little, the data step trusts the noise.
 
     Raises:
         TypeError, ValueError: a count that is no positive integer.
@@ -136,10 +140,10 @@ class HyperNet(Slotted):
     OPTIONAL: ClassVar = ("noise",)
 
     def __init__(
-        self, noise: nn.Module | None = None, *, per_iteration: int | None = None, hidden: int = 64, percent: bool = False
+        self, noise: nn.Module | None = None, *, per_iteration: int | None = None, hidden: int = 64, percent: bool = False, proportional: bool = False
     ) -> None:
         super().__init__()
-        self.noise, self.percent = noise, bool(percent)
+        self.noise, self.percent, self.proportional = noise, bool(percent), bool(proportional)
         self.per_iteration = None if per_iteration is None else checks.whole(per_iteration, "per_iteration")
         self.mlp = HyperMLP(2 * (per_iteration or 1), hidden=hidden)
 
@@ -161,6 +165,8 @@ class HyperNet(Slotted):
             seen = s.physics.freeze(k=s.known("k"))(s.known("x"))  # an estimate need not sum to 1
             sigma = self.noise(s.physics.complete(s.y - seen)).to(s.y.dtype)
         values = self.mlp(100 * sigma if self.percent else sigma, s.scale).to(s.y.dtype)
+        if self.proportional:
+            values = values * (100 * sigma + LEAST)
         t = s.t if self.per_iteration is not None else 0
         return Hyper(sigma, values[:, t : t + 1], values[:, count + t : count + t + 1])
 
