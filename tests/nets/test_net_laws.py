@@ -32,6 +32,7 @@ def level() -> Inputs:
 CASES: dict[str, tuple[Callable[[], nn.Module], tuple[Inputs, ...]]] = {
     "resunet": (lambda: nets.ResUNet(3, widths=(4, 4, 6, 8), blocks=1), (picture(),)),
     "resunet strength": (lambda: nets.ResUNet(1, strength=True, widths=(3, 4, 6, 8), bias=True), (picture(1), level())),
+    "resunet folded": (lambda: nets.ResUNet(3, strength=True, widths=(12, 4, 6, 8), blocks=1, fold=2), (picture(), level())),
     "resunet narrow": (lambda: nets.ResUNet(3, widths=(2, 4, 4, 8), blocks=1), (picture(),)),
     "noise": (lambda: nets.NoiseNet(3, 6), (picture(),)),
     "decoder": (lambda: nets.KernelDecoder((3, 4), 4), (code(),)),

@@ -63,11 +63,22 @@ def test_other_sizes_are_padded_by_replication_below_and_to_the_right(size: tupl
     torch.testing.assert_close(net(v), net(v[:, :, rows][..., columns])[..., : size[0], : size[1]])
 
 
+def test_a_folded_net_moves_with_the_picture_by_whole_folds() -> None:
+    torch.manual_seed(0)
+    net, v = ResUNet(3, widths=(12, 6, 8, 8), fold=2).double(), torch.rand(1, 3, 96, 96, dtype=torch.float64)
+    torch.testing.assert_close(net(v.roll((16, 16), (-2, -1)))[..., 48:64, 48:64], net(v)[..., 32:48, 32:48], atol=1e-4, rtol=0)
+    assert net(v[..., :50, :61]).shape == (1, 3, 50, 61)
+
+
 def test_starts_near_the_identity() -> None:
     for seed in range(5):
         torch.manual_seed(seed)
         v = torch.rand(2, 3, 24, 24)
-        for net in (ResUNet(3, strength=True, widths=(16, 32, 64, 64)), ResUNet(3, widths=(16, 32, 64, 64))):
+        for net in (
+            ResUNet(3, strength=True, widths=(16, 32, 64, 64)),
+            ResUNet(3, widths=(16, 32, 64, 64)),
+            ResUNet(3, strength=True, widths=(48, 32, 64, 64), fold=4),
+        ):
             assert (net(v, 0.1 if net.strength else None) - v).norm() < 0.2 * v.norm()
 
 
@@ -79,6 +90,8 @@ def test_starts_near_the_identity() -> None:
         ({"widths": (4, 4, 2.5, 4)}, TypeError),
         ({"channels": 0}, ValueError),
         ({"blocks": 1.5}, TypeError),
+        ({"fold": 0}, ValueError),
+        ({"fold": True}, TypeError),
     ],
 )
 def test_impossible_nets_are_refused(arguments: dict, error: type[Exception]) -> None:

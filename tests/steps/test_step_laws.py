@@ -62,6 +62,10 @@ STEPS: dict[str, tuple[str, Callable[[int, int, int], Step]]] = {
     "Schedule": ("hyper", lambda c, s, p: steps.Schedule([0.1, 0.2], 0.3)),
     "Continuation": ("hyper", lambda c, s, p: steps.Continuation((0.01, 1.0), 4)),
     "HyperNet": ("hyper", lambda c, s, p: steps.HyperNet(nets.NoiseNet(c, width=4), hidden=4)),
+    "HyperNet proportional": (
+        "hyper",
+        lambda c, s, p: steps.HyperNet(nets.NoiseNet(c, width=4), hidden=4, percent=True, proportional=True),
+    ),
     "HyperNet per iteration": ("hyper", lambda c, s, p: steps.HyperNet(nets.NoiseNet(c, width=4), per_iteration=3, hidden=4)),
 }
 each = pytest.mark.parametrize("name", STEPS)

@@ -107,6 +107,15 @@ def test_a_hypernet_of_many_iterations_has_a_pair_for_each(t: int, scale: int) -
     assert not torch.equal(shared(state()).alpha, shared(state(scale=1)).alpha)  # the scale is read
 
 
+@given(t=st.integers(0, 2), percent=st.booleans())
+def test_a_proportional_hypernet_follows_sigma(t: int, percent: bool) -> None:
+    """α and β over σ in percent + 0.1 are what the MLP says."""
+    net = HyperNet(per_iteration=3, hidden=4, percent=percent, proportional=True).double()
+    hyper, values = net(state(t)), net.mlp(100 * SIGMA if percent else SIGMA, 2)
+    assert torch.equal(hyper.alpha, values[:, t : t + 1] * (100 * SIGMA + 0.1))
+    assert torch.equal(hyper.beta, values[:, 3 + t : 4 + t] * (100 * SIGMA + 0.1))
+
+
 def test_a_hypernet_estimates_the_noise_from_the_residual() -> None:
     noise = NoiseNet(3, width=4).double()
     net, s = HyperNet(noise, hidden=4).double(), state(sigma=None)
