@@ -75,8 +75,8 @@ class ResUNet(nn.Module):
     def reset(self) -> None:
         """Start near the identity: head and tail copy the channels through the outermost skip, and what is added to them is small.
 
-        With fewer features than channels (``widths[0] < channels fold²``) only the first channels can be copied. Biases start at zero: a
-        kernel's coefficients are a few hundredths, and random biases would drown them.
+        With fewer features than channels (``widths[0] < channels fold²``) only the first channels can be copied. Biases start at
+        zero: a kernel's coefficients are a few hundredths, and random biases would drown them.
         """
         with torch.no_grad():
             for name, parameter in self.named_parameters():
