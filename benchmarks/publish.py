@@ -44,6 +44,7 @@ def main(
     hardware: str,
     scores: tuple[Path, ...] = (),
     onto: bool = False,
+    bytewise: tuple[str, ...] = (),
 ) -> None:
     """Publish the weights of ``run`` as preset ``name``.
 
@@ -55,10 +56,11 @@ def main(
         hardware: what it was trained on.
         scores: CSV files of ``pnpsr evaluate``.
         onto: the first of the trainings began with the preset as it is so far: its commands, steps and log come before.
+        bytewise: parts whose weights are kept in 8 bits.
     """
     solver = load(run / f"{which}.safetensors")
     target = WEIGHTS / f"{name}.safetensors"
-    save(solver, target, half=True)
+    save(solver, target, half=True, bytewise=bytewise)
     notes = [json.loads((folder / "run.json").read_text()) for folder in (*after, run)]
     index = json.loads((WEIGHTS / "index.json").read_text())
     before = index[name] if onto else {"commands": [], "steps": 0}

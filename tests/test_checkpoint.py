@@ -71,6 +71,33 @@ def test_files_with_the_names_of_earlier_versions_load(tmp_path: Path) -> None:
     assert all(torch.equal(value, net.state_dict()[name]) for name, value in again.state_dict().items())
 
 
+def test_bytes_are_within_half_a_step_of_every_row_and_a_quarter_of_the_size(tmp_path: Path) -> None:
+    net = usrnet(T=2, widths=(16, 32, 64, 64))
+    save(net, tmp_path / "whole")
+    save(net, tmp_path / "bytes", half=True, bytewise=("restorer",))
+    assert (tmp_path / "bytes").stat().st_size < 0.28 * (tmp_path / "whole").stat().st_size
+    again = load(tmp_path / "bytes")
+    for name, value in net.state_dict().items():
+        found = again.state_dict()[name]
+        assert found.dtype == torch.float32
+        if name.startswith("restorer"):
+            step = value.abs().flatten(1).amax(1) / 127
+            assert ((found - value).abs().flatten(1).amax(1) <= 0.501 * step).all() and not torch.equal(found, value)
+        else:
+            assert torch.equal(found, value.half().float())
+
+
+def test_bytes_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="bytewise names 'prior', which has no parameters; some are "):
+        save(small(), tmp_path / "a", bytewise=("prior",))
+    with pytest.raises(TypeError, match="bytewise must be a list"):
+        save(small(), tmp_path / "a", bytewise="restorer")
+    note = {"recipe": "usrnet", "arguments": {}}
+    for tensors in ({"a@worth": torch.ones(2)}, {"a": torch.ones(2, 2), "a@worth": torch.ones(2)}):
+        with pytest.raises(ValueError, match="damaged: a@worth belongs to no tensor"):
+            load(noted(tmp_path / "b", note, **tensors))
+
+
 def test_a_recipe_of_ones_own_is_saved_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RECIPES, "_things", dict(RECIPES))
 
