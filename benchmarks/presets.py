@@ -51,25 +51,26 @@ class Part:
     gpu: dict[str, Any] = field(default_factory=dict)  # what is larger there
 
 
-def first(scale: int, patch: int, **other: Any) -> Part:
+def first(scale: int, patch: int, width: int = 768, **other: Any) -> Part:
     """A first kernel from statistics: gray, windows of larger pictures, the turn left open."""
     options = {"rate": 1e-3, "average": 0.998, "warmup": 500}
     return Part(
-        *("first_kernel", {"size": 21, "width": 768}, "ikrnet", (scale,)),
+        *("first_kernel", {"size": 21, "width": width}, "ikrnet", (scale,)),
         **{"batch": 16, "patch": patch, "margin": 12, "gray": True, "drawn": {"clean": 0.33}, "options": options, **other},
         gpu={"batch": 256, "options": {**options, "rate": 2e-3}},
     )
 
 
-def restorer(scale: int, patch: int, turn: bool = True, **other: Any) -> Part:
-    """The image steps on the kernels that they will get."""
-    made = {"size": 21, "T": 5, "widths": (64, 96, 128, 128), "fold": 4, "hidden": 32, "per_iteration": True, "start": "bicubic"}
-    made |= {"first": "statistics", "first_width": 768, "turn": turn, "kernel_step": False, "percent": True, "proportional": True}
-    options = {"rate": 1e-3, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
+def restorer(scale: int, patch: int, turn: bool = True, width: int = 768, before: int | None = None, **other: Any) -> Part:
+    """The image steps on the kernels that they will get, from the image prior of a preset (of scale ``before``)."""
+    made = {"size": 21, "T": 5, "widths": (16, 32, 64, 64), "hidden": 32, "per_iteration": True, "start": "bicubic"}
+    made |= {"first": "statistics", "first_width": width, "turn": turn, "kernel_step": False, "percent": True, "proportional": True}
+    options = {"rate": 5e-4, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
     fixed = {"batch": 8, "patch": patch, "wide": 288, "drawn": {"clean": 0.4, "gray": 0.03, "correlated": 0.1}, "options": options}
-    fixed["gpu"] = {"arguments": {**made, "T": 8, "hidden": 64, "widths": (64, 128, 256, 512)}, "batch": 48}
-    before = (f"preset:ikrnet-x{scale}", f"first-x{scale}")
-    return Part("ikrnet", made, "ikrnet", (scale,), stages=("restorer",), init=before, **{**fixed, **other})
+    # from scratch a wide net needs hours of a CPU until it passes the narrow one; folded, it costs a GPU a quarter
+    fixed["gpu"] = {"arguments": {**made, "hidden": 64, "widths": (64, 128, 256, 512), "fold": 2 if scale > 1 else 1}, "batch": 48}
+    init = (f"preset:ikrnet-x{before or scale}", *(() if before is None else (f"first-x{scale}",)))
+    return Part("ikrnet", made, "ikrnet", (scale,), stages=("restorer",), init=init, **{**fixed, **other})
 
 
 def dan(scale: int, **other: Any) -> Part:
@@ -94,10 +95,12 @@ def usrnet(**other: Any) -> Part:
 PLAN: dict[str, Part] = {
     "first-x2": first(2, 192, weight=2.0),
     "first-x4": first(4, 288),
-    "first-x1": first(1, 144),
-    "first-x3": first(3, 216),
+    "first-x1": first(1, 144, 512),
+    "first-x3": first(3, 216, 512),
     "restorer-x2": restorer(2, 96, weight=3.0),
     "restorer-x4": restorer(4, 144, turn=False, weight=3.0),  # there the sparser image is the wrong one in four cases of ten
+    "restorer-x1": restorer(1, 96, width=512, before=2),
+    "restorer-x3": restorer(3, 120, turn=False, width=512, before=4),
     "dan-x2": dan(2),
     "dan-x4": dan(4),
     "dan-x3": dan(3),
