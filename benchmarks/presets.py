@@ -64,7 +64,8 @@ def first(scale: int, patch: int, width: int = 768, **other: Any) -> Part:
 def restorer(scale: int, patch: int, turn: bool = True, width: int = 768, before: int | None = None, **other: Any) -> Part:
     """The image steps on the kernels that they will get, from the image prior of a preset (of scale ``before``)."""
     made = {"size": 21, "T": 5, "widths": (16, 32, 64, 64), "hidden": 32, "per_iteration": True, "start": "bicubic"}
-    made |= {"first": "statistics", "first_width": width, "turn": turn, "kernel_step": False, "percent": True, "proportional": True}
+    made |= {"first": "statistics", "first_width": width, "turn": turn, "thorough": True}
+    made |= {"kernel_step": False, "percent": True, "proportional": True}
     options = {"rate": 5e-4, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
     fixed = {"batch": 8, "patch": patch, "wide": 288, "drawn": {"clean": 0.4, "gray": 0.03, "correlated": 0.1}, "options": options}
     # from scratch a wide net needs hours of a CPU until it passes the narrow one; folded, it costs a GPU a quarter

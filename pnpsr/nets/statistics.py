@@ -26,14 +26,21 @@ class KernelStatistics(nn.Module):
     and the log power of Hann windows of 32 x 32, averaged.
     """
 
-    def __init__(self, size: int | tuple[int, int] = 21, *, channels: int | None = 3, width: int = 512) -> None:
+    views: Tensor
+
+    def __init__(
+        self, size: int | tuple[int, int] = 21, *, channels: int | None = 3, width: int = 512, thorough: bool = False
+    ) -> None:
         """Build the net for kernels of ``size``; three hidden layers of ``width``.
 
-        ``channels`` is what its pictures (b c h w) must have; None takes any number, since only their mean is read.
+        ``channels`` is what its pictures (b c h w) must have; None takes any number, since only their mean is read. ``thorough``
+        reads denser windows, and answers with the mean over the picture, its mirror image, its transpose and both, each turned
+        back: with the same weights a better kernel for more time, and for a mirrored picture the mirrored kernel (up to a turn by
+        180 degrees). Training does without.
 
         Raises:
             TypeError: a size or count is no integer.
-            ValueError: one is below 1.
+            ValueError: one is below 1; ``thorough`` for a kernel that is not square.
         """
         super().__init__()
         self.size, width = checks.size(size, "size"), checks.whole(width, "width")
@@ -44,6 +51,11 @@ class KernelStatistics(nn.Module):
         for into in (inputs, width, width):
             layers += [nn.Linear(into, width), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Linear(width, self.size[0] * self.size[1]))
+        self.thorough = bool(thorough)
+        if self.thorough:
+            if self.size[0] != self.size[1]:
+                raise ValueError(f"thorough needs a square kernel, which can be transposed, got {self.size}")
+            self.register_buffer("views", _views(), persistent=False)
 
     def forward(self, y: Tensor) -> Tensor:
         """The kernel (b 1 p q) on the simplex that blurred ``y`` (b c h w).
@@ -56,11 +68,18 @@ class KernelStatistics(nn.Module):
         y = checks.feed(y, "y", self.channels or y.shape[1], weight)  # type: ignore[arg-type]
         with torch.autocast(y.device.type, enabled=False):
             # the layers too: logits of half precision would be off by some percent of every coefficient
-            k = self.layers(statistics(y.to(weight.dtype).mean(1))).softmax(1)  # type: ignore[arg-type]
-        return rearrange(k, "b (p q) -> b 1 p q", p=self.size[0])
+            seen = statistics(y.to(weight.dtype).mean(1), self.thorough)  # type: ignore[arg-type]
+            if not self.thorough:
+                return self._kernel(seen)
+            plain, mirrored, transposed, both = self._kernel(rearrange(seen[:, self.views], "b v n -> (v b) n")).chunk(4)
+            back = (_mirrored(mirrored, -1), transposed.mT, _mirrored(both.mT, -1))
+            return (plain + sum(_nearer(k, plain) for k in back)) / 4
+
+    def _kernel(self, seen: Tensor) -> Tensor:
+        return rearrange(self.layers(seen).softmax(1), "b (p q) -> b 1 p q", p=self.size[0])
 
 
-def statistics(y: Tensor) -> Tensor:
+def statistics(y: Tensor, thorough: bool = False) -> Tensor:
     """The inputs (b n) of the network, for gray pictures (b h w); smaller ones than a window are repeated at the border."""
     missing = [max(0, WINDOW + 2 - n) for n in y.shape[-2:]]
     if any(missing):
@@ -71,7 +90,42 @@ def statistics(y: Tensor) -> Tensor:
     maps = (corner - y[:, 1:, :-1], corner - y[:, :-1, 1:], laplacian, laplacian / (strength + 10 * FLOOR).sqrt())
     pairs = [_autocorrelation(m) for m in maps]
     powers = torch.cat([power for power, _ in pairs], 1)
-    return torch.cat([*(shape for _, shape in pairs), powers - powers.mean(1, keepdim=True), _log_spectrum(y)], 1)
+    spectrum = _log_spectrum(y, _step(min(y.shape[-2:]), thorough))
+    return torch.cat([*(shape for _, shape in pairs), powers - powers.mean(1, keepdim=True), spectrum], 1)
+
+
+def _mirrored(k: Tensor, *sides: int) -> Tensor:
+    """k (b 1 p q) mirrored about its centre p // 2, which a flip alone moves where a side is even."""
+    return k.flip(sides).roll([1 - k.shape[side] % 2 for side in sides], sides)
+
+
+def _nearer(k: Tensor, other: Tensor) -> Tensor:
+    """k (b 1 p q) or its turn by 180 degrees, which its statistics cannot tell from it, whichever is nearer to the other."""
+    turned = _mirrored(k, -2, -1)
+    return torch.where(((k - turned) * other).sum((-3, -2, -1), keepdim=True) >= 0, k, turned)
+
+
+def _views() -> Tensor:
+    """Where each of the n statistics of a picture, of its mirror image, of its transpose and of the mirrored transpose (4 n) stand
+    among those of the picture: an autocorrelation and a power spectrum move with the picture and are even."""
+    half = torch.arange((2 * LAGS + 1) * (LAGS + 1)).reshape(2 * LAGS + 1, LAGS + 1)
+    full = torch.cat((half.flip((0, 1))[:, :-1], half), 1)  # lags -8 .. 8 both ways
+    lines = torch.arange(WINDOW * (WINDOW // 2 + 1)).reshape(WINDOW, WINDOW // 2 + 1)
+    opposite = -torch.arange(WINDOW) % WINDOW
+    spectrum = torch.cat((lines, lines[opposite][:, 1:-1].flip(1)), 1)  # frequencies 0 .. 31 both ways
+
+    def seen(transposed: bool, mirrored: bool) -> Tensor:
+        lags, powers = full, spectrum
+        if mirrored:
+            lags, powers = lags.flip(1), powers[:, opposite]
+        if transposed:
+            lags, powers = lags.mT, powers.mT
+        maps = torch.tensor([1, 0, 2, 3] if transposed else [0, 1, 2, 3])  # horizontal differences become vertical ones
+        correlations = half.numel() * maps[:, None] + lags[:, LAGS:].flatten()
+        logs = 4 * half.numel()
+        return torch.cat((correlations.flatten(), logs + maps, logs + 4 + powers[:, : WINDOW // 2 + 1].flatten()))
+
+    return torch.stack([seen(False, False), seen(False, True), seen(True, False), seen(True, True)])
 
 
 def _autocorrelation(m: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,9 +150,15 @@ def _fast(n: int) -> int:
         n += 2
 
 
-def _log_spectrum(y: Tensor) -> Tensor:
-    """The mean log power of overlapping Hann windows (b n), less its own mean: contrast says nothing of k."""
-    step = WINDOW // 4 if min(y.shape[-2:]) < 2 * WINDOW else WINDOW // 2  # small pictures: use all there is
+def _step(side: int, thorough: bool) -> int:
+    """Pixels from one window to the next on pictures whose shorter side is ``side``: the smaller, the denser."""
+    if thorough and side < 4 * WINDOW:
+        return WINDOW // 8
+    return WINDOW // 4 if side < (8 if thorough else 2) * WINDOW else WINDOW // 2
+
+
+def _log_spectrum(y: Tensor, step: int) -> Tensor:
+    """The mean log power of Hann windows (b n) ``step`` apart, less its own mean: contrast says nothing of k."""
     hann = torch.hann_window(WINDOW, periodic=False, dtype=y.dtype, device=y.device)
     centred = y - y.mean((1, 2), keepdim=True)
     windows = centred.unfold(1, WINDOW, step).unfold(2, WINDOW, step) * torch.outer(hann, hann)

@@ -13,10 +13,20 @@ from pnpsr.values import recipe
 FirstKernel = Literal["encoder", "statistics"]
 
 
-def learned_start(first: FirstKernel, size: int, *, channels: int, code: int = 10, width: int = 512, turn: bool = False) -> Step:
+def learned_start(
+    first: FirstKernel,
+    size: int,
+    *,
+    channels: int,
+    code: int = 10,
+    width: int = 512,
+    turn: bool = False,
+    thorough: bool = False,
+) -> Step:
     """k0 = I(y) by the paper's ``encoder``, through a code of ``code`` numbers, or by ``statistics`` of y and layers of ``width``.
 
-    ``turn`` chooses between that kernel and its turn by 180 degrees (:class:`pnpsr.steps.ChooseTurn`).
+    ``turn`` chooses between that kernel and its turn by 180 degrees (:class:`pnpsr.steps.ChooseTurn`); ``thorough`` is
+    that of :class:`pnpsr.nets.KernelStatistics`.
 
     Raises:
         ValueError: another word, or sizes the networks refuse.
@@ -25,12 +35,12 @@ def learned_start(first: FirstKernel, size: int, *, channels: int, code: int = 1
     if first == "encoder":
         start = LearnedKernelStart(KernelEncoder(size, channels=channels, code=code))
     else:
-        start = LearnedKernelStart(KernelStatistics(size, channels=None, width=width))
+        start = LearnedKernelStart(KernelStatistics(size, channels=None, width=width, thorough=thorough))
     return ChooseTurn(start) if turn else start
 
 
 @recipe(stages="pnpsr.train.stages:FIRST_KERNEL_STAGES", data="photograph", tiny={"size": 5, "width": 8})
-def first_kernel(size: int = 21, *, width: int = 768, turn: bool = False) -> UnrolledSolver:
+def first_kernel(size: int = 21, *, width: int = 768, turn: bool = False, thorough: bool = False) -> UnrolledSolver:
     """k0 = I(y), x0 = y upsampled, and no iteration: :class:`pnpsr.nets.KernelStatistics` for kernels of ``size``.
 
     Its weights bear the names that they have in :func:`pnpsr.ikrnet` with ``first="statistics"`` and the same ``first_width`` and
@@ -40,6 +50,7 @@ def first_kernel(size: int = 21, *, width: int = 768, turn: bool = False) -> Unr
         size: of the square kernel.
         width: of the network's layers.
         turn: choose between the kernel and its turn by 180 degrees (:class:`pnpsr.steps.ChooseTurn`).
+        thorough: a better kernel for more time, see :class:`pnpsr.nets.KernelStatistics`.
     """
-    k0 = learned_start("statistics", size, channels=3, width=width, turn=turn)
+    k0 = learned_start("statistics", size, channels=3, width=width, turn=turn, thorough=thorough)
     return UnrolledSolver(None, None, 0, k0=k0, x0=Upsample("bicubic"))

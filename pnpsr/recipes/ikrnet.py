@@ -36,6 +36,7 @@ def ikrnet(
     first: FirstKernel = "encoder",
     first_width: int = 512,
     turn: bool = False,
+    thorough: bool = False,
     kernel_step: bool = True,
     percent: bool = False,
     proportional: bool = False,
@@ -65,6 +66,7 @@ def ikrnet(
         first: network of the first kernel: ``encoder`` (the paper's) or ``statistics`` (:class:`pnpsr.nets.KernelStatistics`).
         first_width: of the layers of ``statistics``.
         turn: choose between the first kernel and its turn by 180 degrees, see :class:`pnpsr.steps.ChooseTurn`.
+        thorough: a better first kernel from ``statistics`` for more time, see :class:`pnpsr.nets.KernelStatistics`.
         kernel_step: without it the first kernel stays, and all weights are the image's.
         percent: the hyper-network reads sigma in percent of white, so that a small sigma is not lost among its other inputs.
         proportional: α and β grow with sigma, see :class:`pnpsr.steps.HyperNet`.
@@ -99,7 +101,7 @@ def ikrnet(
         ),
         restorer=HQSRestorer(ResUNet(channels, strength=True, widths=tuple(widths), fold=fold)),
         T=T,
-        k0=learned_start(first, size, channels=channels, code=code, width=first_width, turn=turn),
+        k0=learned_start(first, size, channels=channels, code=code, width=first_width, turn=turn, thorough=thorough),
         x0=Upsample(start),
         detach=tuple(detach),
     )

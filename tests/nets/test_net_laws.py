@@ -38,6 +38,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[Inputs, ...]]] = {
     "decoder": (lambda: nets.KernelDecoder((3, 4), 4), (code(),)),
     "autoencoder": (lambda: nets.KernelAutoencoder(5, 4, output="sigmoid"), (kernel(),)),
     "encoder": (lambda: nets.KernelEncoder((5, 4), code=4, width=5), (picture(),)),
+    "statistics thorough": (lambda: nets.KernelStatistics(5, width=6, thorough=True), (picture(),)),
     "statistics": (lambda: nets.KernelStatistics((3, 4), width=6), (picture(),)),
     "corrector": (lambda: nets.KernelCorrector(2, 5, code=4, width=4), (picture(), picture(3, 2), kernel())),
     "dpc estimator": (lambda: nets.DPCEstimator(2, (3, 4), width=4, blocks=2), (picture(), picture(3, 2))),

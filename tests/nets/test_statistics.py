@@ -8,10 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional as F
 
-from pnpsr.kernels import gaussian
+from pnpsr.kernels import gaussian, turned
 from pnpsr.nets import KernelStatistics
-from pnpsr.nets.statistics import FLOOR, LAGS, WINDOW, statistics
+from pnpsr.nets.statistics import FLOOR, LAGS, WINDOW, _mirrored, _views, statistics
 
 SHAPES = 4 * (2 * LAGS + 1) * (LAGS + 1)  # numbers of the four autocorrelations; the four powers follow, then the spectrum
 SPECTRUM = WINDOW * (WINDOW // 2 + 1)
@@ -161,6 +162,44 @@ def test_statistics_keep_their_precision_under_autocast() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         net(y)
     torch.testing.assert_close(seen[0], statistics(y.mean(1)), rtol=0, atol=0)
+
+
+VIEWS = (lambda v: v, lambda v: v.flip(-1), lambda v: v.mT, lambda v: v.flip(-1).mT)
+
+
+@pytest.mark.parametrize("view", range(4))
+def test_statistics_of_a_mirrored_or_transposed_picture_are_the_same_ones_elsewhere(view: int) -> None:
+    """Up to a row at the border, that differences leave out on one side."""
+    # windows of 32 pixels every 4 fill 128 exactly, so that mirroring gives the same windows
+    y = F.avg_pool2d(picture(136, 132, b=2)[:, None], (9, 5), 1)[:, 0]
+    seen, moved = statistics(y, True), statistics(VIEWS[view](y), True)
+    assert (moved - seen[:, _views()[view]]).abs().max() < 0.02
+    assert view == 0 or (moved - seen).abs().max() > 0.1
+
+
+def test_thorough_is_the_mean_over_the_pictures_that_it_does_not_make() -> None:
+    """Referee: mirror and transpose the picture, ask the layers, turn each answer back, and by 180 degrees if that is nearer."""
+    torch.manual_seed(0)
+    net = KernelStatistics(5, width=16, thorough=True).double()
+    for layer in net.layers[::2]:
+        torch.nn.init.orthogonal_(layer.weight, 3.0)  # a net that has its opinion
+    y = blurred(128, 128, gaussian(5, 1.2, width2=0.4, angle=0.5))
+    first, *others = (net.layers(statistics(view(y), True)).softmax(1).reshape(1, 1, 5, 5) for view in VIEWS)
+    back = [others[0].flip(-1), others[1].mT, others[2].mT.flip(-1)]
+    nearest = [min(k, turned(k), key=lambda one: float((one - first).detach().square().sum())) for k in back]
+    found = net(y[:, None].expand(-1, 3, -1, -1))
+    assert (found - (first + sum(nearest)) / 4).abs().max() < 0.02 * found.max()
+    assert (found - first).abs().max() > 0.1 * found.max()
+    with pytest.raises(ValueError, match="thorough needs a square kernel"):
+        KernelStatistics((3, 4), width=6, thorough=True)
+
+
+@pytest.mark.parametrize("p", [4, 5])
+def test_mirrored_kernels_keep_their_centre(p: int) -> None:
+    k = torch.rand(2, 1, p, p)
+    assert torch.equal(_mirrored(k, -2, -1), turned(k))
+    dirac = torch.zeros(1, 1, p, p).index_put_((*map(torch.tensor, (0, 0, p // 2, p // 2)),), torch.ones(()))
+    assert torch.equal(_mirrored(dirac, -1), dirac)
 
 
 def test_some_dozen_steps_tell_kernels_apart_on_textures_it_has_not_seen() -> None:

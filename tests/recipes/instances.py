@@ -63,9 +63,12 @@ INSTANCES = {
     ),
     "ikrnet without a kernel step": Instance(
         "ikrnet",
-        of("ikrnet", **IKR, first="statistics", first_width=8, turn=True, kernel_step=False, percent=True),
+        of("ikrnet", **IKR, first="statistics", first_width=8, turn=True, kernel_step=False, percent=True, thorough=True),
         learns=("x",),
         idle=CUT,
+    ),
+    "ikrnet of folds": Instance(
+        "ikrnet", of("ikrnet", **{**IKR, "widths": (12, 4, 4, 4)}, percent=True, proportional=True, fold=2), idle=CUT
     ),
     "first_kernel": Instance("first_kernel", of("first_kernel", width=8), learns=("k",), steps=False),
     "ikrnet with known noise": Instance("ikrnet", of("ikrnet", **IKR), needs=("sigma",), idle=(*CUT, "tuner.noise")),
