@@ -140,7 +140,13 @@ class HyperNet(Slotted):
     OPTIONAL: ClassVar = ("noise",)
 
     def __init__(
-        self, noise: nn.Module | None = None, *, per_iteration: int | None = None, hidden: int = 64, percent: bool = False, proportional: bool = False
+        self,
+        noise: nn.Module | None = None,
+        *,
+        per_iteration: int | None = None,
+        hidden: int = 64,
+        percent: bool = False,
+        proportional: bool = False,
     ) -> None:
         super().__init__()
         self.noise, self.percent, self.proportional = noise, bool(percent), bool(proportional)
