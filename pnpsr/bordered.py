@@ -1,7 +1,9 @@
 """From a solver to a photograph: borders that are not periodic, gray pictures for colour networks, every iterate on the way."""
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Collection, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +13,8 @@ from pnpsr import checks
 from pnpsr.checks import Scale
 from pnpsr.needs import needs_of
 from pnpsr.physics import Physics
-from pnpsr.solver import UnrolledSolver
-from pnpsr.state import State
+from pnpsr.solver import Iterative
+from pnpsr.state import State, as_physics
 
 BOUNDARIES = ("extend", "circular")
 
@@ -53,8 +55,9 @@ def iterates(
     """Yield the state after each iteration on the photograph y, without gradients; x in [0, 1] and as large as y times the scale.
 
     Args:
-        solver: an :class:`UnrolledSolver`; any other module is called once as ``solver(y, scale, sigma=sigma)`` and yields once:
-            it takes neither ``k``, ``T`` nor ``mask``.
+        solver: an :class:`UnrolledSolver`, or what else is an :class:`pnpsr.solver.Iterative`; any other module is called once as
+            ``solver(y, scale, sigma=sigma)``, or ``solver(y, physics, sigma=sigma)`` if its argument is called so, and yields once:
+            it is given ``k`` and ``T`` if it has such arguments, and refused otherwise.
         y: observed image (b c h w), floats in [0, 1]; gray for a solver of colour networks is repeated, and averaged again.
         physics: what made y, or its integer factor; may be omitted where the solver was built for one.
         sigma: noise standard deviation in the units of y, if known; a solver that reads it off y reads it off this y, not off
@@ -67,14 +70,12 @@ def iterates(
             photograph needs; ``circular`` takes y as periodic, as synthetic test images of the papers are.
 
     Raises:
-        TypeError, ValueError: as :meth:`pnpsr.UnrolledSolver.start`; unknown boundary; k or T for a module that takes none.
+        TypeError, ValueError: as :meth:`pnpsr.UnrolledSolver.start`; unknown boundary; k, T or mask for a module that takes none.
     """
     checks.choice(boundary, BOUNDARIES, "boundary")
-    unrolled = solver if isinstance(solver, UnrolledSolver) else None
-    if unrolled is None and (k is not None or T is not None or mask is not None):
-        raise ValueError(f"{type(solver).__name__} is no UnrolledSolver: it takes neither k= nor T= nor mask=; leave them out")
+    unrolled, others = (solver if isinstance(solver, Iterative) else None), _given(solver, k=k, T=T)
     y, (h, w) = checks.image(y, "y"), (y.shape[-2], y.shape[-1])
-    model = None if unrolled is None else unrolled.physics_for(physics, mask, scale)
+    model = _model(solver, physics, mask, scale)
     coloured = in_colour(solver, y) if model is None or model.image_shape(y)[1] == y.shape[1] else y
     reach = max(k.shape[-2:]) if k is not None else needs_of(solver).kernel_size or 21  # moves the seam away by a kernel
     margin = _margins(h, w, reach) if boundary == "extend" else (0, 0)
@@ -88,7 +89,8 @@ def iterates(
 
     if unrolled is None or model is None:
         with torch.no_grad():
-            s = solver(wide, scale if physics is None else physics, sigma=sigma)
+            how = (scale if physics is None else physics) if model is None else model.padded(margin, coloured)
+            s = solver(wide, how, sigma=sigma, **others)
         yield shown(s)
         return
     with torch.no_grad():
@@ -98,6 +100,42 @@ def iterates(
         with torch.no_grad():  # never around a yield: the context would leak to the caller
             s = unrolled.step(s)
         yield shown(s)
+
+
+def inverts(solver: nn.Module) -> bool:
+    """Whether a module can be told any physics: its argument has that name."""
+    return "physics" in _words(solver)
+
+
+def _words(solver: nn.Module) -> Collection[str]:
+    return inspect.signature(solver.forward).parameters
+
+
+def _given(solver: nn.Module, **options: Any) -> dict[str, Any]:
+    """The options that are not None.
+
+    Raises:
+        ValueError: the module has no arguments of these names.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if missing := [f"{name}=" for name in given if name not in _words(solver)]:
+        raise ValueError(f"{type(solver).__name__} takes no {', '.join(missing)}: leave out what its call has no argument for")
+    return given
+
+
+def _model(solver: nn.Module, physics: Physics | Scale | None, mask: Tensor | None, scale: Scale | None) -> Physics | None:
+    """What the solver inverts; None for a module that is told the scale alone.
+
+    Raises:
+        ValueError: a mask for such a module.
+    """
+    if isinstance(solver, Iterative):
+        return solver.physics_for(physics, mask, scale)
+    if not inverts(solver):
+        _given(solver, mask=mask)
+        return None
+    told = as_physics(scale if physics is None else physics)
+    return told if mask is None else told.masked(mask)
 
 
 def in_colour(solver: nn.Module, y: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -221,6 +221,24 @@ class UnrolledSolver(Slotted):
                 f"y is {y.dtype}, the networks of the solver are {weight.dtype}: "
                 f"convert y with .to({weight.dtype}), or the solver with .to({y.dtype})"
             )
+
+
+@runtime_checkable
+class Iterative(Protocol):
+    """What can be stepped through: a solver whose calls start, and go on from state to state. :class:`UnrolledSolver` is one."""
+
+    T: int  # iterations, unless a call says otherwise
+
+    def physics_for(
+        self, physics: Physics | Scale | None = None, mask: Tensor | None = None, scale: Scale | None = None
+    ) -> Physics:
+        """As :meth:`UnrolledSolver.physics_for`."""
+
+    def start(self, y: Tensor, physics: Physics | Scale | None = None, **given: Any) -> State:
+        """As :meth:`UnrolledSolver.start`."""
+
+    def step(self, s: State) -> State:
+        """As :meth:`UnrolledSolver.step`."""
 
 
 class PerIteration(nn.Module):

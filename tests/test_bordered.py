@@ -11,9 +11,11 @@ from synthetic import kernels, observed, pictures, psnr
 from torch import Tensor, nn
 
 from pnpsr import State, UnrolledSolver, blind_hqs, dan, usrnet
-from pnpsr.bordered import BOUNDARIES, iterates, solve
-from pnpsr.physics import estimate_noise, gaussian_noise
+from pnpsr.bordered import BOUNDARIES, inverts, iterates, solve
+from pnpsr.needs import Needs
+from pnpsr.physics import Physics, estimate_noise, gaussian_noise
 from pnpsr.recipes import ikrnet_released, tv_hqs
+from pnpsr.solver import Iterative
 from pnpsr.starts import Dirac
 
 TINY = (4, 6, 8, 8)
@@ -159,6 +161,31 @@ def test_a_module_with_its_own_loop_is_called_once() -> None:
     assert solve(net, y, 2, sigma=0.01).x.shape == (1, 3, 16, 18)
 
 
+class Plain(nn.Module):
+    """A module of one's own that is told the scale alone, and takes nothing else."""
+
+    def forward(self, y: Tensor, scale: int, *, sigma: float | None = None) -> State:
+        return tv_hqs(T=1)(y, scale, sigma=sigma, k=K.to(y))
+
+
+class Telling(nn.Module):
+    """A module of one's own, no UnrolledSolver, that says what it needs and takes any physics."""
+
+    needs = Needs(kernel=True, periodic=True, kernel_size=3)
+
+    def forward(self, y: Tensor, physics: Physics, *, k: Tensor, sigma: float | None = None) -> State:
+        return tv_hqs(T=2)(y, physics, k=k, sigma=sigma)
+
+
+def test_a_module_of_ones_own_is_given_what_it_has_arguments_for() -> None:
+    y, mask = pictures(1, 3, 12, 14, seed=0), (torch.rand(1, 1, 12, 14, generator=torch.Generator().manual_seed(0)) > 0.2).double()
+    for given_, boundary in (({}, "circular"), ({"mask": mask}, "circular"), ({"mask": mask}, "extend")):
+        mine, ours = (solve(net, y, 2, k=K, sigma=0.01, boundary=boundary, **given_) for net in (Telling(), tv_hqs(T=2)))
+        assert torch.equal(mine.x, ours.x) and mine.x.shape == (1, 3, 24, 28)
+    assert inverts(Telling()) and inverts(tv_hqs()) and not inverts(Plain())
+    assert isinstance(tv_hqs(), Iterative) and not isinstance(Telling(), Iterative)
+
+
 def own_loop() -> nn.Module:
     return ikrnet_released(5, widths=TINY)
 
@@ -178,14 +205,19 @@ REFUSED = {
     "no scale": (lambda: solve(tv_hqs(), Y, k=K), ValueError, "scale is missing"),
     "NaN": (lambda: solve(tv_hqs(), Y * float("nan"), 2, k=K), ValueError, "y holds NaN"),
     "a kernel for another loop": (
-        lambda: solve(own_loop(), Y.float(), 2, sigma=0.01, k=K),
+        lambda: solve(Plain(), Y.float(), 2, sigma=0.01, k=K),
         ValueError,
-        "takes neither k= nor T=",
+        "Plain takes no k=",
+    ),
+    "a mask for one that knows the scale alone": (
+        lambda: solve(own_loop(), Y.float(), 2, sigma=0.01, mask=torch.ones(1, 1, 6, 7)),
+        ValueError,
+        "IKRNetReleased takes no mask=",
     ),
     "iterations for another loop": (
         lambda: solve(own_loop(), Y.float(), 2, sigma=0.01, T=3),
         ValueError,
-        "takes neither k= nor T=",
+        "IKRNetReleased takes no T=",
     ),
 }
 

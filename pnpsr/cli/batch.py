@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
 from tqdm import tqdm
 
 from pnpsr.cli.figure import write_figure
 from pnpsr.cli.inputs import Input
+from pnpsr.cli.measured import Measurement
 from pnpsr.cli.page import write_page
 from pnpsr.cli.report import Truth, fits, scores, spoken, target, write_result
 from pnpsr.images import Picture, read_image
@@ -40,6 +42,11 @@ class Options:
     report: bool = False
     quiet: bool = False
     json: bool = False
+    measured: Measurement | None = None  # what made the pictures, where it is more than blur and ↓s
+
+    def seen(self, y: Tensor) -> Tensor:
+        """y as a picture without gaps, in the colours of the result."""
+        return y if self.measured is None else self.measured.model(y, self.ask.scale).complete(y)
 
 
 @dataclass(frozen=True)
@@ -93,25 +100,26 @@ def plainly(error: BaseException) -> str:
 def restore_one(picture: Picture, one: Input, options: Options, truth: Truth, *, detailed: bool) -> dict[str, Any]:
     """Restore one picture and write everything; what there is to say about it, by name."""
     ask, to = options.ask, target(one.folder, one.stem, picture, options.suffix)
-    fits(picture.image, ask.scale, truth)
+    y, measured = options.seen(picture.image), options.measured
+    fits(y, ask.scale, truth)
     loud = not (options.quiet or options.json)
     h, w = picture.image.shape[-2:]
     if loud and detailed:
         print(f"picture   {h} × {w} → {h * ask.scale} × {w * ask.scale}, {_expected(options, h, w, picture.image.shape[1])}")
     with _Bar(f"{one.path.name} ×{ask.scale}", hidden=not loud) as bar:
-        r = restore_photo(
+        r = measured.restore(picture, ask, bar.at) if measured is not None else restore_photo(
             picture, ask.scale, solver=ask.solver, k=ask.k, sigma=ask.sigma, size=ask.size, T=ask.T, boundary=ask.boundary,
             tile=options.tile, memory=options.memory, kernels_per=ask.kernels_per, precision=ask.precision, device=ask.device,
             keep=one.folder / f".{one.stem}_x{ask.scale}.tiles", watch=True, progress=bar.at,
         )  # fmt: skip
-    numbers = scores(picture.image, r, truth)
+    numbers = scores(y, r, truth)
     one.folder.mkdir(parents=True, exist_ok=True)
     written, notes = write_result(to, one.stem, picture, r)
     said = spoken(numbers)
     short = {name: line for name, line in said.items() if name != "kernel"}
-    written.append(write_figure(one.folder / f"{one.stem}_figure.png", picture.image, r, truth, short))
+    written.append(write_figure(one.folder / f"{one.stem}_figure.png", y, r, truth, short))
     if options.report:
-        written.append(write_page(one.folder / f"{one.stem}_report.html", picture.image, r, one.path.name, said))
+        written.append(write_page(one.folder / f"{one.stem}_report.html", y, r, one.path.name, said))
     if loud and detailed:
         for name, line in {"found": r.words, **said}.items():
             print(f"{name:9} {line}")
@@ -126,7 +134,7 @@ def _expected(options: Options, h: int, w: int, channels: int) -> str:
     ask = options.ask
     cut = plan(h, w, channels, ask.scale, tile=options.tile, memory=options.memory)
     named = ask.opened()
-    if len(cut.tiles) == 1 or not isinstance(named, UnrolledSolver | None):
+    if len(cut.tiles) == 1 or options.measured is not None or not isinstance(named, UnrolledSolver | None):
         return cut.words()
     finish = finisher(ask.scale, known=ask.k is not None) if named is None else with_kernel_given(named)
     each = seconds_per_pixel(quick(finish, ask), channels, ask.scale) / finish.T * (ask.T or finish.T)

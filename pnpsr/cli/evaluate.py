@@ -26,6 +26,7 @@ def evaluate(
     sigmas: tuple[float, ...] | None = None,
     metrics: tuple[str, ...] | None = None,
     convention: str | None = None,
+    physics: str | None = None,
     colour: str | None = None,
     seed: int = 0,
     limit: int | None = None,
@@ -49,6 +50,8 @@ def evaluate(
         metrics: in place of the protocol's: psnr, ssim, psnr_rgb, psnr_y, ssim_rgb, ssim_y, lpips, kernel_mse, kernel_mse_aligned,
             kernel_psnr, kernel_psnr_aligned, kernel_l1, data_psnr, or your own (--use).
         convention: in place of the protocol's, by name: PNPSR, DAN, DAN_PAPER, IKRNET, ...
+        physics: what makes y in place of a convention, by name, and what the solvers invert: a convention's or one of your own
+            (--use), a mosaic or a mask for example.
         colour: in place of the protocol's: rgb, y, y_full.
         seed: of the noise.
         limit: only the first pictures.
@@ -56,8 +59,8 @@ def evaluate(
         device: cpu, cuda, cuda:1, mps.
         threads: rows solved at a time, on the CPU.
     """
-    chosen = choose_protocol(protocol, kernels, scales, sigmas, metrics, convention, colour, seed)
-    circular = chosen.convention.boundary == "circular"
+    chosen = choose_protocol(protocol, kernels, scales, sigmas, metrics, convention, physics, colour, seed)
+    circular = chosen.periodic
     some = [method_from(word, circular=circular, device=device) for word in methods]
     source = source_of(chosen, choose_pictures(images, chosen, limit))
     for method in some:

@@ -14,7 +14,6 @@ from pnpsr.evaluate.registry import keywords
 from pnpsr.evaluate.solvers import ASSUMED
 from pnpsr.recipes import RECIPES
 from pnpsr.released import label_of, open_solver, read_word
-from pnpsr.solver import UnrolledSolver
 from pnpsr.values import by_words
 from pnpsr.weights import presets
 
@@ -64,7 +63,7 @@ def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
 def _solving(name: str, solvers: list[nn.Module], options: tuple[str, ...], boundary: str) -> Method:
     """Solvers as a method with these options."""
     if "kernel_first" in options:
-        if len(solvers) > 1 or set(options) - {"kernel_first", "direct"} or not isinstance(solvers[0], UnrolledSolver):
+        if len(solvers) > 1 or set(options) - {"kernel_first", "direct"}:
             raise ValueError(f"{name}: +kernel_first goes with one solver and no option but +direct")
         return kernel_first(name, from_solver("blind_hqs", load("blind_hqs"), boundary=boundary), solvers[0], boundary=boundary)
     assumed = [option for option in options if option in ASSUMED]

@@ -20,6 +20,7 @@ def choose_protocol(
     sigmas: tuple[float, ...] | None,
     metrics: tuple[str, ...] | None,
     convention: str | None,
+    physics: str | None,
     colour: str | None,
     seed: int,
 ) -> Protocol:
@@ -32,11 +33,15 @@ def choose_protocol(
     pairs = [(s, v) for s, v in chosen.conditions if s in (scales or (s,)) and v in (sigmas or (v,))]
     if not pairs or not {s for s, _ in pairs} >= set(scales or ()) or not {v for _, v in pairs} >= set(sigmas or ()):
         raise ValueError(f"protocol {name} has no such scales {scales} and sigmas {sigmas}; its pairs are {chosen.conditions}")
+    way = chosen.convention if convention is None else NAMED.find(convention)
+    if physics is not None and physics in NAMED and convention is None:
+        way = NAMED[physics]  # and so kernels are read
     return replace(
         chosen,
         conditions=pairs,
         metrics=metrics or chosen.metrics,
-        convention=chosen.convention if convention is None else NAMED.find(convention),
+        convention=way if physics is None else replace(way, quantised=None),
+        physics=physics or chosen.physics,
         colour=colour or chosen.colour,
         seed=seed,
     )

@@ -7,6 +7,7 @@ import tyro
 
 from pnpsr.cli.batch import Batch, Options, restore_all
 from pnpsr.cli.inputs import inputs
+from pnpsr.cli.measured import Measurement
 from pnpsr.cli.report import Truth
 from pnpsr.images import read_image
 from pnpsr.kernels import load_kernels
@@ -24,6 +25,8 @@ def restore(
     kernel: Path | None = None,
     kernels_per: int | None = None,
     boundary: Literal["extend", "circular"] = "extend",
+    physics: str | None = None,
+    mask: Path | None = None,
     tile: int | None = None,
     memory: float | None = None,
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
@@ -50,6 +53,9 @@ def restore(
         kernel: file of the kernel, if it is known; with a preset that estimates one, the kernel to begin from.
         kernels_per: a kernel of its own for every cell of so many pixels, for blur that differs over the picture; at least 256.
         boundary: extend for photographs, circular for periodic test images.
+        physics: what made the pictures, by name, as for degrade: a convention (DAN) or one of your own (--use), such as a mosaic;
+            the preset, or else the untrained method, inverts it, in one piece.
+        mask: picture that is white where a pixel counts, and black where it is missing or wrong; as physics.
         tile: side of the tiles in pixels of the input; chosen by the memory if left out.
         memory: GiB that may be used; what is free if left out.
         precision: of the image networks; auto is bfloat16 where the processor has it.
@@ -67,12 +73,15 @@ def restore(
     options = Options(
         Ask.of(scale, preset, k, sigma, size, iterations, boundary, kernels_per, precision, device),
         tile, memory, None if format == "same" else f".{format}", bool(overwrite), bool(report), bool(quiet), bool(json),
+        Measurement.of(physics, mask),
     )  # fmt: skip
+    if options.measured is not None and (tile is not None or kernels_per is not None or report):
+        raise ValueError("--physics and --mask restore in one piece, with one kernel: leave out --tile, --kernels-per and --report")
     found = inputs(images, out)
     if len(found) > 1 and (truth is not None or true_kernel is not None):
         raise ValueError(f"--truth and --true-kernel are for one picture, and there are {len(found)}")
     known = Truth(
-        None if truth is None else read_image(truth, channels=read_image(found[0].path).image.shape[1]).image,
+        None if truth is None else read_image(truth, channels=options.seen(read_image(found[0].path).image).shape[1]).image,
         None if true_kernel is None else load_kernels(true_kernel)[:1],
     )
     return restore_all(Batch(tuple(found), options, known))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pnpsr import checks
-from pnpsr.conventions import NAMED
+from pnpsr.conventions import NAMED, build_of, name_of
 from pnpsr.data import Pairs, PairStream, Pictures, Setting, Stream, held_out, setting
 from pnpsr.recipes import RECIPES
 from pnpsr.released import open_solver
@@ -35,6 +35,8 @@ class DataChoice:
     """Share of noise-free samples, in place of the setting's."""
     convention: str | None = None
     """How y is made, in place of the setting's: PNPSR, DAN, ... (see ``pnpsr.conventions``)."""
+    physics: str | None = None
+    """What makes y in place of a convention, by name, and what the solver inverts: a convention's or your own (--use)."""
     batch: int = 8
     """Samples per step, over all devices."""
     patch: int = 96
@@ -54,7 +56,9 @@ class DataChoice:
 
     def degrades(self) -> list[str]:
         """The options given that say how y is made."""
-        return [f"--{name}" for name in ("data", "scales", "sigma", "clean", "convention") if getattr(self, name) is not None]
+        return [
+            f"--{name}" for name in ("data", "scales", "sigma", "clean", "convention", "physics") if getattr(self, name) is not None
+        ]
 
     def setting(self, usual: str | None, solver: UnrolledSolver) -> Setting:
         """The named setting with what was replaced, at the scale and the kernel size that the solver is built for.
@@ -68,7 +72,9 @@ class DataChoice:
         if scales is None and solver.scale is not None:
             scales = (int(solver.scale),)  # type: ignore[arg-type]
         way = None if self.convention is None else NAMED.find(self.convention)
-        named = setting(self.data or str(usual), scales=scales, sigma=self.sigma, clean=self.clean, convention=way)
+        named = setting(
+            self.data or str(usual), scales=scales, sigma=self.sigma, clean=self.clean, convention=way, physics=self.physics
+        )
         return _sized(named, getattr(solver, "record").arguments.get("size"))  # noqa: B009  an attribute that no class declares
 
     def streams(self, pictures: Pictures, named: Setting) -> tuple[Stream, Validation | None]:
@@ -101,7 +107,16 @@ class DataChoice:
         if named is None:
             return {**chosen, "seed": self.seed}
         drawn = {"setting": named.name, "scales": named.scales, "sigma": named.sigma, "clean": named.clean}
-        return {**drawn, "convention": named.convention.name, "batch": self.batch, "patch": self.patch, "seed": self.seed, **chosen}
+        made = {} if named.physics is None else {"physics": name_of(build_of(named.physics))}
+        return {
+            **drawn,
+            **made,
+            "convention": named.convention.name,
+            "batch": self.batch,
+            "patch": self.patch,
+            "seed": self.seed,
+            **chosen,
+        }
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,14 @@
 """The conventions of this library and of others, as their released code has them."""
 
+import inspect
 from collections.abc import Callable
+from typing import TypeVar
 
 from pnpsr.conventions.convention import Convention
 from pnpsr.physics import Physics
 from pnpsr.values import Registry
+
+F = TypeVar("F", bound=Callable[..., Physics])
 
 # What every solver and closed form of this library takes for granted.
 PNPSR = Convention("PNPSR")
@@ -34,7 +38,8 @@ KERNELGAN = Convention("KERNELGAN", correlation=True, boundary="symmetric")
 # Kernels before kernel_shift, their mass balanced on the exact middle, meant to fall on the middle of every s x s patch.
 KERNELGAN_UNSHIFTED = Convention("KERNELGAN_UNSHIFTED", centre="(p-1)/2", offset="(s-1)/2", correlation=True, boundary="symmetric")
 
-PHYSICS: Registry[Callable[[int], Physics]] = Registry("physics")  # each a function of the scale
+Build = Callable[..., Physics]  # (scale) -> physics; one with a mask asks for size=, which is (h, w) of y
+PHYSICS: Registry[Build] = Registry("physics")
 
 
 class Conventions(Registry[Convention]):
@@ -60,14 +65,16 @@ for _one in (
     NAMED[_one.name] = _one
 
 
-def register_physics(name: str) -> Callable[[Callable[[int], Physics]], Callable[[int], Physics]]:
-    """Give a function from the scale to a :class:`pnpsr.physics.Physics` a name, for ``pnpsr degrade --physics``.
+def register_physics(name: str) -> Callable[[F], F]:
+    """Give a function ``(scale)`` or ``(scale, size)`` -> :class:`pnpsr.physics.Physics` a name, for ``--physics`` of the commands.
+
+    ``size`` is (h, w) of y, for what depends on it: a mask.
 
     Raises:
         ValueError: another function has the name.
     """
 
-    def add(build: Callable[[int], Physics]) -> Callable[[int], Physics]:
+    def add(build: F) -> F:
         taken = PHYSICS.get(name)
         if taken is not None and (taken.__module__, taken.__qualname__) != (build.__module__, build.__qualname__):
             raise ValueError(f"there is a physics {name!r} already; call this one otherwise")
@@ -77,14 +84,49 @@ def register_physics(name: str) -> Callable[[Callable[[int], Physics]], Callable
     return add
 
 
-def named_physics(name: str, scale: int) -> Physics:
-    """A physics by name at a scale: of :func:`register_physics`, or that of a convention.
+def build_of(physics: object) -> Build:
+    """The function that builds a physics, which is given as it is or by its name.
 
     Raises:
-        ValueError: an unknown name, or a scale that it does not do.
+        ValueError: an unknown name.
+        TypeError: something that is neither.
+    """
+    if isinstance(physics, str):
+        return PHYSICS.find(physics)
+    if isinstance(physics, Physics) or not callable(physics):
+        raise TypeError(
+            "physics must be a function (scale) -> Physics, such as lambda s: Mosaic(Degradation(s)), or the name of one, "
+            f"got {physics!r}"
+        )
+    return physics
+
+
+def name_of(build: Build) -> str:
+    """The name under which a function that builds a physics is registered, or its own."""
+    return next((name for name, one in PHYSICS.items() if one == build), getattr(build, "__qualname__", type(build).__qualname__))
+
+
+def physics_at(build: Build, scale: int, size: tuple[int, int] | None = None) -> Physics:
+    """What ``build`` makes at a scale for a y of ``size`` (h, w).
+
+    Raises:
+        TypeError: something that is no physics.
+        ValueError: it asks for the size, and nobody knows it.
+    """
+    wants = "size" in inspect.signature(build).parameters
+    if wants and size is None:
+        raise ValueError(f"the physics {name_of(build)!r} depends on the size of y: pass size=(h, w)")
+    found = build(scale, size=size) if wants else build(scale)
+    if not isinstance(found, Physics):
+        raise TypeError(f"physics {name_of(build)!r} must be built as a Physics, its function returned {type(found).__name__}")
+    return found
+
+
+def named_physics(name: str, scale: int, size: tuple[int, int] | None = None) -> Physics:
+    """A physics by name at a scale, for a y of ``size``: of :func:`register_physics`, or that of a convention.
+
+    Raises:
+        ValueError: an unknown name, a scale that it does not do, no size where it needs one.
         TypeError: the function of that name built something else.
     """
-    found = PHYSICS.find(name)(scale)
-    if not isinstance(found, Physics):
-        raise TypeError(f"physics {name!r} must be built as a Physics, its function returned {type(found).__name__}")
-    return found
+    return physics_at(PHYSICS.find(name), scale, size)

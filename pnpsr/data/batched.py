@@ -55,6 +55,8 @@ class BatchedStream:
         self.bank, self.setting, self.seed = bank, setting, seed
         self.margin, self.wide = checks.whole(margin, "margin", 0), checks.whole(wide, "wide", 0)
         self.batch, self.patch, self.rank, self.world = checks.whole(batch, "batch"), checks.whole(patch, "patch"), rank, world
+        if setting.physics is not None and (margin or wide):
+            raise ValueError(f"the physics of setting {setting.name!r} makes y of whole crops: leave out margin and wide")
         for scale in setting.scales:
             size = setting.kernel_size(scale)
             if patch % scale or patch < size or margin % scale or wide % scale:
@@ -66,7 +68,7 @@ class BatchedStream:
             raise ValueError(f"the bank's pictures have sides from {bank.least}, crops with their margin would have {most}")
         if batch % world:
             raise ValueError(f"batch must be a multiple of the number of processes, {world}, got {batch}")
-        setting.probe()
+        setting.probe(patch, bank.channels)
         self._generator = torch.Generator(bank.bytes.device)
 
     def __getitem__(self, step: int) -> Draft:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pnpsr.checks import Scale
+from pnpsr.physics import Degradation, Physics
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,13 @@ class Sample:
     names: tuple[str, ...] = ()  # of the b pictures, where they have names
     mask: Tensor | None = None  # (b 1 h w) of ones and zeros: pixels of y that count, where some are missing or saturated
     left_out: tuple[tuple[str, str], ...] = ()  # pictures that could not be read, each with the reason; others took their places
+    physics: Physics | None = None  # what made y, where that is no blur and ↓s as the library has them; the same for all b
+
+    @property
+    def told(self) -> Physics:
+        """What a solver is to invert: the physics, or blur and ↓s, of the pixels that count."""
+        physics = Degradation(self.scale) if self.physics is None else self.physics
+        return physics if self.mask is None else physics.masked(self.mask)
 
     def known(self, name: str) -> Tensor:
         """The truth ``name`` (k or sigma), which must be known.

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from pnpsr import checks
-from pnpsr.conventions import PNPSR, Convention
+from pnpsr.conventions import PNPSR, Build, Convention, build_of, physics_at
 from pnpsr.data.camera import Camera
-from pnpsr.kernels import FAMILIES, dan_setting1, dan_setting2, disk, random_gaussian, random_motion
+from pnpsr.kernels import FAMILIES, dan_setting1, dan_setting2, dirac, disk, random_gaussian, random_motion
+from pnpsr.physics import Physics
 from pnpsr.values import Registry
 
 KernelSource = Callable[[int, int, torch.Generator], Tensor]  # (scale, size, generator) -> one kernel (1 1 p p)
@@ -35,10 +36,14 @@ class Setting:
             noise level of a sample is then the standard deviation of all that it changed.
         bits: y is stored in so many bits, as DAN's training data are; None keeps floats.
         convention: centre, border and decimation, see :class:`pnpsr.conventions.Convention`.
+        physics: what makes y in place of a convention, such as a mosaic or a mask: a function (scale) -> physics, or (scale, size)
+            with the size (h, w) of y, or the name of one (:func:`pnpsr.conventions.register_physics`). The same physics is what
+            the solver inverts in training.
 
     Raises:
-        TypeError: scales or sources that are no tuple: ``scales=(2,)``.
-        ValueError: no scales or sources, ranges in the wrong order, a share outside [0, 1], a convention that changes the size.
+        TypeError: scales or sources that are no tuple: ``scales=(2,)``; a physics that is no function.
+        ValueError: no scales or sources, ranges in the wrong order, a share outside [0, 1], a convention that changes the size, an
+            unknown physics, or one together with a convention or a camera.
     """
 
     name: str
@@ -52,6 +57,7 @@ class Setting:
     camera: Camera | None = None
     bits: int | None = None
     convention: Convention = PNPSR
+    physics: Build | str | None = None
 
     def __post_init__(self) -> None:
         for name, example in (("scales", "(2,) or (2, 4)"), ("sources", "(my_kernels,)")):
@@ -71,6 +77,23 @@ class Setting:
                 raise ValueError(f"{name} must be a share between 0 and 1, got {getattr(self, name)!r}")
         if self.convention.boundary == "valid":
             raise ValueError("a setting's convention must have a border: with 'valid' y and x would not cover the same area")
+        if self.physics is not None:
+            object.__setattr__(self, "physics", build_of(self.physics))
+            if self.convention != PNPSR or self.camera is not None:
+                raise ValueError(f"setting {self.name!r} has a physics, which makes y alone: leave out convention and camera")
+
+    def model(self, scale: int, size: tuple[int, int]) -> Physics | None:
+        """The physics that makes y of ``size`` (h, w); None: the convention does.
+
+        Raises:
+            ValueError: it has another scale.
+        """
+        if self.physics is None:
+            return None
+        found = physics_at(build_of(self.physics), scale, size)
+        if found.scale != (scale, scale):
+            raise ValueError(f"the physics of setting {self.name!r} has scale {found.scale}, the setting asks for {scale}")
+        return found
 
     def kernel_size(self, scale: int) -> int:
         """Side of the square kernels at ``scale``.
@@ -94,13 +117,23 @@ class Setting:
         k = self._kernel(source, scale, generator)
         return k, 0.0 if chance < self.clean else low + (high - low) * level
 
-    def probe(self) -> None:
-        """Draw one kernel of each source at each scale: what a source does wrong shows now, and not in the middle of a training.
+    def probe(self, patch: int, channels: int = 3) -> None:
+        """Draw one kernel of each source and make one y at each scale: mistakes show now, and not in the middle of a training.
 
         Raises:
-            TypeError, ValueError: a source returned no kernel of the setting's size that sums to 1.
+            TypeError, ValueError: a source returned no kernel of the setting's size that sums to 1; a physics that makes no y of
+                crops of ``patch`` pixels, of another size than these have over the scale, or of more channels.
         """
         for scale in self.scales:
+            low = patch // scale
+            model = self.model(scale, (low, low))
+            if model is not None:
+                y = model.freeze(k=dirac(self.kernel_size(scale)))(torch.zeros(1, channels, patch, patch))
+                if y.shape[-2:] != (low, low) or y.shape[1] > channels:
+                    raise ValueError(
+                        f"the physics of setting {self.name!r} must make y of {low} x {low} pixels and at most {channels} "
+                        f"channels of a crop of {patch} x {patch}; it made {tuple(y.shape)}"
+                    )
             for source in self.sources:
                 self._kernel(source, scale, torch.Generator().manual_seed(0))
 
@@ -237,6 +270,7 @@ def setting(
     size: int | None = None,
     bits: int | None = None,
     convention: Convention | None = None,
+    physics: Build | str | None = None,
 ) -> Setting:
     """A named setting with some of its values replaced.
 
@@ -252,5 +286,6 @@ def setting(
         "size": size,
         "bits": bits,
         "convention": convention,
+        "physics": physics,
     }
     return replace(SETTINGS.find(name), **{field: value for field, value in given.items() if value is not None})  # type: ignore[arg-type]

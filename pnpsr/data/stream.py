@@ -98,7 +98,7 @@ class Stream(Dataset[Draft]):
                 raise ValueError(f"patch must be a multiple of scale {scale} and hold kernels of {size} pixels, got {patch}")
         if batch % world:
             raise ValueError(f"batch must be a multiple of the number of processes, {world}, got {batch}")
-        setting.probe()
+        setting.probe(patch, getattr(pictures, "channels", None) or 3)
         self._decoded = Recent(0 if getattr(pictures, "mapped", False) else CACHE)
 
     def __getitem__(self, step: int) -> Draft:
@@ -259,7 +259,7 @@ def _patient(_: int) -> None:
 
 
 def realise(draft: Draft, setting: Setting, device: torch.device | str = "cpu") -> Sample:
-    """y = (x ⊗ k)↓s + sigma n under the setting's convention, or its camera's photograph, on ``device``; margins are cut off."""
+    """y = (x ⊗ k)↓s + sigma n under the setting's convention or physics, or its camera's photograph; margins are cut off."""
     x, k, sigma, noise = (t.to(device, non_blocking=True) for t in (draft.x, draft.k, draft.sigma, draft.noise))
     wide, m = None if draft.wide is None else draft.wide.to(device, non_blocking=True), draft.margin
     if setting.camera is not None:
@@ -271,6 +271,10 @@ def realise(draft: Draft, setting: Setting, device: torch.device | str = "cpu") 
         sigma = (y - clean.clamp(0, 1)).square().mean((1, 2, 3), keepdim=True).sqrt()
         gray = None if wide is None else _seen(wide, k, draft.scale, setting, setting.camera, drawn, generator)[0]
         return Sample(y, x, k, sigma, draft.scale, gray, draft.names, left_out=draft.left_out)
+    if (model := setting.model(draft.scale, (x.shape[-2] // draft.scale, x.shape[-1] // draft.scale))) is not None:
+        clean = model.freeze(k=k)(x)
+        y = _stored(model.observed(clean + sigma * noise[:, : clean.shape[1]]), setting)
+        return Sample(y, x, k, sigma, draft.scale, None, draft.names, left_out=draft.left_out, physics=model)
     y = _blurred(x, k, draft.scale, setting)
     y, x = _within(y, m // draft.scale), _within(x, m)
     y = _stored(y + sigma * noise, setting)

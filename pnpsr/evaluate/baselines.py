@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from pnpsr.bordered import solve
@@ -10,11 +10,10 @@ from pnpsr.evaluate.method import Method
 from pnpsr.evaluate.registry import METHODS
 from pnpsr.evaluate.solvers import described, from_solver
 from pnpsr.needs import needs_of
-from pnpsr.physics import Degradation, estimate_noise
+from pnpsr.physics import Degradation, Physics
 from pnpsr.recipes import blind_hqs, tv_hqs
-from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import upsample
-from pnpsr.state import State
+from pnpsr.state import State, as_physics
 
 
 def bicubic() -> Method:
@@ -38,23 +37,23 @@ def centred_bicubic(y: Tensor, scale: int) -> Tensor:
 
 
 class KernelFirst:
-    """(y, scale) ↦ x by the second with the k that the first finds, see :func:`kernel_first`."""
+    """(y, scale or physics) ↦ x by the second with the k that the first finds, see :func:`kernel_first`."""
 
-    def __init__(self, first: Method, second: UnrolledSolver, boundary: str) -> None:
+    def __init__(self, first: Method, second: nn.Module, boundary: str) -> None:
         self.first, self.second, self.boundary = first, second, boundary
 
-    def __call__(self, y: Tensor, scale: int) -> State:
+    def __call__(self, y: Tensor, scale: int | Physics) -> State:
         """The last state of the second."""
         k = self.first(y, scale, {}).k
         if k is None:
             raise ValueError(f"{self.first.name} finds no kernel")
-        return solve(self.second, y, scale, k=k, sigma=estimate_noise(y), boundary=self.boundary)
+        return solve(self.second, y, scale, k=k, sigma=as_physics(scale).noise_level(y), boundary=self.boundary)
 
     def __repr__(self) -> str:
         return f"{self.first.run!r}, then {described(self.second)}, {self.boundary}"
 
 
-def kernel_first(name: str, first: Method, second: UnrolledSolver, *, boundary: str = "circular") -> Method:
+def kernel_first(name: str, first: Method, second: nn.Module, *, boundary: str = "circular") -> Method:
     """k by ``first``, then x by the non-blind ``second``, once each: the baseline that DAN and IKR-Net argue against.
 
     Raises:
@@ -64,7 +63,7 @@ def kernel_first(name: str, first: Method, second: UnrolledSolver, *, boundary: 
         raise ValueError(f"{first.name} needs {', '.join(first.needs)}: the first step of {name} must be blind")
     if not needs_of(second).kernel:
         raise ValueError(f"the second step of {name} must be given a kernel, but this solver finds its own")
-    return Method(name, KernelFirst(first, second, boundary), (), first.convention, first.scales)
+    return Method(name, KernelFirst(first, second, boundary), (), first.convention, first.scales, physics=True)
 
 
 @dataclass(frozen=True)

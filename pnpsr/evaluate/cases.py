@@ -37,6 +37,7 @@ class Case:
     x: Tensor  # (1 c sh sw) in [0, 1]
     k: Tensor  # (1 1 p q), as the protocol's convention reads it
     y: Tensor  # (1 c h w)
+    mask: Tensor | None = None  # (1 1 h w) of ones and zeros: the pixels of y that count, where some do not
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,22 @@ class Synthetic:
         protocol = self.protocol
         x = crop_to_multiple(picture, math.lcm(key.scale, protocol.multiple))
         k = self.kernels[key.scale][key.kernel - 1 : key.kernel]
-        y = degrade(x, k, key.scale, protocol.convention)
+        if (model := protocol.model(key.scale, low(x, key.scale))) is not None:
+            if model.multiple > 1:
+                x = crop_to_multiple(x, math.lcm(key.scale * model.multiple, protocol.multiple))
+                model = protocol.model(key.scale, low(x, key.scale)) or model
+            y = model(x, k)
+        else:
+            y = degrade(x, k, key.scale, protocol.convention)
         if key.sigma > 0:
             y = gaussian_noise(y, key.sigma, generator=generator(protocol.seed, key))
+            y = y if model is None else model.observed(y)
         return Case(key, x, k, quantise(y) if protocol.round_y else y)
+
+
+def low(x: Tensor, scale: int) -> tuple[int, int]:
+    """Rows and columns of the y of x."""
+    return x.shape[-2] // scale, x.shape[-1] // scale
 
 
 def generator(seed: int, key: Key) -> torch.Generator:

@@ -3,19 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from pnpsr import checks
-from pnpsr.conventions import convert_kernel, degrade
+from pnpsr.conventions import PNPSR, convert_kernel, degrade
 from pnpsr.evaluate.aligned import psnr_aligned
-from pnpsr.evaluate.cases import Case
+from pnpsr.evaluate.cases import Case, low
 from pnpsr.evaluate.kernels import kernel_l1, kernel_mse, kernel_psnr
 from pnpsr.evaluate.method import Method, Result
 from pnpsr.evaluate.metrics import psnr, ssim
 from pnpsr.evaluate.perceptual import lpips
 from pnpsr.evaluate.protocol import Protocol
 from pnpsr.evaluate.registry import METRICS, Metric
-from pnpsr.physics import quantise
+from pnpsr.physics import Physics, quantise
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +39,20 @@ class Seen:
 
 def true_kernel(case: Case, protocol: Protocol, method: Method) -> Tensor | None:
     """The kernel that means to the method what the case's means to the protocol; None if no kernel does."""
+    if protocol.physics is not None and method.physics and method.convention == PNPSR:
+        return case.k  # which it reads as the physics does
     try:
         return convert_kernel(case.k, protocol.convention, method.convention, case.key.scale, interior=True, interpolate=True)
     except ValueError:
         return None
+
+
+def physics_told(case: Case, protocol: Protocol, method: Method) -> Physics | None:
+    """What a method is to invert, the pixels that count included; None: blur and ↓s, which its convention states."""
+    model = protocol.model(case.key.scale, low(case.x, case.key.scale))
+    if case.mask is None:
+        return model
+    return (method.convention.at(case.key.scale) if model is None else model).masked(case.mask)
 
 
 def measure(result: Result, case: Case, protocol: Protocol, method: Method, truth: Tensor | None) -> dict[str, float | None]:
@@ -95,6 +106,8 @@ def _data(s: Seen) -> Tensor | None:
     """PSNR of degrade(x, k) against y, in the method's own terms; where its boundary is not that of y, within it."""
     if s.k is None:
         return None
+    if (model := physics_told(s.case, s.protocol, s.method)) is not None:
+        return _seen(model, s) if s.method.physics else None
     again = degrade(s.x, s.k, s.case.key.scale, s.method.convention)
     size = (s.k.shape[-2], s.k.shape[-1])
     same = s.method.convention.boundary == s.protocol.convention.boundary
@@ -102,6 +115,13 @@ def _data(s: Seen) -> Tensor | None:
     if any(2 * b >= n for b, n in zip(border, again.shape[-2:], strict=True)):
         return None
     return psnr(again, s.case.y, border=border)
+
+
+def _seen(model: Physics, s: Seen) -> Tensor:
+    """The same under a physics, over the pixels that are observed."""
+    y, counts = s.case.y, model.observed(torch.ones_like(s.case.y))
+    errors = (model.freeze(k=s.k)(s.x) - y).square() * counts
+    return -10 * (errors.sum() / counts.sum()).log10()
 
 
 for _name, _run in {

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from pnpsr import checks
 from pnpsr.conventions import PNPSR, Convention
-from pnpsr.state import State
+from pnpsr.physics import Physics
+from pnpsr.state import State, as_physics
 from pnpsr.values import content_digest, identity
 from pnpsr.version import VERSION
 
@@ -38,6 +39,9 @@ class Method:
         needs: among ``k`` (the true kernel, (1 1 p q)) and ``sigma`` (the true noise level, a number).
         convention: how the method reads and writes kernels; the truth is converted to it.
         scales: the factors it can do; None: any.
+        physics: ``run`` can invert: where the protocol has a physics, or pixels of y do not count, it is called with that
+            :class:`pnpsr.physics.Physics` in place of the scale, and kernels are read as the physics reads them. Other methods then
+            get y as an image without gaps.
         identity: a text for what else decides its results. A ``run`` that has no description, such as a lambda or a function inside
             a function, keeps its rows only if this says what it depends on; of all others attributes, weights and code count by
             themselves.
@@ -53,6 +57,7 @@ class Method:
     convention: Convention = PNPSR
     scales: tuple[int, ...] | None = None
     identity: str = ""
+    physics: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9._+-]*[A-Za-z0-9_+-]", self.name) or self.name.startswith("."):
@@ -63,14 +68,16 @@ class Method:
             checks.choice(need, TRUTHS, "needs")
         _bindable(self.run, self.needs)
 
-    def __call__(self, y: Tensor, scale: int, truth: Mapping[str, Any]) -> Result:
-        """What ``run`` makes of y, the scale, and that part of the truth which the method needs.
+    def __call__(self, y: Tensor, scale: int | Physics, truth: Mapping[str, Any]) -> Result:
+        """What ``run`` makes of y, the scale or the physics, and that part of the truth which the method needs.
 
         Raises:
             TypeError: ``run`` returned something else.
-            ValueError: x is not ``scale`` times as large as y.
+            ValueError: x is not ``scale`` times as large as y, or not what the physics makes y of.
         """
         told = {name: truth[name] for name in self.needs}
+        if isinstance(scale, Physics) and not self.physics:
+            y, scale = scale.complete(y), scale.scale[0]
         out = self.run(y.clone(), scale, **told)
         if isinstance(out, State):
             out = Result(out.known("x"), out.k)
@@ -80,8 +87,8 @@ class Method:
             got = type(out.x if isinstance(out, Result) else out).__name__
             hint = "; torch.from_numpy(x) makes a tensor of an array" if got == "ndarray" else ""
             raise TypeError(f"{self.name} must return a State, a Result or x as a tensor (1 c h w), got {got}{hint}")
-        b, c, h, w = y.shape
-        if out.x.shape != (b, c, h * scale, w * scale):
+        due = as_physics(scale).image_shape(y)
+        if tuple(out.x.shape) != due:
             raise ValueError(f"{self.name} returned x of {tuple(out.x.shape)} for y of {tuple(y.shape)} at scale {scale}")
         return out
 

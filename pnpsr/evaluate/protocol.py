@@ -9,11 +9,13 @@ from typing import Any
 from torch import Tensor
 
 from pnpsr import checks
-from pnpsr.conventions import PNPSR, Convention
+from pnpsr.conventions import PNPSR, Build, Convention, build_of, name_of, physics_at
 from pnpsr.evaluate.digests import fingerprint
 from pnpsr.evaluate.metrics import COLOURS
 from pnpsr.evaluate.registry import metric_name, record_of
 from pnpsr.kernels import gaussian8
+from pnpsr.physics import Physics
+from pnpsr.values import content_digest
 
 GIVEN = "given"  # the kernels come with the pictures, as in DIV2KRK
 COMPUTED = {"gaussian8": gaussian8}  # kernels that depend on the scale only
@@ -29,6 +31,9 @@ class Protocol:
         conditions: pairs (scale, sigma) of the factor and the noise standard deviation; see :func:`grid`.
         kernels: (n 1 p q), or ``"gaussian8"`` (which depend on the scale), or ``"given"`` (with the pictures).
         convention: how y is made of x and k, rounding before the noise included.
+        physics: what makes y in place of the convention, such as a mosaic or a mask: a function (scale) -> physics, or (scale, size)
+            with the size (h, w) of y, or the name of one (:func:`pnpsr.conventions.register_physics`). Methods that can invert it
+            are told it; the others get y without gaps. The convention then only says how these read kernels.
         round_y: y, after the noise, is rounded to 8 bits, as a stored picture is.
         round_x: the restored x is rounded to 8 bits before it is scored; it is clamped to [0, 1] in any case.
         colour: what ``psnr`` and ``ssim`` compare, ``rgb``, ``y`` (BT.601, studio range) or ``y_full``.
@@ -53,6 +58,7 @@ class Protocol:
     multiple: int = 1
     seed: int = 0
     metrics: Sequence[str | Callable[..., Any]] = ("psnr", "ssim", "kernel_psnr", "kernel_psnr_aligned")
+    physics: Build | str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "conditions", tuple((_scale(s), _sigma(sigma)) for s, sigma in self.conditions))
@@ -67,6 +73,10 @@ class Protocol:
             raise TypeError(f"convention must be a Convention, such as pnpsr.conventions.PNPSR, got {self.convention!r}")
         if self.convention.boundary == "valid":
             raise ValueError("a convention that is 'valid' gives y of another size; evaluate with one that has a boundary")
+        if self.physics is not None:
+            object.__setattr__(self, "physics", build_of(self.physics))
+            if self.convention.quantised is not None:
+                raise ValueError("a physics makes y alone: take a convention that is not quantised, or leave the physics out")
         checks.choice(self.colour, COLOURS, "colour")
         if isinstance(self.border, str):
             checks.choice(self.border, BORDERS, "border")
@@ -81,6 +91,11 @@ class Protocol:
     def columns(self) -> tuple[str, ...]:
         """Names of the metrics."""
         return tuple(str(one) for one in self.metrics)
+
+    @property
+    def periodic(self) -> bool:
+        """Solvers take y as it is: its border is circular, or they are told a physics that knows its own."""
+        return self.physics is not None or self.convention.boundary == "circular"
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -99,6 +114,19 @@ class Protocol:
             raise ValueError(f"the kernels of protocol {self.name} come with its pictures: pass Triples(folder), not pictures")
         return COMPUTED[self.kernels](scale)
 
+    def model(self, scale: int, size: tuple[int, int]) -> Physics | None:
+        """The physics that makes y of ``size`` (h, w); None: the convention does.
+
+        Raises:
+            ValueError: it has another scale.
+        """
+        if self.physics is None:
+            return None
+        found = physics_at(build_of(self.physics), scale, size)
+        if found.scale != (scale, scale):
+            raise ValueError(f"the physics of protocol {self.name} has scale {found.scale}, its condition asks for {scale}")
+        return found
+
     def border_at(self, scale: int) -> int:
         """Pixels of x left out on each side."""
         return BORDERS[self.border](scale) if isinstance(self.border, str) else self.border
@@ -111,6 +139,9 @@ class Protocol:
         plain["convention"] = asdict(self.convention)
         if isinstance(self.kernels, Tensor):
             plain["kernels"] = {"shape": list(self.kernels.shape), "sha256": fingerprint({"": self.kernels.float()})}
+        if plain.pop("physics") is not None:
+            build = build_of(self.physics)
+            plain["physics"] = f"{name_of(build)}@{content_digest(build)[:8]}"
         return dict(json.loads(json.dumps(plain)))
 
     @property
@@ -123,8 +154,9 @@ class Protocol:
         kernels = self.kernels if isinstance(self.kernels, str) else f"{len(self.kernels)} kernels"
         pairs = ", ".join(f"×{s} σ {sigma:g}" for s, sigma in self.conditions)
         rounded = {(True, True): "y and x", (True, False): "y", (False, True): "x"}.get((self.round_y, self.round_x), "nothing")
+        made = f"convention {self.convention}" if self.physics is None else f"physics {name_of(build_of(self.physics))}"
         return (
-            f"{self.name}@{self.digest}: {pairs}; {kernels}; convention {self.convention}; {rounded} rounded to 8 bits; "
+            f"{self.name}@{self.digest}: {pairs}; {kernels}; {made}; {rounded} rounded to 8 bits; "
             f"compared on {self.colour} with border {self.border}; sides multiples of {self.multiple}; seed {self.seed}"
         )
 

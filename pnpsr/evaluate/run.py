@@ -13,7 +13,7 @@ from tqdm import tqdm
 from pnpsr import checks
 from pnpsr.data import Pictures
 from pnpsr.evaluate.cases import Case, Failure, Key, Source, Synthetic
-from pnpsr.evaluate.measures import measure, true_kernel
+from pnpsr.evaluate.measures import measure, physics_told, true_kernel
 from pnpsr.evaluate.method import Method, Result
 from pnpsr.evaluate.protocol import Protocol
 from pnpsr.evaluate.rows import Row
@@ -86,7 +86,7 @@ def evaluate(
             else:
                 table.add(*row)
             bar.update()
-        notes = (*_notes(method, table.stale, differs, why), *_narrowed(method, protocol))
+        notes = (*_notes(method, table.stale, differs, why), *_narrowed(method, protocol), *_untold(method, protocol))
         return Evaluation(table.finish(), tuple(failures), notes)
 
 
@@ -109,6 +109,12 @@ def able(method: Method, source: Source) -> list[Key]:
 def _narrowed(method: Method, protocol: Protocol) -> tuple[str, ...]:
     missing = [scale for scale in protocol.scales if method.scales is not None and scale not in method.scales]
     return (f"{method.name} has no rows at {', '.join(f'×{s}' for s in missing)}, which it cannot do",) if missing else ()
+
+
+def _untold(method: Method, protocol: Protocol) -> tuple[str, ...]:
+    if protocol.physics is None or method.physics:
+        return ()
+    return (f"{method.name} inverts blur and ↓s alone: of the protocol's physics it saw y as an image without gaps",)
 
 
 def _notes(method: Method, stale: int, differs: str, why: str) -> tuple[str, ...]:
@@ -152,12 +158,12 @@ def _solve(method: Method, protocol: Protocol, case: Case | Failure, device: tor
     if isinstance(case, Failure):
         return case
     try:
-        truth = true_kernel(case, protocol, method)
+        truth, model = true_kernel(case, protocol, method), physics_told(case, protocol, method)
         if truth is None and "k" in method.needs:
             raise ValueError(f"no kernel means in {method.convention} what this one means in {protocol.convention}")
         told = {"k": None if truth is None else truth.to(device), "sigma": case.key.sigma}
         with torch.no_grad():
-            found = method(case.y.to(device), case.key.scale, told)
+            found = method(case.y.to(device), case.key.scale if model is None else model, told)
             return Result(found.x.cpu(), None if found.k is None else found.k.cpu()), truth
     except ROW as error:
         return Failure(case.key, f"{method.name}: {error or type(error).__name__}")

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from pnpsr import checks
-from pnpsr.bordered import BOUNDARIES, solve
+from pnpsr.bordered import BOUNDARIES, inverts, solve
 from pnpsr.conventions import PNPSR, Convention
 from pnpsr.evaluate.method import Method, Result
 from pnpsr.fast import fast, resolved
 from pnpsr.kernels import dirac, gaussian
 from pnpsr.needs import needs_of
-from pnpsr.solver import UnrolledSolver
+from pnpsr.physics import Physics
 from pnpsr.state import State
 from pnpsr.values import expression, weights_digest
 
@@ -28,7 +28,7 @@ ASSUMED: dict[str, Callable[[Tensor, int], Tensor]] = {"gaussian": _gaussian, "d
 
 
 class Restoring:
-    """(y, scale) ↦ the solver for that scale on y, by :func:`pnpsr.fast`, see :func:`from_solver`."""
+    """(y, scale or physics) ↦ the solver for that scale on y, by :func:`pnpsr.fast`, see :func:`from_solver`."""
 
     def __init__(self, solvers: Sequence[nn.Module], boundary: str, kernel: str | None, precision: str) -> None:
         self.solvers, self.boundary, self.kernel = tuple(solvers), boundary, kernel
@@ -36,13 +36,14 @@ class Restoring:
         self.precision = resolved(precision, next((p.device for one in solvers for p in one.parameters()), "cpu"))
         self.quick: tuple[nn.Module, ...] | None = None  # copies, made when the first row needs them
 
-    def __call__(self, y: Tensor, scale: int, *, k: Tensor | None = None, sigma: float | None = None) -> State | Result:
+    def __call__(self, y: Tensor, physics: int | Physics, *, k: Tensor | None = None, sigma: float | None = None) -> State | Result:
         """What :func:`pnpsr.bordered.solve` returns."""
+        scale = physics if isinstance(physics, int) else physics.scale[0]
         k = ASSUMED[self.kernel](y, scale) if self.kernel is not None else k
         if self.quick is None:
             self.quick = tuple(fast(one, self.precision) for one in self.solvers)
         solver = next((one for one in self.quick if scale in (needs_of(one).scales or ())), self.quick[0])
-        out = solve(solver, y, scale, k=k, sigma=sigma, boundary=self.boundary)
+        out = solve(solver, y, physics, k=k, sigma=sigma, boundary=self.boundary)
         return out if self.kernel is None else Result(out.known("x"))  # what is assumed is not found
 
     def __repr__(self) -> str:
@@ -65,7 +66,8 @@ def from_solver(
 
     Args:
         name: for tables.
-        solvers: :class:`UnrolledSolver` or any module called as ``solver(y, scale, sigma=...)``, on the device of the evaluation.
+        solvers: any module that :func:`pnpsr.bordered.iterates` can call, on the device of the evaluation; what it ``needs`` it is
+            given.
         boundary: ``circular`` for y that are periodic, ``extend`` for all others (see :func:`pnpsr.bordered.solve`).
         sigma: tell it the true noise level.
         kernel: what a non-blind solver assumes in place of the truth: ``gaussian`` (width 0.6 s) or ``dirac``, both 21 x 21.
@@ -82,14 +84,15 @@ def from_solver(
     able = None if None in scales else tuple(scale for some in scales for scale in some or ())
     if not solvers or (len(solvers) > 1 and (able is None or len(set(able)) < len(able))):
         raise ValueError(f"{name}: pass one solver, or several built for different scales; got scales {scales}")
-    nonblind = [one.kernel and isinstance(solver, UnrolledSolver) for one, solver in zip(said, solvers, strict=True)]
+    nonblind = [one.kernel for one in said]
     if kernel is not None:
         checks.choice(kernel, ASSUMED, "kernel")
         if not all(nonblind):
             raise ValueError(f"{name} finds the kernel itself: kernel={kernel!r} is for solvers that must be given one")
     told = sigma or any(nonblind) or any(one.sigma for one in said)
     needs = ("k",) * (any(nonblind) and kernel is None) + ("sigma",) * told
-    return Method(name, Restoring(solvers, boundary, kernel, precision), needs, convention, able)
+    run = Restoring(solvers, boundary, kernel, precision)
+    return Method(name, run, needs, convention, able, physics=all(inverts(solver) for solver in solvers))
 
 
 def described(solver: nn.Module) -> str:

@@ -13,7 +13,7 @@ from pnpsr.photo.kept import Kept
 from pnpsr.photo.restoration import Restoration
 from pnpsr.photo.tiles import Canvas
 from pnpsr.photo.words import sentence
-from pnpsr.solver import UnrolledSolver
+from pnpsr.solver import Iterative, UnrolledSolver
 from pnpsr.starts import upsample
 
 
@@ -31,7 +31,7 @@ def alone(job: Job, solver: nn.Module, watch: bool, notes: tuple[str, ...]) -> R
             job.plan,
             notes=notes,
         )
-    total = (solver.T if ask.T is None else ask.T) if isinstance(solver, UnrolledSolver) else 1
+    total = (solver.T if ask.T is None else ask.T) if isinstance(solver, Iterative) else 1
     curve, steps, last = [], [], None
     k = None if ask.k is None else ask.k.to(ask.device)
     windows = job.windows(y)

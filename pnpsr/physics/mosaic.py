@@ -1,5 +1,6 @@
 """One colour per pixel, as a camera's sensor sees: a Bayer mosaic of any physics."""
 
+import math
 from typing import ClassVar
 
 import torch
@@ -105,6 +106,15 @@ class Mosaic(Physics):
         if y.shape[1] != 1:
             raise ValueError(f"a mosaic has one channel, y has {y.shape[1]}; keep the colour of each pixel's filter")
         return self.base.image_shape(self.sensor.seen(y).expand(len(y), -1, -1, -1))
+
+    @property
+    def multiple(self) -> int:
+        """2, and what the base says."""
+        return math.lcm(PERIOD, self.base.multiple)
+
+    def observed(self, y: Tensor) -> Tensor:
+        """y (b 1 h w), zero where the mask is."""
+        return y if self.sensor.mask is None else y * self.sensor.mask.to(y)
 
     def complete(self, y: Tensor) -> Tensor:
         """The colours (b 3 h w) of y, interpolated bilinearly."""

@@ -75,7 +75,16 @@ class Physics(ABC):
             y (b c h w).
         """
         y = self.freeze(k=checks.blur(k, "k", remedy="; for a blur with gain apply the operator freeze(k=k)"))(x)
-        return y if sigma is None else gaussian_noise(y, sigma, generator=generator)
+        return y if sigma is None else self.observed(gaussian_noise(y, sigma, generator=generator))
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of y must be multiples of."""
+        return 1
+
+    def observed(self, y: Tensor) -> Tensor:
+        """y (b c h w) with zeros where nothing is observed: noise does not show there, either."""
+        return y
 
     def image_shape(self, y: Tensor) -> Shape:
         """The shape of the x that belongs to y.

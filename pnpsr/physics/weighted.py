@@ -78,6 +78,15 @@ class Weighted(Physics):
                 raise ValueError(f"weights of {tuple(self.weights.shape)} do not fit y of {tuple(y.shape)}")
         return self.base.image_shape(y)
 
+    @property
+    def multiple(self) -> int:
+        """That of the base."""
+        return self.base.multiple
+
+    def observed(self, y: Tensor) -> Tensor:
+        """What the base says."""
+        return self.base.observed(y)
+
     def complete(self, y: Tensor) -> Tensor:
         """y with the pixels that do not count filled in from their neighbours, layer by layer."""
         return self.base._complete_where(y, self.weights.to(y))
@@ -149,6 +158,10 @@ class Masked(Weighted):
     def freeze(self, *, k: Tensor | None = None, x: Tensor | None = None, size: Scale | None = None) -> LinearOperator:
         """That of the base, then the mask."""
         return Weigh(self.weights) @ self.base.freeze(k=k, x=x, size=size)
+
+    def observed(self, y: Tensor) -> Tensor:
+        """What the base says, zero where the mask is."""
+        return self.base.observed(y) * self.weights.to(y)
 
 
 def noise_weights(sigma: Tensor) -> Tensor:

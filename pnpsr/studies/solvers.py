@@ -10,7 +10,6 @@ from torch import nn
 from pnpsr.conventions import NAMED, PNPSR, Convention
 from pnpsr.needs import needs_of
 from pnpsr.released import label_of, open_solver, read_word
-from pnpsr.solver import UnrolledSolver
 from pnpsr.weights import presets
 
 SUFFIX = re.compile(r"[-_.]?x([1-4])$")  # of the names of presets: ikrnet-x2
@@ -22,7 +21,7 @@ class Candidate:
 
     Args:
         label: for tables; weights of one method for several scales have the same.
-        solver: an :class:`UnrolledSolver`, or any module called as ``solver(y, scale, sigma=...)``.
+        solver: any module that :func:`pnpsr.bordered.iterates` can call.
         scale: the factor it was trained for; None: any.
         convention: how it reads kernels.
     """
@@ -40,8 +39,7 @@ class Candidate:
     def needs(self) -> tuple[str, ...]:
         """What of the truth the solver cannot do without, among ``k`` and ``sigma``; where it needs k, it is told both."""
         said = needs_of(self.solver)
-        nonblind = said.kernel and isinstance(self.solver, UnrolledSolver)
-        return ("k",) * nonblind + ("sigma",) * (nonblind or said.sigma)
+        return ("k",) * said.kernel + ("sigma",) * (said.kernel or said.sigma)
 
     @property
     def periodic(self) -> bool:

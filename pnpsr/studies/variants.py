@@ -108,7 +108,7 @@ def trace(one: Candidate, protocol: Protocol, T: Sequence[int], *, columns: bool
 
 def border(one: Candidate, protocol: Protocol) -> str:
     """``circular`` if y is periodic or the solver does not care, ``extend`` otherwise (see :func:`pnpsr.bordered.solve`)."""
-    return "circular" if protocol.convention.boundary == "circular" or not one.periodic else "extend"
+    return "circular" if protocol.periodic or not one.periodic else "extend"
 
 
 def fitted(solver: nn.Module, k: Tensor | None) -> Tensor | None:

@@ -64,7 +64,9 @@ class Log:
         (self.folder / "panels").mkdir(exist_ok=True)
         path = self.folder / "panels" / f"{step:08d}.png"
         notes = {"restored": f"mean of all: {scores.psnr:.2f} dB"}
-        figure = demo_figure(s.y, s.known("x"), s.known("k"), scale=s.scale, truth=sample.x, true_kernel=sample.k, notes=notes)
+        figure = demo_figure(
+            s.completed, s.known("x"), s.known("k"), scale=s.scale, truth=sample.x, true_kernel=sample.k, notes=notes
+        )
         save_figure(figure, path)
         if self.events is not None:
             self.events.add_image("restored", s.known("x")[0], step)

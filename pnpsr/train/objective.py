@@ -65,7 +65,8 @@ class Objective(nn.Module):
     @torch.no_grad()
     def _first_kernel(self, truth: Sample) -> Tensor:
         """What the solver's start finds on the wider window, and the true kernels for the stage's share of the batch."""
-        k = self.view.start(truth.y if truth.wide is None else truth.wide, truth.scale).known("k")
+        start = self.view.start(truth.y, truth.told) if truth.wide is None else self.view.start(truth.wide, truth.scale)
+        k = start.known("k")
         told = torch.arange(len(k), device=k.device) < self.stage.true * len(k)
         return torch.where(told[:, None, None, None], truth.known("k"), k)
 
@@ -92,7 +93,7 @@ class Objective(nn.Module):
         given: dict[str, Any] = truth.given(*(name for name in stage.given if name != "k0"))
         if "k0" in stage.given:
             given["k"] = self._first_kernel(truth)
-        states = [self.view.start(truth.y, truth.scale, mask=truth.mask, **given)]
+        states = [self.view.start(truth.y, truth.told, **given)]
         for s in self.view.iterate(states[0], stage.T if stage.run else 0):
             states = [*states, s] if stage.deep else [states[0], s]
         outcome = Outcome(self.view, states, truth)

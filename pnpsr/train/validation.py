@@ -10,7 +10,7 @@ from pnpsr.data import Pictures, Sample, Setting
 from pnpsr.data.stream import Stream, realise
 from pnpsr.evaluate import kernel_mse, psnr
 from pnpsr.solver import UnrolledSolver
-from pnpsr.state import State, as_physics
+from pnpsr.state import State
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,13 @@ def _scored(solver: UnrolledSolver, sample: Sample, names: Sequence[str]) -> tup
     """The restoration of a sample, and its PSNR, kernel error and error of sigma."""
     device = next(solver.parameters()).device
     named = {n: None if v is None else v.to(device) for n, v in sample.given(*names).items()}
-    out = solver(sample.y.to(device), sample.scale, **named)
+    out = solver(sample.y.to(device), sample.told, **named)
     x, k = out.known("x").cpu().clamp(0, 1), out.known("k").cpu()
     believed = out.hyper.sigma if "sigma" not in names else None
     off = None if believed is None or sample.sigma is None else 100 * float((believed.cpu() - sample.sigma).abs())
     border = sample.scale if isinstance(sample.scale, int) else max(sample.scale)
     error = None if sample.k is None else 1e5 * float(kernel_mse(k, sample.k))
-    state = State(sample.y, as_physics(sample.scale), None, x, k)
+    state = State(sample.y, sample.told, None, x, k)
     return state, (float(psnr(x, sample.x, border=border)), error, off)
 
 

@@ -24,6 +24,7 @@ CHANGES = {
     "multiple": 4,
     "seed": 1,
     "metrics": ("psnr",),
+    "physics": "DAN",
 }
 
 
