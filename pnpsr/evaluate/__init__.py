@@ -9,6 +9,10 @@ from pnpsr.evaluate.cases import Case as Case
 from pnpsr.evaluate.cases import Failure as Failure
 from pnpsr.evaluate.cases import Key as Key
 from pnpsr.evaluate.cases import Source as Source
+from pnpsr.evaluate.intervals import Spread as Spread
+from pnpsr.evaluate.intervals import bootstrap as bootstrap
+from pnpsr.evaluate.intervals import difference as difference
+from pnpsr.evaluate.intervals import spread as spread
 from pnpsr.evaluate.kernels import best_shift as best_shift
 from pnpsr.evaluate.kernels import kernel_l1 as kernel_l1
 from pnpsr.evaluate.kernels import kernel_mse as kernel_mse
