@@ -25,6 +25,7 @@ from pnpsr.evaluate.metrics import luminance as luminance
 from pnpsr.evaluate.metrics import psnr as psnr
 from pnpsr.evaluate.metrics import ssim as ssim
 from pnpsr.evaluate.named import named_protocol as named_protocol
+from pnpsr.evaluate.paired import paired_protocol as paired_protocol
 from pnpsr.evaluate.perceptual import lpips as lpips
 from pnpsr.evaluate.protocol import Protocol as Protocol
 from pnpsr.evaluate.protocol import grid as grid

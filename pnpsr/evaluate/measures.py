@@ -37,7 +37,9 @@ class Seen:
 
 
 def true_kernel(case: Case, protocol: Protocol, method: Method) -> Tensor | None:
-    """The kernel that means to the method what the case's means to the protocol; None if no kernel does."""
+    """The kernel that means to the method what the case's means to the protocol; None if no kernel does, or nobody knows it."""
+    if case.k is None:
+        return None
     try:
         return convert_kernel(case.k, protocol.convention, method.convention, case.key.scale, interior=True, interpolate=True)
     except ValueError:
@@ -53,7 +55,7 @@ def measure(result: Result, case: Case, protocol: Protocol, method: Method, trut
     x = result.x.detach().to("cpu", case.x.dtype).clamp(0, 1)
     given = "k" in method.needs
     k = result.k if result.k is not None else truth if given else None
-    k = None if k is None else k.detach().to("cpu", case.k.dtype)
+    k = None if k is None else k.detach().to("cpu", case.x.dtype)
     if not checks.finite(x):
         raise ValueError("x holds NaN")
     seen = Seen(protocol, case, quantise(x) if protocol.round_x else x, k, not given and k is not None, truth, method)
