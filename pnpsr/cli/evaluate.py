@@ -68,7 +68,9 @@ def evaluate(
         pictures = choose_pictures(str(images), chosen, limit)
     else:
         made = {"protocol": protocol, "kernels": kernels, "sigmas": sigmas, "convention": convention, "seed": seed or None}
-        chosen, pictures = choose_pairs(pairs, scales, metrics, colour, limit, [n for n, value in made.items() if value is not None])
+        chosen, pictures = choose_pairs(
+            pairs, scales, metrics, colour, limit, [n for n, value in made.items() if value is not None]
+        )
     circular = chosen.convention.boundary == "circular"
     some = [method_from(word, circular=circular, device=device) for word in methods]
     source = source_of(chosen, pictures)

@@ -45,8 +45,8 @@ def bootstrap(
     """mean(values), and the interval between quantiles of that mean over pictures drawn with replacement.
 
     All values of a picture are drawn together: kernels and noises of one picture are no independent samples. The quantiles are
-    those of the expanded percentile interval, Φ(±√(n / (n - 1)) t) with Student's t of n - 1 degrees, for the plain ones are too near
-    to one another where pictures are few (Hesterberg 2015, What Teachers Should Know About the Bootstrap, section 5.3). For fewer than
+    those of the expanded percentile interval, Φ(±√(n / (n - 1)) t) with Student's t of n - 1 degrees, for the plain ones are too
+    near to one another where pictures are few (Hesterberg 2015, What Teachers Should Know About the Bootstrap). For fewer than
     five pictures it is about the range of their means.
 
     Args:

@@ -42,7 +42,8 @@ class PairedRows:
     def __init__(self, protocol: Protocol, pairs: Pairs) -> None:
         if protocol.kernels != GIVEN or protocol.conditions != ((pairs.scale, 0.0),):
             raise ValueError(
-                f"pairs at scale {pairs.scale} come with their y: evaluate them under paired_protocol({pairs.scale}), not {protocol}"
+                f"pairs at scale {pairs.scale} come with their y: evaluate them under paired_protocol({pairs.scale}), "
+                f"not {protocol}"
             )
         self.pairs, self._at = pairs, {name: index for index, name in enumerate(pairs.names)}
 

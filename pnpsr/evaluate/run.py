@@ -183,7 +183,9 @@ def _source(method: Method, protocol: Protocol, pictures: Rows) -> Source:
         raise ValueError(f"{method.name} can do {can}, the protocol asks for {asked}")
     source = source_of(protocol, pictures)
     if secret := [name for name in method.needs if name in getattr(source, "unknown", ())]:
-        raise ValueError(f"{method.name} must be told {' and '.join(secret)}, which nobody knows of these pictures: take a blind method")
+        raise ValueError(
+            f"{method.name} must be told {' and '.join(secret)}, which nobody knows of these pictures: take a blind method"
+        )
     return source
 
 

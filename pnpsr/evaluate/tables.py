@@ -113,7 +113,9 @@ def _spreads(rows: Sequence[Row], metric: str) -> list[str]:
     """Per condition the first method's mean, and the others' differences from it, with their intervals."""
     lines = list[list[str]]()
     for condition in dict.fromkeys((row.key.scale, row.key.sigma) for row in rows):
-        known = [[r for r in some if r.values.get(metric) is not None] for (_, *c), some in groups(rows).items() if (*c,) == condition]
+        known = [
+            [r for r in some if r.values.get(metric) is not None] for (_, *c), some in groups(rows).items() if (*c,) == condition
+        ]
         methods = [some for some in known if len({row.key.image for row in some if math.isfinite(row.values[metric] or 0)}) > 1]
         place = [f"×{condition[0]}", f"{condition[1]:g}"]
         for some in methods:

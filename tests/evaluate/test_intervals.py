@@ -32,7 +32,7 @@ def drawn(pictures: int, kernels: int, seed: int, shift: float = 0.0) -> dict[st
 def test_quantiles_are_those_of_all_ways_to_draw() -> None:
     values, names = [1.0, 2.0, 4.5, 4.7, 9.0, 3.0], ["a", "a", "b", "c", "d", "d"]
     groups = [[v for v, n in zip(values, names, strict=True) if n == name] for name in "abcd"]
-    means = [np.mean(sum(choice, [])) for choice in itertools.product(groups, repeat=4)]
+    means = [np.mean(list(itertools.chain(*choice))) for choice in itertools.product(groups, repeat=4)]
     found = bootstrap(values, names, level=0.5, draws=60_000)
     assert found.value == pytest.approx(np.mean(values)) and found.pictures == 4
     low, high = np.quantile(means, _quantiles(4, 0.5))

@@ -74,7 +74,9 @@ def test_what_nobody_knows_is_told_to_no_method(tmp_path: Path) -> None:
     for method, secret in ((from_solver("tv", tv_hqs()), "k and sigma"), (from_solver("b", blind_hqs(5), sigma=True), "sigma")):
         with pytest.raises(ValueError, match=f"{method.name} must be told {secret}, which nobody knows of these pictures"):
             evaluate(method, paired_protocol(2), pairs, tmp_path)
-    with pytest.raises(ValueError, match="pairs at scale 2 come with their y: evaluate them under paired_protocol\\(2\\), not pairs@"):
+    with pytest.raises(
+        ValueError, match="pairs at scale 2 come with their y: evaluate them under paired_protocol\\(2\\), not pairs@"
+    ):
         evaluate(bicubic_centre(), paired_protocol(3), pairs, tmp_path / "other")
     with pytest.raises(TypeError, match="must return a State, a Result or x as a tensor"):
         evaluate(Method("m", lambda y, scale: None, identity="none"), paired_protocol(2), pairs, tmp_path)
@@ -109,7 +111,10 @@ def test_pairs_that_do_not_fit_are_left_out_by_name(
 BAD = {
     "neither": ((), "name a folder of sharp pictures, --images FOLDER, or --pairs OBSERVED SHARP, and not both"),
     "both": (("--images", "LR", "--pairs", "LR", "HR"), "and not both"),
-    "made": (("--pairs", "LR", "HR", "--protocol", "ikrnet", "--seed", 1), "pairs have their y as it is: leave out --protocol, --seed"),
+    "made": (
+        ("--pairs", "LR", "HR", "--protocol", "ikrnet", "--seed", 1),
+        "pairs have their y as it is: leave out --protocol, --seed",
+    ),
     "scale": (("--pairs", "LR", "HR", "--scales", 4), "the pairs are at scale 2, got --scales 4"),
     "told": (("--pairs", "LR", "HR", "--methods", "bicubic", "tv_hqs"), "tv_hqs must be told k and sigma, which nobody knows"),
     "metric": (("--pairs", "LR", "HR", "--metrics", "beauty"), "beauty"),

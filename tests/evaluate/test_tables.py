@@ -46,7 +46,9 @@ def test_the_table_holds_the_means(rows: list[Row]) -> None:
         assert line[3:] == [f"{value:.2f}" for value in (*means, np.mean(means))]
     assert cells(spreads[0]) == ["method", "scale", "σ", "pictures", "is", "from", "to", "apart"] and len(spreads) == 2 + 8
     for plain, paired in zip(map(cells, spreads[2::2]), map(cells, spreads[3::2]), strict=True):
-        a, b = ([r for r in rows if (r.method, f"×{r.key.scale}") == (m, plain[1]) and f"{r.key.sigma:g}" == plain[2]] for m in METHODS)
+        a, b = (
+            [r for r in rows if (r.method, f"×{r.key.scale}") == (m, plain[1]) and f"{r.key.sigma:g}" == plain[2]] for m in METHODS
+        )
         for line, found in ((plain, spread(a)), (paired, difference(b, a))):
             assert line[3:7] == ["2", *(f"{value:.2f}" for value in (found.value, found.low, found.high))]
         assert (plain[0], plain[7], paired[0]) == ("bicubic", "", "guess − bicubic") and paired[7] == "no"
