@@ -87,9 +87,9 @@ def test_usrnet_s_page_has_the_scores_of_the_index() -> None:
 def test_a_preset_s_log_is_of_the_runs_of_its_commands(name: str) -> None:
     """Their names, in their order, each up to its last step; validated there."""
     commands = [shlex.split(command) for command in presets()[name].commands]
-    where = "--only", "--out"  # of the plan of all presets, and of one training
+    where = "--part", "--out"  # the file of a part, and the folder of a training
     asked = {
-        Path(w[w.index(option) + 1]).name: int(w[w.index("--steps") + 1])
+        Path(w[w.index(option) + 1]).stem: int(w[w.index("--steps") + 1])
         for w in commands
         for option in [next(o for o in where if o in w)]
         if "--steps" in w
