@@ -2,22 +2,24 @@
 
     python benchmarks/presets.py --data DATA --out runs --only first-x2 --minutes 30
     python benchmarks/presets.py --data DATA --out runs --device cuda --minutes 9
+    python benchmarks/presets.py --data DATA --out runs --part docs/training/parts/ikrnet-x2/first-x2.json --steps 51995
 
 ``DATA/train`` holds the pictures. Each part of the plan is a run folder below ``--out``: run again, it goes on. ``--minutes`` is
 shared out by the parts' weights; how many steps that is, is measured in the first seconds of a part and kept in its folder.
+What was run is kept as ``part.json`` in its folder, with the digests of the presets that it began with; ``--part`` runs that again.
 Needs torch, numpy, scipy, einops, safetensors, opencv-python, scikit-image and lightning, no other dependency of the package.
 """
 
 import argparse
 import json
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from parts import Part, bare, begun, part_from, pinned, written
 
-from pnpsr.checkpoint import load
 from pnpsr.conventions import DAN
 from pnpsr.data import Bank, BatchedStream, Folder, held_out, setting
 from pnpsr.recipes import RECIPES
@@ -27,28 +29,6 @@ from pnpsr.train.validation import Validation
 
 HELD_OUT = 20  # pictures; the same ones in every part
 VALIDATE = {"count": 24, "patch": 288}  # samples per scale
-
-
-@dataclass(frozen=True)
-class Part:
-    """One training: what is built, from what it starts, on what it learns and for how long."""
-
-    recipe: str
-    arguments: dict[str, Any]
-    setting: str
-    scales: tuple[int, ...]
-    batch: int = 8
-    patch: int = 96
-    margin: int = 0
-    wide: int = 0
-    gray: bool = False
-    stages: tuple[str, ...] = ()  # by name; the recipe's own if empty
-    init: tuple[str, ...] = ()  # parts, or preset:NAME, whose weights it takes over
-    drawn: dict[str, Any] = field(default_factory=dict)  # in place of the setting's values
-    options: dict[str, Any] = field(default_factory=dict)
-    deep: bool = False  # every loss on all iterates
-    weight: float = 1.0  # share of the minutes
-    gpu: dict[str, Any] = field(default_factory=dict)  # what is larger there
 
 
 def first(scale: int, patch: int, width: int = 768, **other: Any) -> Part:
@@ -114,7 +94,9 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--data", type=Path, required=True)
     words.add_argument("--out", type=Path, required=True)
-    words.add_argument("--only", nargs="*", default=list(PLAN), choices=list(PLAN), metavar="PART")
+    chosen = words.add_mutually_exclusive_group()
+    chosen.add_argument("--only", nargs="*", default=list(PLAN), choices=list(PLAN), metavar="PART")
+    chosen.add_argument("--part", type=Path, help="file of a part, in place of the plan; its name is that of the run")
     budget = words.add_mutually_exclusive_group(required=True)
     budget.add_argument("--minutes", type=float, help="of all parts together")
     budget.add_argument("--steps", type=int, help="of each part, in place of a time")
@@ -122,12 +104,15 @@ def main() -> None:
     words.add_argument("--threads", type=int, default=1)
     given = words.parse_args()
     torch.set_num_threads(given.threads)
-    total = sum(PLAN[name].weight for name in given.only)
-    for name in given.only:
-        folder, share = given.out / name, PLAN[name].weight / total
+    plan = {name: PLAN[name] for name in given.only}
+    if given.part is not None:
+        plan = {given.part.stem: part_from(given.part.read_text(encoding="utf-8"))}
+    total = sum(part.weight for part in plan.values())
+    for name, part in plan.items():
+        folder, share = given.out / name, part.weight / total
         if given.steps is not None:
             note(folder, given.steps, given.device)
-        run(name, PLAN[name], given.data / "train", given.out, given.device, 60 * (given.minutes or 0) * share)
+        run(name, part, given.data / "train", given.out, given.device, 60 * (given.minutes or 0) * share)
 
 
 def run(name: str, part: Part, data: Path, out: Path, device: str, seconds: float) -> None:
@@ -136,6 +121,7 @@ def run(name: str, part: Part, data: Path, out: Path, device: str, seconds: floa
 
     part = replace(part, **part.gpu) if device == "cuda" else part
     folder = out / name
+    part = kept(folder, part)
     learning, rest = held_out(Folder(data), HELD_OUT)
     named = setting(part.setting, scales=part.scales, **part.drawn)
     bank = Bank(learning, max(part.patch + 2 * part.margin, part.wide), device, gray=part.gray)
@@ -153,7 +139,8 @@ def run(name: str, part: Part, data: Path, out: Path, device: str, seconds: floa
         "batch": part.batch,
         "patch": part.patch,
         "margin": part.margin,
-        "init": part.init,
+        "init": [bare(word) for word in part.init],
+        "began": {bare(word): word.partition("@")[2] for word in part.init},
         "convention": named.convention.name,
     }
     for record in train(
@@ -182,8 +169,20 @@ def note(folder: Path, steps: int, device: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "plan.json").exists():
         (folder / "plan.json").write_text(json.dumps({"steps": steps, "device": device}))
-        command = f"python benchmarks/presets.py --data DATA --out runs --only {folder.name} --steps {steps}"
+        command = f"python benchmarks/presets.py --data DATA --out runs --part runs/{folder.name}/part.json --steps {steps}"
         (folder / "commands.txt").write_text(command + (" --device cuda\n" if device.startswith("cuda") else "\n"))
+
+
+def kept(folder: Path, part: Part) -> Part:
+    """The part with its digests, as it was when the run began."""
+    file = folder / "part.json"
+    if file.is_file():
+        return replace(part, init=part_from(file.read_text(encoding="utf-8")).init)
+    if (folder / "run.json").is_file():  # of a time when digests were not kept: nobody knows them now
+        return part
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(written(pinned(part)), encoding="utf-8")
+    return pinned(part)
 
 
 def stages(part: Part, solver: Any) -> list[Stage]:
@@ -199,8 +198,7 @@ def built(part: Part, out: Path) -> Any:
     solver = RECIPES[part.recipe](**part.arguments)
     mine = solver.state_dict()
     for name in part.init:
-        preset = name.removeprefix("preset:")
-        theirs = taken(load(preset if preset != name else out / name / "last.safetensors"), solver)
+        theirs = taken(begun(name, out), solver)
         mine |= {key: value for key, value in theirs.items() if key in mine and mine[key].shape == value.shape}
     solver.load_state_dict(mine)
     return solver

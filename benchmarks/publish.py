@@ -14,14 +14,18 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from parts import PRESET, Part, bare, part_from, pinned, written
+from presets import PLAN
 
 from pnpsr import load, save
 from pnpsr.evaluate import read_rows
 from pnpsr.files import replace_file
 from pnpsr.plot import save_figure
+from pnpsr.weights import presets
 
 HERE = Path(__file__).parent.parent
 WEIGHTS, DOCS = HERE / "pnpsr" / "weights", HERE / "docs" / "training"
+PARTS, EARLIER = Path("docs/training/parts"), Path("runs/earlier")
 POINTS = 200  # of each curve in the committed log
 
 
@@ -58,6 +62,7 @@ def main(
         onto: the first of the trainings began with the preset as it is so far: its commands, steps and log come before.
         bytewise: parts whose weights are kept in 8 bits.
     """
+    lines = [command for folder in (*after, run) for command in commands(folder, name)]  # before the weights are replaced
     solver = load(run / f"{which}.safetensors")
     target = WEIGHTS / f"{name}.safetensors"
     save(solver, target, half=True, bytewise=bytewise)
@@ -70,7 +75,7 @@ def main(
         "arguments": record["arguments"],
         "setting": notes[-1]["setting"],
         "convention": notes[-1]["convention"],
-        "commands": before["commands"] + [command for folder in (*after, run) for command in commands(folder)],
+        "commands": before["commands"] + lines,
         "steps": before["steps"] + sum(note["steps"] for note in notes),
         "hardware": hardware,
         "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
@@ -85,11 +90,53 @@ def main(
     print(f"{target}: {target.stat().st_size / 2**20:.2f} MiB")
 
 
-def commands(folder: Path) -> list[str]:
-    """The distinct commands of a run, without the paths of this machine."""
+def commands(folder: Path, preset: str) -> list[str]:
+    """The distinct commands of a run, without the paths of this machine; presets that they begin with by digest, fetched first."""
     lines = dict.fromkeys((folder / "commands.txt").read_text().splitlines())
     words = [[w if w == word[0] or not w.startswith("/") else "PICTURES" for w in word] for word in map(shlex.split, lines)]
-    return list(dict.fromkeys(shlex.join(w) for w in words))
+    if words[0][1] == "benchmarks/presets.py":
+        part, file = part_of(folder), PARTS / preset / f"{folder.name}.json"
+        (HERE / file).parent.mkdir(parents=True, exist_ok=True)
+        replace_file(HERE / file, written(part).encode())
+        began = [word.removeprefix(PRESET) for word in part.init if word.startswith(PRESET)]
+        words = [_renamed(word, str(file)) for word in words]
+    else:
+        known = json.loads((folder / "run.json").read_text()).get("began", {})
+        began = [f"{name}@{digest}" for name, digest in known.items() if name in presets()]
+        words = [_begun(word, began) for word in words]
+    fetched = [f"python benchmarks/earlier.py {' '.join(began)} --out {EARLIER}"] if began else []
+    return [*fetched, *dict.fromkeys(shlex.join(w) for w in words)]
+
+
+def _renamed(words: list[str], file: str) -> list[str]:
+    """The command of a part, with the file that is kept of it."""
+    at = next(i for i, word in enumerate(words) if word in ("--part", "--only"))
+    return [*words[:at], "--part", file, *words[at + 2 :]]
+
+
+def _begun(words: list[str], began: list[str]) -> list[str]:
+    """The command of a training, with files of these versions in place of presets after ``--init``."""
+    files, reads = {bare(version): str(EARLIER / f"{version}.safetensors") for version in began}, False
+    for i, word in enumerate(words):
+        reads = word == "--init" if word.startswith("--") else reads
+        words = [*words[:i], files.get(word, word) if reads else word, *words[i + 1 :]]
+    return words
+
+
+def part_of(folder: Path) -> Part:
+    """What was trained there; of a run without ``part.json`` the plan's part, if it is that of the run.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if (folder / "part.json").is_file():
+        return part_from((folder / "part.json").read_text(encoding="utf-8"))
+    part, run = pinned(PLAN[folder.name]), json.loads((folder / "run.json").read_text())
+    same = {"recipe": part.recipe, "arguments": part.arguments, "setting": part.setting, "scales": part.scales, "batch": part.batch}
+    same |= {"patch": part.patch, "margin": part.margin, "init": [bare(word) for word in part.init], "rate": part.options["rate"]}
+    if differ := [name for name, value in json.loads(json.dumps(same)).items() if run[name] != value]:
+        raise ValueError(f"{folder} is not what the plan has under that name now ({', '.join(differ)}): write its part.json")
+    return part
 
 
 def read(folder: Path) -> Log:

@@ -69,9 +69,11 @@ with the same versions it makes the same CSV files again, byte for byte, except 
 another torch, the last digits differ. On which machine and torch these were made is not recorded, nor what the seconds of `dan-
 table5` were measured on, beyond one thread of a CPU.
 
-Every number is of one seed, and no spread over seeds or pictures was measured: read nothing into differences of a few
-hundredths of a dB. The papers' methods were trained on the papers' pictures, [the presets](../training.md#how-the-presets-were-
-made) on 483 photographs, most of them from the collection that CBSD68 comes from, though not of its own part."""
+Every number is of one seed of noise and of one training. How far differences hold on other pictures is measured where the
+list below says so, and stands on those pages: what is within its spread there is no result. Elsewhere it was not measured: read
+nothing into differences of a few hundredths of a dB. The papers' methods were trained on the papers' pictures,
+[the presets](../training.md#how-the-presets-were-made) on 483 photographs, most of them from the collection that CBSD68 comes
+from, though not of its own part."""
 TODAY = "* [The weights that ship, kernel by kernel](presets.md), by `pnpsr evaluate` as the page says"
 ABSENT = "`dan-table2` needs DIV2KRK, which was not at hand; the command is `pnpsr study dan-table2 --images DIV2KRK`."
 
@@ -158,7 +160,7 @@ def index(out: Path) -> str:
         + "\n".join(f"* {one}" for one in shortfalls(out, [name for name in STUDY if earlier(name, out)]))
     )
     parts.append(
-        "## All pages\n\n| | shows | first pictures only | weights |\n| --- | --- | --- | --- |\n"
+        "## All pages\n\n| | shows | first pictures only | weights | spread over pictures |\n| --- | --- | --- | --- | --- |\n"
         + "\n".join(listed(name, out) for name in STUDY)
     )
     parts.append(
@@ -175,7 +177,8 @@ def index(out: Path) -> str:
 def listed(name: str, out: Path) -> str:
     """A study as a line of the list."""
     link = f"[{name}]({name}.md)" if (out / f"{name}.md").is_file() else name
-    return f"| {link} | {STUDIES[name]} | {limit(name) or 'all'} | {now(name, out)} |"
+    spread = "measured" if (out / f"{name}.differences.csv").is_file() else "not measured"
+    return f"| {link} | {STUDIES[name]} | {limit(name) or 'all'} | {now(name, out)} | {spread} |"
 
 
 def limit(name: str) -> str:

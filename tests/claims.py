@@ -53,7 +53,9 @@ def tables(text: str) -> Iterator[Table]:
 def study(name: str) -> dict[tuple[str, str, str], float]:
     """The values of a study by block, method and column, those of its clock too."""
     cells = {}
-    for file in RESULTS.glob(f"{name}.*csv"):
+    for file in (RESULTS / f"{name}.csv", RESULTS / f"{name}.timings.csv"):
+        if not file.is_file():
+            continue
         with file.open(encoding="utf-8") as lines:
             cells |= {(row["block"], row["method"], row["column"]): float(row["value"]) for row in csv.DictReader(lines)}
     return cells
@@ -100,6 +102,22 @@ def stale(words: str) -> list[str]:
     return [preset for preset in old if not scales or preset.endswith(tuple(f"-x{s}" for s in scales))]
 
 
+def within(names: str) -> bool:
+    """A difference of two lines of a study, ``STUDY | block | a | column - STUDY | block | b | column``, is within its spread."""
+    cells = [" ".join(name.split()).split(" | ") for name in names.split(" - ")]
+    if len(cells) != 2 or any(len(one) != 4 for one in cells):
+        return False
+    (name, block, a, column), (other, *_, b, last) = cells
+    file = RESULTS / f"{name}.differences.csv"
+    if name != other or column != last or not file.is_file():
+        return False
+    with file.open(encoding="utf-8") as lines:
+        found = [
+            r for r in csv.DictReader(lines) if (r["block"], r["column"]) == (block, column) and {r["method"], r["minus"]} == {a, b}
+        ]
+    return any(float(r["low"]) <= 0 <= float(r["high"]) for r in found)
+
+
 def digest(preset: str) -> str:
     """Of the weights that ship."""
     return presets()[preset].sha256 if preset in presets() else ""
@@ -118,6 +136,8 @@ def held(text: str) -> tuple[list[str], set[tuple[int, int]]]:
             old = [preset for name in names.split(" - ") for preset in stale(" ".join(name.split()))]
             if old and "earlier weights" not in text[start : found.start()]:
                 wrong.append(f"{claim}: {old[0]} has other weights since; measure again, or say that it is of earlier weights")
+            if within(names) and "within the spread" not in text[start : found.start()]:
+                wrong.append(f"{claim}: a difference within its spread is no result; say that it is within the spread")
             here = [m.span() for m in re.finditer(rf"(?<![\d.]){re.escape(shown)}(?!\d)", text[start : found.start()])]
             if not here:
                 wrong.append(f"{claim}: the text before it has no {shown}")

@@ -1,6 +1,7 @@
 """``pnpsr train`` as a user meets it: a folder that says what was done, goes on when told to, and one line per mistake."""
 
 import csv
+import hashlib
 import json
 import os
 import signal
@@ -16,11 +17,12 @@ from synthetic import pictures
 from pnpsr import load
 from pnpsr.checkpoint import save
 from pnpsr.cli import main
-from pnpsr.cli.training import build, take
+from pnpsr.cli.training import began, build, take
 from pnpsr.data import settings
 from pnpsr.images import read_image, write_image
 from pnpsr.recipes import usrnet
 from pnpsr.train.run import Run
+from pnpsr.weights import presets
 
 TINY = {"T": 1, "widths": [4, 4, 4, 4], "hidden": 4}
 
@@ -98,6 +100,9 @@ def test_weights_are_taken_from_a_file(train: Callable[..., int], tmp_path: Path
         assert torch.equal(value, theirs[name] if name in taken else before[name])
     assert train("--init", tmp_path / "other.safetensors", "--average", "0", "--rate", "1e-12") == 0
     assert f"{len(theirs)} tensors taken, of {len(theirs)} of the solver's" in capsys.readouterr().out
+    digest = hashlib.sha256((tmp_path / "other.safetensors").read_bytes()).hexdigest()[:12]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["began"] == {str(tmp_path / "other.safetensors"): digest}
+    assert began(["usrnet"]) == {"usrnet": presets()["usrnet"].sha256[:12]}
     after = load(tmp_path / "run" / "last.safetensors").state_dict()
     assert all(torch.allclose(after[name], theirs[name], atol=1e-6) for name in theirs)
 

@@ -87,9 +87,9 @@ def test_usrnet_s_page_has_the_scores_of_the_index() -> None:
 def test_a_preset_s_log_is_of_the_runs_of_its_commands(name: str) -> None:
     """Their names, in their order, each up to its last step; validated there."""
     commands = [shlex.split(command) for command in presets()[name].commands]
-    where = "--only", "--out"  # of the plan of all presets, and of one training
+    where = "--part", "--out"  # the file of a part, and the folder of a training
     asked = {
-        Path(w[w.index(option) + 1]).name: int(w[w.index("--steps") + 1])
+        Path(w[w.index(option) + 1]).stem: int(w[w.index("--steps") + 1])
         for w in commands
         for option in [next(o for o in where if o in w)]
         if "--steps" in w
@@ -180,6 +180,19 @@ def test_gains_of_the_classical_page_are_differences() -> None:
     assert len(rows) == 60
     for row in rows:
         assert float(row["blind_hqs, dB"]) - float(row["bicubic, dB"]) == pytest.approx(float(row["gain"]), abs=0.011)
+
+
+def test_a_difference_within_its_spread_is_not_read_as_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "s.csv").write_text("block,method,column,value\nx,a,Av.,2.05\nx,b,Av.,2.01\n")
+    head = "study,block,method,minus,column,pictures,value,low,high\n"
+    monkeypatch.setattr("claims.RESULTS", tmp_path)
+    (tmp_path / "weights.csv").write_text("result,preset,sha256\n")
+    text = "It is 0.04 dB better.\n<!-- 0.04 = s | x | a | Av. - s | x | b | Av. -->\n"
+    for interval, wrong in (("0.01,0.07", False), ("-0.01,0.09", True)):
+        (tmp_path / "s.differences.csv").write_text(f"{head}s,x,a,b,Av.,5,0.04,{interval}\n")
+        assert bool(held(text)[0]) == wrong
+        assert not held(text.replace("better", "better, within the spread"))[0]
+        assert bool(held(text.replace("a | Av. - s | x | b", "b | Av. - s | x | a").replace("0.04", "-0.04"))[0]) == wrong
 
 
 def test_a_false_number_is_noticed() -> None:

@@ -19,6 +19,7 @@ from pnpsr.weights import preset_file, presets
 
 FOLDER = Path(weights.__file__).parent
 LIMIT = 22 * 2**20  # bytes of all weights together
+COMMANDS = ("pnpsr train ", "python benchmarks/presets.py ", "python benchmarks/earlier.py ")
 each = pytest.mark.parametrize("name", presets())
 
 
@@ -44,9 +45,7 @@ def test_the_index_tells_how_a_preset_was_made(name: str) -> None:
     made = {n: list(v) if isinstance(v, tuple) else v for n, v in solver.record.arguments.items()}
     assert {n: made[n] for n in preset.arguments} == preset.arguments  # what a recipe learned since has its default
     assert preset.setting in SETTINGS and preset.steps > 0 and preset.hardware
-    assert preset.commands and all(
-        command.startswith(("pnpsr train ", "python benchmarks/presets.py ")) for command in preset.commands
-    )
+    assert preset.commands and all(command.startswith(COMMANDS) for command in preset.commands)
     assert not any(word.startswith("/") for command in preset.commands for word in command.split())
     assert preset.scores and all(values["rows"] > 0 for values in preset.scores.values())
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in solver.parameters()) and not solver.training

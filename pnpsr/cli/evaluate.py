@@ -6,21 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pnpsr.cli.methods import method_from
-from pnpsr.cli.protocols import choose_pictures, choose_protocol
+from pnpsr.cli.protocols import choose_pairs, choose_pictures, choose_protocol
 from pnpsr.evaluate import Failure, Protocol, Row, Source, prepare, read_rows, table
 from pnpsr.evaluate import evaluate as apply
 from pnpsr.evaluate.cases import Synthetic
 from pnpsr.evaluate.figures import compare
-from pnpsr.evaluate.run import source_of
+from pnpsr.evaluate.run import Rows, source_of
 from pnpsr.files import replace_file
 from pnpsr.plot import save_figure
+
+USUAL = "dan-setting1"
 
 
 def evaluate(
     *,
-    images: str,
+    images: str | None = None,
+    pairs: tuple[str, str] | None = None,
     methods: tuple[str, ...] = ("bicubic", "blind_hqs"),
-    protocol: str = "dan-setting1",
+    protocol: str | None = None,
     kernels: Path | None = None,
     scales: tuple[int, ...] | None = None,
     sigmas: tuple[float, ...] | None = None,
@@ -40,10 +43,11 @@ def evaluate(
 
     Args:
         images: folder of sharp pictures; for div2krk its folder; or deepinv:NAME:FOLDER for a data set class of deepinv's.
+        pairs: in place of images, two folders: observed pictures and the sharp ones of the same names, whose kernel nobody knows.
         methods: bicubic, bicubic_centre, blind_hqs, tv_hqs, kernel_first, deepinv_hqs, a checkpoint, NAME=FILE, NAME=FILE,FILE,
             module:function; with +sigma (knows the noise level), +gaussian or +dirac (assumes that kernel), +kernel_first (kernel
             of blind_hqs), +DAN (reads kernels that way), +direct (no extended border).
-        protocol: dan-setting1, div2krk, ikrnet, usrnet-table1, or one of your own (--use).
+        protocol: dan-setting1 (if left out), div2krk, ikrnet, usrnet-table1, or one of your own (--use).
         kernels: file with the kernels of ikrnet and usrnet-table1 (.npz, .npy, .mat, .pth).
         scales: only these of the protocol's.
         sigmas: only these of the protocol's, as fractions of white.
@@ -59,10 +63,21 @@ def evaluate(
         device: cpu, cuda, cuda:1, mps.
         threads: rows solved at a time, on the CPU.
     """
-    chosen = choose_protocol(protocol, kernels, scales, sigmas, metrics, convention, physics, colour, seed)
+    if (images is None) == (pairs is None):
+        raise ValueError("name a folder of sharp pictures, --images FOLDER, or --pairs OBSERVED SHARP, and not both")
+    pictures: Rows
+    if pairs is None:
+        chosen = choose_protocol(protocol or USUAL, kernels, scales, sigmas, metrics, convention, physics, colour, seed)
+        pictures = choose_pictures(str(images), chosen, limit)
+    else:
+        made = {"protocol": protocol, "kernels": kernels, "sigmas": sigmas, "convention": convention, "physics": physics}
+        made |= {"seed": seed or None}
+        chosen, pictures = choose_pairs(
+            pairs, scales, metrics, colour, limit, [n for n, value in made.items() if value is not None]
+        )
     circular = chosen.periodic
     some = [method_from(word, circular=circular, device=device) for word in methods]
-    source = source_of(chosen, choose_pictures(images, chosen, limit))
+    source = source_of(chosen, pictures)
     for method in some:
         prepare(method, chosen, source, out)
     print(chosen)

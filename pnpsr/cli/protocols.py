@@ -1,13 +1,16 @@
 """Arguments that decide what is evaluated: the protocol with its variations, the pictures."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pnpsr import checks
 from pnpsr.cli.pictures import pictures_at
 from pnpsr.conventions import NAMED
+from pnpsr.data import Pairs
 from pnpsr.data.pictures import Subset
-from pnpsr.evaluate import PROTOCOLS, Protocol, Triples, named_protocol
+from pnpsr.evaluate import PROTOCOLS, Protocol, Triples, named_protocol, paired_protocol
+from pnpsr.evaluate.paired import METRICS
 from pnpsr.evaluate.protocol import GIVEN
 from pnpsr.evaluate.run import Rows
 from pnpsr.kernels import load_kernels
@@ -62,3 +65,28 @@ def choose_pictures(images: str, protocol: Protocol, limit: int | None) -> Rows:
         return Triples(images, limit)
     pictures = pictures_at(images)
     return pictures if limit is None else Subset(pictures, range(min(limit, len(pictures.names))))
+
+
+def choose_pairs(
+    folders: tuple[str, str],
+    scales: tuple[int, ...] | None,
+    metrics: tuple[str, ...] | None,
+    colour: str | None,
+    limit: int | None,
+    made: Sequence[str],
+) -> tuple[Protocol, Pairs]:
+    """Pairs of pictures and how they are compared; ``made`` are the options given that say how y is made.
+
+    Raises:
+        ValueError: there are such options; pictures without a partner; another scale than that of the pictures; no such metric.
+        FileNotFoundError: no such folder.
+    """
+    if made:
+        raise ValueError(f"pairs have their y as it is: leave out {', '.join(f'--{name}' for name in made)}")
+    observed, sharp = (pictures_at(where) for where in folders)
+    pairs = Pairs(observed, sharp)
+    if scales not in (None, (pairs.scale,)):
+        raise ValueError(f"the pairs are at scale {pairs.scale}, got --scales {' '.join(map(str, scales or ()))}")
+    if limit is not None:
+        pairs = pairs.part(range(min(checks.whole(limit, "limit"), len(pairs.names))))
+    return paired_protocol(pairs.scale, metrics=metrics or METRICS, colour=colour or "rgb"), pairs

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from pnpsr.cli.look import channels_of, looked_at, pairs_that_fit
 from pnpsr.cli.pictures import pictures_at
-from pnpsr.cli.training import DataChoice, Machine, build, pick_stages, take
+from pnpsr.cli.training import DataChoice, Machine, began, build, pick_stages, take
 from pnpsr.data import Pairs, Source
 from pnpsr.recipes import entry_of
 from pnpsr.solver import UnrolledSolver
@@ -79,7 +79,14 @@ def train(
     elif pairs is not None:
         observed, sharp = (pictures_at(where, channels_of(solver)) for where in pairs)
         stream, validation = choice.paired(pairs_that_fit(Pairs(observed, sharp, _scale(solver)), choice, fabric))
-    note = {"recipe": recipe, "arguments": arguments or "{}", **choice.note(named), "init": init, "deep": deep}
+    note = {
+        "recipe": recipe,
+        "arguments": arguments or "{}",
+        **choice.note(named),
+        "init": init,
+        "began": began(init),
+        "deep": deep,
+    }
     with stopping() as asked:
         records = steps(
             solver, stream, chosen, options, folder=out, resume=resume, validation=validation, fabric=fabric, note=note, stop=asked

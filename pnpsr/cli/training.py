@@ -1,5 +1,6 @@
 """What ``pnpsr train`` is asked for: the data, the machine, and how their words become a solver and its setting."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from pnpsr.train.options import Precision
 from pnpsr.train.paired import centres
 from pnpsr.train.stages import Stage, optional_stages, stages_for
 from pnpsr.train.validation import Validation
+from pnpsr.weights import preset_file
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,12 @@ def take(solver: nn.Module, name: str, *, partial: bool = False) -> int:
         )
     solver.load_state_dict({**mine, **fitting})
     return len(fitting)
+
+
+def began(init: Sequence[str]) -> dict[str, str]:
+    """12 digits of the SHA-256 of every file or preset that a run begins with, by its word: a name may mean other weights later."""
+    files = {name: Path(name) if Path(name).is_file() else preset_file(name) for name in init}
+    return {name: hashlib.sha256(file.read_bytes()).hexdigest()[:12] for name, file in files.items()}
 
 
 def pick_stages(solver: UnrolledSolver, names: Sequence[str] | None) -> list[Stage]:

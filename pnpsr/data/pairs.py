@@ -64,18 +64,20 @@ class Pairs:
         y, x = (t.float() / 255 if t.dtype == torch.uint8 else t.contiguous() for t in self.raw(index))
         return y, x
 
-    def check(self, index: int) -> None:
-        """Read pair ``index`` and see that its pictures show the same area.
+    def check(self, index: int) -> tuple[Tensor, Tensor]:
+        """:meth:`read`, once it is sure that the two pictures show the same area.
 
         Raises:
             ValueError, OSError: as :meth:`raw`; or they are shifted by more than a pixel of y.
         """
-        (rows, columns), peak = shift(*self.read(index), self.scale)
+        y, x = self.read(index)
+        (rows, columns), peak = shift(y, x, self.scale)
         if peak > SURE and max(abs(rows), abs(columns)) > MISPLACED:
             raise ValueError(
                 f"pair {self.names[index]}: x lies {rows:+.1f} rows and {columns:+.1f} columns (pixels of y) beside y; "
                 "register them"
             )
+        return y, x
 
     def digest(self, index: int) -> str:
         """Of the contents of pair ``index``."""

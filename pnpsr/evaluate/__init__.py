@@ -9,6 +9,10 @@ from pnpsr.evaluate.cases import Case as Case
 from pnpsr.evaluate.cases import Failure as Failure
 from pnpsr.evaluate.cases import Key as Key
 from pnpsr.evaluate.cases import Source as Source
+from pnpsr.evaluate.intervals import Spread as Spread
+from pnpsr.evaluate.intervals import bootstrap as bootstrap
+from pnpsr.evaluate.intervals import difference as difference
+from pnpsr.evaluate.intervals import spread as spread
 from pnpsr.evaluate.kernels import best_shift as best_shift
 from pnpsr.evaluate.kernels import kernel_l1 as kernel_l1
 from pnpsr.evaluate.kernels import kernel_mse as kernel_mse
@@ -21,6 +25,7 @@ from pnpsr.evaluate.metrics import luminance as luminance
 from pnpsr.evaluate.metrics import psnr as psnr
 from pnpsr.evaluate.metrics import ssim as ssim
 from pnpsr.evaluate.named import named_protocol as named_protocol
+from pnpsr.evaluate.paired import paired_protocol as paired_protocol
 from pnpsr.evaluate.perceptual import lpips as lpips
 from pnpsr.evaluate.protocol import Protocol as Protocol
 from pnpsr.evaluate.protocol import grid as grid

@@ -35,9 +35,19 @@ class Case:
 
     key: Key
     x: Tensor  # (1 c sh sw) in [0, 1]
-    k: Tensor  # (1 1 p q), as the protocol's convention reads it
+    k: Tensor | None  # (1 1 p q), as the protocol's convention reads it; None: nobody knows it
     y: Tensor  # (1 c h w)
     mask: Tensor | None = None  # (1 1 h w) of ones and zeros: the pixels of y that count, where some do not
+
+    def kernel(self) -> Tensor:
+        """k, where there is one.
+
+        Raises:
+            ValueError: nobody knows it.
+        """
+        if self.k is None:
+            raise ValueError(f"the kernel of {self.key.image} is not known")
+        return self.k
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,9 @@ class Seen:
 
 
 def true_kernel(case: Case, protocol: Protocol, method: Method) -> Tensor | None:
-    """The kernel that means to the method what the case's means to the protocol; None if no kernel does."""
+    """The kernel that means to the method what the case's means to the protocol; None if no kernel does, or nobody knows it."""
+    if case.k is None:
+        return None
     if protocol.physics is not None and method.physics and method.convention == PNPSR:
         return case.k  # which it reads as the physics does
     try:
@@ -64,7 +66,7 @@ def measure(result: Result, case: Case, protocol: Protocol, method: Method, trut
     x = result.x.detach().to("cpu", case.x.dtype).clamp(0, 1)
     given = "k" in method.needs
     k = result.k if result.k is not None else truth if given else None
-    k = None if k is None else k.detach().to("cpu", case.k.dtype)
+    k = None if k is None else k.detach().to("cpu", case.x.dtype)
     if not checks.finite(x):
         raise ValueError("x holds NaN")
     seen = Seen(protocol, case, quantise(x) if protocol.round_x else x, k, not given and k is not None, truth, method)

@@ -1,54 +1,69 @@
-"""Scores on paired pictures, whose kernel and noise nobody knows: how near a method comes to the sharp ones."""
+"""Paired pictures as rows: y and x are given, the kernel and the noise between them nobody knows."""
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
-import torch
-from torch import Tensor
-
+from pnpsr.conventions import PNPSR
 from pnpsr.data.pairs import Pairs
-from pnpsr.evaluate.metrics import psnr, ssim
+from pnpsr.evaluate.cases import Case, Failure, Key
+from pnpsr.evaluate.protocol import GIVEN, Protocol
+
+NAME = "pairs"
+UNKNOWN = replace(PNPSR, name="unknown", boundary="reflect")  # of captures nobody knows how y came about, only that it has a border
+METRICS = ("psnr", "psnr_aligned", "ssim")
 
 
-@dataclass(frozen=True)
-class PairScore:
-    """One pair's."""
-
-    name: str
-    psnr: float  # dB, RGB
-    ssim: float
-
-
-def evaluate_pairs(restore: Callable[[Tensor, int], Any], pairs: Pairs, *, border: int | None = None) -> list[PairScore]:
-    """PSNR and SSIM of ``restore(y, scale)`` against x, for each pair; unrounded, clamped to [0, 1].
+def paired_protocol(scale: int, *, metrics: Sequence[str] = METRICS, colour: str = "rgb", border: int | str = "scale") -> Protocol:
+    """How restored x of pairs are compared with the sharp ones; see :class:`pnpsr.evaluate.Protocol`. A σ of 0: none was added.
 
     Args:
-        restore: y (1 c h w), scale -> x (1 c sh sw), or a state that holds it: any blind solver.
-        pairs: the pairs.
-        border: pixels of x at each side that do not count; by default the scale.
+        scale: that of the pairs.
+        metrics: names, or callables of one's own; those that need the true kernel have no value.
+        colour: ``rgb``, ``y``, ``y_full``.
+        border: pixels of x left out on each side.
+    """
+    return Protocol(NAME, ((scale, 0.0),), GIVEN, UNKNOWN, colour=colour, border=border, metrics=metrics)
+
+
+class PairedRows:
+    """One row for each pair, a :class:`pnpsr.evaluate.Source`; those whose sizes or places do not fit are failures.
+
+    Args:
+        protocol: of :func:`paired_protocol`.
+        pairs: what is restored, and what it is compared with.
 
     Raises:
-        ValueError, OSError: a pair cannot be read, or what was restored has another size.
+        ValueError: a protocol that makes its own y, or of another scale.
     """
-    border, rows = pairs.scale if border is None else border, list[PairScore]()
-    for index, name in enumerate(pairs.names):
-        y, x = pairs.read(index)
-        with torch.no_grad():
-            out = restore(y, pairs.scale)
-        found = (out if isinstance(out, Tensor) else out.known("x")).detach().cpu().clamp(0, 1)
-        rows.append(PairScore(name, float(psnr(found, x, border=border)), float(ssim(found, x, border=border))))
-    return rows
 
+    unknown = ("k", "sigma")  # no method can be told these
 
-def mean(rows: Sequence[PairScore]) -> PairScore:
-    """Over all pairs that are not restored without any error, which has no finite PSNR.
+    def __init__(self, protocol: Protocol, pairs: Pairs) -> None:
+        if protocol.kernels != GIVEN or protocol.conditions != ((pairs.scale, 0.0),):
+            raise ValueError(
+                f"pairs at scale {pairs.scale} come with their y: evaluate them under paired_protocol({pairs.scale}), "
+                f"not {protocol}"
+            )
+        self.pairs, self._at = pairs, {name: index for index, name in enumerate(pairs.names)}
 
-    Raises:
-        ValueError: there are none.
-    """
-    finite = [row for row in rows if math.isfinite(row.psnr)]
-    if not finite:
-        raise ValueError("there are no rows with a finite PSNR")
-    return PairScore("mean", sum(r.psnr for r in finite) / len(finite), sum(r.ssim for r in finite) / len(finite))
+    def keys(self) -> Sequence[Key]:
+        """The pairs in their order; their kernels have no numbers."""
+        return [Key(name, 1, self.pairs.scale, 0.0) for name in self.pairs.names]
+
+    def cases(self, wanted: Collection[Key]) -> Iterator[Case | Failure]:
+        """Each as it is stored."""
+        for key in self.keys():
+            if key in wanted:
+                try:
+                    y, x = self.pairs.check(self._at[key.image])
+                    yield Case(key, x, None, y)
+                except Exception as error:  # decoders of damaged files raise almost anything
+                    yield Failure(key, str(error) or type(error).__name__)
+
+    def pixels(self, key: Key) -> str:
+        """Digest of both pictures."""
+        try:
+            return hashlib.sha256(self.pairs.digest(self._at[key.image]).encode()).hexdigest()[:8]
+        except Exception:  # it cannot be read, which is said where its row is due
+            return "unread"

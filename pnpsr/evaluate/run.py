@@ -11,17 +11,18 @@ import torch
 from tqdm import tqdm
 
 from pnpsr import checks
-from pnpsr.data import Pictures
+from pnpsr.data import Pairs, Pictures
 from pnpsr.evaluate.cases import Case, Failure, Key, Source, Synthetic
 from pnpsr.evaluate.measures import measure, physics_told, true_kernel
 from pnpsr.evaluate.method import Method, Result
+from pnpsr.evaluate.paired import PairedRows
 from pnpsr.evaluate.protocol import Protocol
 from pnpsr.evaluate.rows import Row
 from pnpsr.evaluate.store import Owner, Table, agree, remember
 from pnpsr.evaluate.triples import Triples
 
 Solved = tuple[Key, dict[str, float | None]] | Failure
-Rows = Pictures | Triples | Source
+Rows = Pictures | Triples | Pairs | Source
 ROW = (ValueError, RuntimeError, ArithmeticError, OSError, MemoryError)  # one row's trouble; others are programming errors
 
 
@@ -55,8 +56,8 @@ def evaluate(
     Args:
         method: what to evaluate.
         protocol: under which conditions, and how it is measured.
-        pictures: sharp pictures; or :class:`Triples` where the protocol's kernels are ``"given"``; or a source of rows of your own,
-            with the methods of :class:`pnpsr.evaluate.Source`.
+        pictures: sharp pictures; or :class:`Triples` where the protocol's kernels are ``"given"``; or :class:`pnpsr.data.Pairs`
+            under :func:`paired_protocol`; or a source of rows of your own, with the methods of :class:`pnpsr.evaluate.Source`.
         out: folder; made if it does not exist. Several processes may fill it at a time.
         device: where the method computes. Degradations, noise and metrics are computed on the CPU, so they do not depend on it.
         threads: how many rows are solved at a time, each on one thread of the CPU, so that the rows do not depend on the number.
@@ -64,7 +65,8 @@ def evaluate(
         progress: show a bar with the time that is left.
 
     Raises:
-        ValueError: the folder holds results of another protocol; a method that can do no scale of the protocol.
+        ValueError: the folder holds results of another protocol; a method that can do no scale of the protocol, or needs of
+            pairs what nobody knows.
         TypeError: no method, no protocol, a method or metric that returns something else.
     """
     checks.whole(threads, "threads")
@@ -185,15 +187,23 @@ def _source(method: Method, protocol: Protocol, pictures: Rows) -> Source:
     if method.scales is not None and not set(protocol.scales) & set(method.scales):
         can, asked = (", ".join(f"×{s}" for s in some) for some in (method.scales, protocol.scales))
         raise ValueError(f"{method.name} can do {can}, the protocol asks for {asked}")
-    return source_of(protocol, pictures)
+    source = source_of(protocol, pictures)
+    if secret := [name for name in method.needs if name in getattr(source, "unknown", ())]:
+        raise ValueError(
+            f"{method.name} must be told {' and '.join(secret)}, which nobody knows of these pictures: take a blind method"
+        )
+    return source
 
 
 def source_of(protocol: Protocol, pictures: Rows) -> Source:
     """Where the rows of a protocol on these pictures come from; a source of rows is its own.
 
     Raises:
-        TypeError: neither pictures, nor triples, nor a source.
+        TypeError: neither pictures, nor triples, nor pairs, nor a source.
+        ValueError: pairs under a protocol that makes its own y.
     """
+    if isinstance(pictures, Pairs):
+        return PairedRows(protocol, pictures)
     if isinstance(pictures, Triples):
         return pictures.under(protocol)
     if all(callable(getattr(pictures, name, None)) for name in ("keys", "cases", "pixels")):

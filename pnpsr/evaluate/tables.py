@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+from pnpsr.evaluate.intervals import Spread, difference, spread
 from pnpsr.evaluate.protocol import Protocol
 from pnpsr.evaluate.rows import Row
 
@@ -12,16 +13,17 @@ DECIBELS = ".2f"
 
 
 def table(rows: Sequence[Row], protocol: Protocol | None = None, *, detail: str | None = "psnr") -> str:
-    """Means over the pictures as Markdown: all metrics per condition, then ``detail`` per kernel and condition.
+    """Means over the pictures as Markdown: all metrics per condition, ``detail`` per kernel and condition, and its spread.
 
     PSNR is averaged in dB, as the papers do. A mean is over the rows that all methods of its condition have, and among these over
     finite values; rows whose metric has no meaning are left out of its mean, and their cells empty. What is left out is counted
-    below the table.
+    below the table. The spread is the 95 % interval of :func:`pnpsr.evaluate.bootstrap` over the pictures, of the first method's
+    mean and of what the others have more than it on the same rows.
 
     Args:
         rows: of one or several methods, of one protocol.
         protocol: printed above the tables.
-        detail: the metric of the second table; None: no second table.
+        detail: the metric of the second and third table; None: neither.
 
     Raises:
         ValueError: no rows, rows of different protocols, or a detail that was not measured.
@@ -40,6 +42,8 @@ def table(rows: Sequence[Row], protocol: Protocol | None = None, *, detail: str 
             raise ValueError(f"detail must be one of {', '.join(metrics)}, got {detail!r}")
         head = ["method", "scale", "σ", *(f"k{number}" for number in kernels), "mean"]
         lines += ["", f"{detail} by kernel", "", *_grid(head, _by_kernel(both, detail, kernels))]
+    if detail is not None:
+        lines += _spreads(both, detail)
     if notes:
         lines += ["", *(f"* {note}" for note in notes)]
     return "\n".join(lines) + "\n"
@@ -103,6 +107,30 @@ def _by_kernel(rows: Sequence[Row], metric: str, kernels: Sequence[int]) -> list
         cells = [_cell(mean((row for row in some if row.key.kernel == number), metric), metric) for number in kernels]
         lines.append([method, f"×{s}", f"{sigma:g}", *cells, _cell(mean(some, metric), metric)])
     return lines
+
+
+def _spreads(rows: Sequence[Row], metric: str) -> list[str]:
+    """Per condition the first method's mean, and the others' differences from it, with their intervals."""
+    lines = list[list[str]]()
+    for condition in dict.fromkeys((row.key.scale, row.key.sigma) for row in rows):
+        known = [
+            [r for r in some if r.values.get(metric) is not None] for (_, *c), some in groups(rows).items() if (*c,) == condition
+        ]
+        methods = [some for some in known if len({row.key.image for row in some if math.isfinite(row.values[metric] or 0)}) > 1]
+        place = [f"×{condition[0]}", f"{condition[1]:g}"]
+        for some in methods:
+            first = methods[0]
+            name = some[0].method if some is first else f"{some[0].method} − {first[0].method}"
+            found = spread(some, metric) if some is first else difference(some, first, metric)
+            lines.append([name, *place, *_interval(found, metric), "" if some is first else "yes" if found.apart else "no"])
+    if not lines:
+        return ["", f"Of one picture there is no spread: what is read off {metric} holds for that picture."]
+    said = f"{metric} and differences on the same rows, with 95 % intervals over the pictures; one that holds 0 is no difference"
+    return ["", said, "", *_grid(["method", "scale", "σ", "pictures", "is", "from", "to", "apart"], lines)]
+
+
+def _interval(found: Spread, metric: str) -> list[str]:
+    return [str(found.pictures), *(_cell(value, metric) for value in (found.value, found.low, found.high))]
 
 
 def _cell(value: float | None, metric: str) -> str:

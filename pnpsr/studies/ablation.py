@@ -17,8 +17,9 @@ from pnpsr.evaluate.protocol import Protocol
 from pnpsr.recipes import dan
 from pnpsr.solver import UnrolledSolver
 from pnpsr.studies.bench import Bench
+from pnpsr.studies.contrasts import contrasts
 from pnpsr.studies.solvers import Candidate
-from pnpsr.studies.sweep import Sweep, sweep, tabulate
+from pnpsr.studies.sweep import Found, Sweep, sweep, tabulate
 from pnpsr.studies.table import Findings, Line
 from pnpsr.studies.variants import Variant, vary
 from pnpsr.train import Options, train
@@ -62,10 +63,10 @@ def ablation(bench: Bench) -> Findings:
     if bench.images:
         protocol = bench.under(replace(dan_setting1(), convention=PNPSR, metrics=("psnr",)))
         swept = sweep(bench, protocol, [scale], lambda _, part: [_variant(n, s, part) for n, s in solvers.items()], bench.data())
-        measured = {line.method: line for line in tabulate(swept.found, lambda one: [(f"×{scale}", one.data, "psnr")])}
+        measured = {line.method: line for line in tabulate(swept.found, _cells)}
         lines = [replace(measured[one.method], values={**measured[one.method].values, **one.values}) for one in lines]
     protocols = [f"held out: crops of setting {named.name}, convention {named.convention}", *swept.protocols]
-    return Findings(lines, protocols, _notes(bench), swept.left_out)
+    return Findings(lines, protocols, _notes(bench), swept.left_out, contrasts=contrasts(swept.found, _cells))
 
 
 def _trained(bench: Bench, name: str, solver: UnrolledSolver, named: Setting) -> dict[str, float | None]:
@@ -95,6 +96,10 @@ def _trained(bench: Bench, name: str, solver: UnrolledSolver, named: Setting) ->
     scores, _ = Validation(checking, named, count=HELD, patch=2 * bench.train_patch).run(solver)
     solver.eval()
     return {"held out, dB": scores.psnr, "kernel error × 1e5": scores.kernel_error}
+
+
+def _cells(one: Found) -> list[tuple[str, str, str]]:
+    return [(f"×{one.row.key.scale}", one.data, "psnr")]
 
 
 def _variant(name: str, solver: UnrolledSolver, protocol: Protocol) -> Variant:

@@ -89,7 +89,7 @@ def _seconds(bench: Bench, one: Candidate, boundary: str, cases: list[Case]) -> 
     """The mean time of restoring a y; the first is done twice, and counts once."""
     total = 0.0
     for i, case in enumerate(tqdm([cases[0], *cases], desc=one.label, unit="y", disable=not bench.progress)):
-        told = {"k": case.k.to(bench.device)} if "k" in one.needs else {}
+        told = {"k": case.kernel().to(bench.device)} if "k" in one.needs else {}
         sigma = 0.0 if "sigma" in one.needs else None
         y = case.y.to(bench.device)
         _wait(bench.device)

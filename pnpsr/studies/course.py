@@ -46,7 +46,7 @@ def course(bench: Bench) -> Findings:
         values["kernel error × 1e5"][f"t = {s.t}"] = None if truth is None else 1e5 * float(kernel_mse(k, truth))
         if s.t in SHOWN or s.t == one.solver.T:
             images[f"t = {s.t}"], kernels[f"t = {s.t}"] = x, k
-    images["truth"], kernels["truth"] = case.x, case.k
+    images["truth"], kernels["truth"] = case.x, case.kernel()
     lines = [Line(f"{one.label} ×{scale}", what, curve, rows=1) for what, curve in values.items()]
     note = f"{data.name}, {case.key.image}; kernel {KERNEL} of twelve, {SIGMA:.0%} noise. The paper prints pictures and no numbers."
     return Findings(lines, [str(protocol)], [note, *absent], figure=strip(images, kernels))

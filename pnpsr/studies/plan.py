@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pnpsr.evaluate import Protocol
 from pnpsr.needs import needs_of
 from pnpsr.studies.bench import Bench
+from pnpsr.studies.contrasts import contrasts
 from pnpsr.studies.figures import Curve, curves
 from pnpsr.studies.solvers import Candidate
 from pnpsr.studies.sweep import Cells, Found, Sweep, sweep, tabulate
@@ -91,8 +92,9 @@ class Plan:
             swept += sweep(bench, bench.under(protocol), scales, runs, data)
         lines = tabulate(swept.found, self.cells, factor=self.factor)
         figure = None if self.draw is None else self.draw(lines)
+        between = contrasts(swept.found, self.cells, factor=self.factor)
         notes = (*self.notes, *told(swept.found), *read(bench, bench.under(protocol)), *absent)
-        return Findings(lines, swept.protocols, notes, swept.left_out, figure=figure)
+        return Findings(lines, swept.protocols, notes, swept.left_out, figure=figure, contrasts=between)
 
 
 def told(found: Sequence[Found]) -> list[str]:

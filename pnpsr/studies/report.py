@@ -7,16 +7,23 @@ from pathlib import Path
 
 from pnpsr.files import replace_file
 from pnpsr.plot import save_figure
+from pnpsr.studies.contrasts import contrast_grid, tidy_contrasts
 from pnpsr.studies.table import HERE, PAPER, Findings, Line, columns_of, in_blocks
 
 FORMS = {"SSIM": ".4f", "L1": ".5f"}  # of columns whose names end so
+DIFFERENCES = (
+    "Differences on the same rows. Those in brackets are within their spread, 95 % of a bootstrap over the pictures, and are not "
+    "read as results; the intervals are in the file of differences beside this one."
+)
 COLUMNS = ("study", "source", "block", "method", "rows", "column", "value")
 
 
 def write_report(
     name: str, title: str, paper: Sequence[Line], findings: Findings, out: Path, *, form: str = ".2f", command: str = ""
 ) -> list[Path]:
-    """Write ``NAME.md``, ``NAME.csv``, and where there are any ``NAME.timings.csv`` and ``NAME.png``; the files that were written.
+    """Write ``NAME.md``, ``NAME.csv``, and where there are any ``NAME.differences.csv``, ``NAME.timings.csv`` and ``NAME.png``.
+
+    Returns the files that were written.
 
     Everything but timings and their column in the Markdown is the same, byte for byte, whenever the study is repeated on
     the same machine with the same versions.
@@ -25,6 +32,8 @@ def write_report(
     files = {f"{name}.csv": tidy(name, (*paper, *findings.lines))}
     if findings.timings:
         files[f"{name}.timings.csv"] = tidy(name, findings.timings)
+    if findings.contrasts:
+        files[f"{name}.differences.csv"] = tidy_contrasts(name, findings.contrasts)
     files[f"{name}.md"] = markdown(name, title, paper, findings, form=form, command=command)
     for file, text in files.items():
         replace_file(out / file, text.encode())
@@ -47,11 +56,12 @@ def tidy(name: str, lines: Sequence[Line]) -> str:
 
 
 def markdown(name: str, title: str, paper: Sequence[Line], findings: Findings, *, form: str, command: str) -> str:
-    """Title, command, protocols, the table, notes, the figure."""
+    """Title, command, protocols, the table, what is different in it, notes, the figure."""
     parts = [f"# {title}"]
     parts += [f"Made by\n\n```\n{command}\n```"] if command else []
     parts += ["\n".join(f"* {protocol}" for protocol in findings.protocols)] if findings.protocols else []
     parts += ["\n".join(_grid([*paper, *_merged(findings.lines, findings.timings)], form))]
+    parts += [DIFFERENCES, "\n".join(contrast_grid(findings.contrasts, form))] if findings.contrasts else []
     parts += [note for note in findings.notes if note]
     if findings.timings:
         parts += ["Seconds are of one machine at one time; they are the only numbers here that change when the study is repeated."]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from pnpsr.studies.contrasts import Contrast
+
 PAPER, HERE = "paper", "here"
 
 
@@ -34,6 +36,7 @@ class Findings:
         left_out: what could not be measured, and why.
         timings: lines whose numbers depend on the machine and the moment; they are kept in a file of their own.
         figure: where the paper has one.
+        contrasts: differences between the lines, with their spread over pictures.
     """
 
     lines: Sequence[Line]
@@ -42,6 +45,7 @@ class Findings:
     left_out: Sequence[str] = ()
     timings: Sequence[Line] = ()
     figure: "Figure | None" = field(default=None, repr=False)
+    contrasts: "Sequence[Contrast]" = ()
 
 
 def printed(name: str) -> tuple[Line, ...]:

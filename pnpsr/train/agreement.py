@@ -10,7 +10,7 @@ from pnpsr.train.stages import Stage
 from pnpsr.train.validation import Validation
 from pnpsr.values import content_digest
 
-FREE = ("version", "ends", "steps")  # told, or compared in a way of their own
+FREE = ("version", "ends", "steps", "began")  # told, or compared in a way of their own; a state has all that a run began with
 
 
 def digest(value: Any) -> str:

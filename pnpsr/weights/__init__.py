@@ -21,7 +21,7 @@ class Preset:
     arguments: Mapping[str, Any]  # of the recipe
     setting: str  # what it was trained on
     convention: str  # how y was made, by its name in pnpsr.conventions
-    commands: tuple[str, ...]  # in their order; what was run, word for word
+    commands: tuple[str, ...]  # in their order; earlier weights that one begins with are named by digest, and fetched before
     steps: int  # of all commands together
     hardware: str
     sha256: str  # of the weights' file

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from pnpsr.data import Folder, FromDataset, Pairs, PairStream, surveyed
 from pnpsr.data.pairs import shift
-from pnpsr.evaluate.paired import evaluate_pairs, mean
 from pnpsr.images import sample_picture, write_image
 from pnpsr.train.paired import centres
 
@@ -122,13 +121,3 @@ def test_what_is_held_out_is_not_trained_on() -> None:
     [middle] = centres(held, 5, 12)
     assert middle.y.shape == (1, 3, 6, 6) and middle.x.shape == (1, 3, 12, 12)
     assert torch.equal(middle.x[..., ::2, ::2], middle.y)
-
-
-def test_evaluation_on_pairs() -> None:
-    pairs = photographs()
-    rows = evaluate_pairs(lambda y, scale: torch.nn.functional.interpolate(y, scale_factor=scale, mode="bicubic"), pairs)
-    assert [row.name for row in rows] == list(pairs.names) and all(20 < row.psnr < 40 and 0.3 < row.ssim < 1 for row in rows)
-    assert mean(rows).psnr == pytest.approx(sum(row.psnr for row in rows) / 3)
-    perfect = evaluate_pairs(lambda y, scale: pairs.read(0)[1], pairs.part([0]))
-    with pytest.raises(ValueError, match="no rows with a finite PSNR"):
-        mean(perfect)

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from small import GUESS, protocol, some
 
-from pnpsr.evaluate import Row, bicubic, evaluate, table
+from pnpsr.evaluate import Row, bicubic, difference, evaluate, spread, table
 from pnpsr.evaluate.cases import Key
 from pnpsr.evaluate.figures import compare
 from pnpsr.evaluate.tables import mean
 from pnpsr.plot import save_figure
+
+METHODS = ("bicubic", "guess")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,8 @@ def cells(line: str) -> list[str]:
 def test_the_table_holds_the_means(rows: list[Row]) -> None:
     text = table(rows, protocol())
     assert text.startswith(str(protocol()))
-    summary, detail = (re.findall(r"^\|.*\|$", part, re.MULTILINE) for part in text.split("psnr by kernel"))
+    parts = re.split("psnr by kernel|psnr and differences", text)
+    summary, detail, spreads = (re.findall(r"^\|.*\|$", part, re.MULTILINE) for part in parts)
     assert cells(summary[0]) == ["method", "scale", "σ", "rows", "psnr", "ssim", "kernel_mse", "data_psnr"]
     assert len(summary) == 2 + 8 and len(detail) == 2 + 8
     for line in map(cells, summary[2:]):
@@ -41,6 +44,28 @@ def test_the_table_holds_the_means(rows: list[Row]) -> None:
         of = [r for r in rows if (r.method, f"×{r.key.scale}", f"{r.key.sigma:g}") == tuple(line[:3])]
         means = [np.mean([r.values["psnr"] for r in of if r.key.kernel == number]) for number in (1, 2)]
         assert line[3:] == [f"{value:.2f}" for value in (*means, np.mean(means))]
+    assert cells(spreads[0]) == ["method", "scale", "σ", "pictures", "is", "from", "to", "apart"] and len(spreads) == 2 + 8
+    for plain, paired in zip(map(cells, spreads[2::2]), map(cells, spreads[3::2]), strict=True):
+        a, b = (
+            [r for r in rows if (r.method, f"×{r.key.scale}") == (m, plain[1]) and f"{r.key.sigma:g}" == plain[2]] for m in METHODS
+        )
+        for line, found in ((plain, spread(a)), (paired, difference(b, a))):
+            assert line[3:7] == ["2", *(f"{value:.2f}" for value in (found.value, found.low, found.high))]
+        assert (plain[0], plain[7], paired[0]) == ("bicubic", "", "guess − bicubic") and paired[7] == "no"
+
+
+def test_a_difference_stands_in_the_table_with_its_verdict() -> None:
+    made = {"a": 0.0, "b": 0.4, "c": 0.0}  # b is better on every picture, c on half of them
+    rows = [
+        Row(method, "p@0", Key(f"{i}", 1, 2, 0.0), {"psnr": 20.0 + i + by + (0.1 * (-1) ** i if method == "c" else 0)})
+        for method, by in made.items()
+        for i in range(10)
+    ]
+    text = table(rows)
+    assert "| b − a | ×2 | 0 | 10 | 0.40 | 0.40 | 0.40 | yes |" in text
+    assert re.search(r"\| c − a \| ×2 \| 0 \| 10 \| 0.00 \| -0.0\d \| 0.0\d \| no \|", text)
+    assert "Of one picture there is no spread" in table([r for r in rows if r.key.image == "0"])
+    assert "spread" not in table(rows, detail=None) and "differences" not in table(rows, detail=None)
 
 
 def test_what_has_no_value_is_left_out_of_a_mean() -> None:

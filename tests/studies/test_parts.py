@@ -13,7 +13,7 @@ from benches import solvers as tiny
 from synthetic import kernels, observed, pictures
 
 from pnpsr import load, save
-from pnpsr.evaluate import Key, Protocol, Row, grid
+from pnpsr.evaluate import Key, Protocol, Row, difference, grid
 from pnpsr.evaluate.named import dan_setting1
 from pnpsr.physics import estimate_noise
 from pnpsr.recipes import blind_hqs, dan, ikrnet, ikrnet_released, usrnet
@@ -22,6 +22,7 @@ from pnpsr.studies import STUDIES, Bench, Candidate, Findings, Line, candidate, 
 from pnpsr.studies.ablation import SHARED, VARIANTS
 from pnpsr.studies.bench import KNOWN
 from pnpsr.studies.complexity import _count, multiply_adds
+from pnpsr.studies.contrasts import contrast_grid, contrasts, tidy_contrasts
 from pnpsr.studies.dan import WIDTHS, _kernels
 from pnpsr.studies.denoisers import LAST, Denoise, denoiser, inside
 from pnpsr.studies.figures import curves, strip
@@ -250,6 +251,44 @@ def test_cells_are_plain_means() -> None:
     for v, line in enumerate(lines):
         assert line.values["Av."] == pytest.approx(10 * fmean(values[i][k][v] for i in range(2) for k in range(3)))
         assert line.values["k1"] == pytest.approx(10 * fmean(values[i][1][v] for i in range(2)))
+
+
+def made(label: str, column: str, by: float, metric: str = "psnr") -> list[Found]:
+    """Six pictures, two kernels; every second picture has ``by`` more, and all are far apart."""
+    variant = vary(Candidate("x", blind_hqs(5)), PROTOCOL)
+    rows = [
+        Row(label, "p@0", Key(f"{i}.png", k, 2, 0.0), {"psnr": 3.0 * i + k + by * (i % 2), "ssim": 0.5})
+        for i in range(6)
+        for k in (1, 2)
+    ]
+    return [Found("Set", replace(variant, label=label, column=column), row) for row in rows]
+
+
+def test_differences_of_lines_are_those_of_the_evaluation() -> None:
+    found = [*made("one", "", 0.0), *made("two", "", 1.0), *made("three", "", 0.0)]
+    cells = lambda f: [(f.data, c, m) for c, m in ((f"k{f.row.key.kernel}", "psnr"), ("Av.", "psnr"), ("SSIM", "ssim"))]  # noqa: E731
+    some = contrasts(found, cells, factor=10)
+    assert [(c.method, c.minus, c.column) for c in some] == [
+        (m, "one", c) for m in ("two", "three") for c in ("k1", "Av.", "SSIM", "k2")
+    ]
+    by_name = {(c.method, c.column): c.spread for c in some}
+    one, two = ([f.row for f in found if f.row.method == name] for name in ("one", "two"))
+    expected = difference(two, one)
+    assert by_name["two", "Av."].value == pytest.approx(10 * expected.value) == 5
+    assert (by_name["two", "Av."].low, by_name["two", "Av."].high) == pytest.approx((10 * expected.low, 10 * expected.high))
+    assert not by_name["three", "Av."].apart and not by_name["two", "SSIM"].apart
+    text = contrast_grid(some, ".2f")
+    assert text[0] == "|  | difference | k1 | Av. | SSIM | k2 | pictures |"
+    assert text[3] == "| Set | three − one | (+0.00) | (+0.00) | (+0.00) | (+0.00) | 6 |"
+    csv_rows = list(csv.DictReader(tidy_contrasts("s", some).splitlines()))
+    assert float(csv_rows[1]["low"]) == pytest.approx(10 * expected.low, rel=1e-4) and csv_rows[1]["pictures"] == "6"
+
+
+def test_differences_of_columns_are_taken_one_after_the_other() -> None:
+    found = [*made("one", "T = 1", 0.0), *made("one", "T = 2", 4.0), *made("one", "T = 3", 4.0)]
+    some = contrasts(found, lambda f: [(f.data, f.variant.column, "psnr")])
+    assert [(c.column, c.spread.value) for c in some] == [("T = 2 − T = 1", 2.0), ("T = 3 − T = 2", 0.0)]
+    assert contrasts([f for f in found if f.row.key.image == "0.png"], lambda f: [(f.data, f.variant.column, "psnr")]) == []
 
 
 def test_printed_tables_are_read_and_checked() -> None:

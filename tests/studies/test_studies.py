@@ -15,6 +15,10 @@ from pnpsr.studies import STUDIES
 from pnpsr.studies.table import columns_of
 
 FIGURES = {"dan-fig8", "dan-fig9", "ikrnet-table8", "ikrnet-fig13"}
+COMPARED = {  # several lines of the same rows in a block; of one picture or one line there is nothing to compare
+    *("dan-table1", "dan-table2", "dan-table3", "dan-table4", "dan-fig9"),
+    *(f"ikrnet-table{n}" for n in (1, 2, 3, 4, 6, 7, 8, 9)),
+}
 ORDER = sorted(STUDIES)
 each = pytest.mark.parametrize("name", ORDER)
 
@@ -72,13 +76,16 @@ def measured(path: Path) -> list[dict[str, str]]:
 def test_it_writes_its_files(name: str, result: Callable[[str], Path]) -> None:
     expected = {f"{name}.md", f"{name}.csv"} | ({f"{name}.png"} if name in FIGURES else set())
     expected |= {f"{name}.timings.csv"} if name == "dan-table5" else set()
+    expected |= {f"{name}.differences.csv"} if name in COMPARED else set()
     assert {path.name for path in result(name).iterdir()} == expected
     rows = measured(result(name) / f"{name}.csv")
     ours = [row for row in rows if row["source"] == "here"]
     assert ours and all(math.isfinite(float(row["value"])) for row in rows)
     assert {row["source"] for row in rows} == ({"here", "paper"} if STUDIES[name].paper else {"here"})
     text = (result(name) / f"{name}.md").read_text(encoding="utf-8")
+    text, _, differences = text.partition("Differences on the same rows.")
     table = [line for line in text.splitlines() if line.startswith("|")]
+    assert bool(differences) == (name in COMPARED)
     assert f"pnpsr study {name} --images" in text and STUDIES[name].source in text
     assert "seed 0" in text or name == "dan-table5"
     assert all(column in table[0] for column in columns_of(STUDIES[name].paper))
