@@ -38,15 +38,18 @@ def autocorrelated(a: Tensor, rows: int, columns: int) -> Tensor:
 
 def _at(first: Tensor, second: Tensor, grid: tuple[int, int], rows: range, columns: range) -> Tensor:
     """The inverse transform of Σ_c conj(A_cr) B_ct at the lags, from the spectra of components of that grid."""
-    A, B = rearrange(first.conj(), "b c r h w -> b h w r c"), rearrange(second, "b c t h w -> b h w c t")
-    down, right = _waves(grid[0], rows, B), _half_waves(grid[1], columns, B)
-    several = max(1, CHUNK // (len(B) * B.shape[2] * A.shape[3] * B.shape[4]))
-    table = 0
-    for top in range(0, grid[0], several):  # all pairs of components of some rows of frequencies
-        band = slice(top, top + several)
-        cross = rearrange(right @ (A[:, band] @ B[:, band]).flatten(3), "b h j n -> b h (j n)")
-        table = table + (down[:, band] @ cross).real
-    table = rearrange(table, "b i (j r t) -> b r t i j", r=A.shape[3], t=B.shape[4])
+    down, right = _waves(grid[0], rows, second), _half_waves(grid[1], columns, second)
+    if first.shape[2] * second.shape[2] == 1:
+        table = (down @ (first.conj() * second).sum((1, 2))).unsqueeze(-1)
+    else:
+        A = rearrange(first.conj_physical(), "b c r h w -> b h w r c").contiguous()  # as many small products as frequencies
+        B = rearrange(second, "b c t h w -> b h w c t").contiguous()
+        several, table = max(1, CHUNK // (len(B) * B.shape[2] * A.shape[3] * B.shape[4])), second.new_zeros(())
+        for top in range(0, grid[0], several):
+            cross = (A[:, top : top + several] @ B[:, top : top + several]).flatten(2)
+            table = table + down[:, top : top + several] @ cross
+        table = rearrange(table, "b i (w n) -> b i w n", w=B.shape[2])
+    table = rearrange((right @ table).real, "b i j (r t) -> b r t i j", r=first.shape[2])
     return table / (grid[0] * grid[1])
 
 
