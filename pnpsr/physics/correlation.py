@@ -42,7 +42,8 @@ def _at(first: Tensor, second: Tensor, grid: tuple[int, int], rows: range, colum
     if first.shape[2] * second.shape[2] == 1:
         table = (down @ (first.conj() * second).sum((1, 2))).unsqueeze(-1)
     else:
-        A = rearrange(first.conj_physical(), "b c r h w -> b h w r c").contiguous()  # as many small products as frequencies
+        conjugate = torch.complex(first.real, -first.imag)  # not a lazy one, which small products would resolve one by one
+        A = rearrange(conjugate, "b c r h w -> b h w r c").contiguous()
         B = rearrange(second, "b c t h w -> b h w c t").contiguous()
         several, table = max(1, CHUNK // (len(B) * B.shape[2] * A.shape[3] * B.shape[4])), second.new_zeros(())
         for top in range(0, grid[0], several):
