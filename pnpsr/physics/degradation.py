@@ -20,7 +20,8 @@ from pnpsr.physics.bicubic import Bicubic
 from pnpsr.physics.blur import BOUNDARIES, Blur, Extend, KernelBlur, Margins
 from pnpsr.physics.cg import Map
 from pnpsr.physics.edges import cut, differences, pair_weights
-from pnpsr.physics.gram import circular_gram, valid_gram
+from pnpsr.physics.gram import circular_gram, weighted_gram
+from pnpsr.physics.gram_inside import valid_gram
 from pnpsr.physics.image_step import image_step
 from pnpsr.physics.kernel_step import as_unit, gram_scale, kernel_step, size_of
 from pnpsr.physics.operator import LinearOperator
@@ -244,7 +245,8 @@ class Degradation(Physics):
         else:
             if circular:
                 x, shift = self.window(size)(x), (size[0] - 1 - size[0] // 2, size[1] - 1 - size[1] // 2)
-            G, b = valid_gram(y, x, size, self.scale, shift, weights)
+            inner = (y, x, size, self.scale, shift)
+            G, b = valid_gram(*inner) if weights is None else weighted_gram(*inner, weights)
         return (G.flip(1, 2), b.flip(1)) if self.correlation else (G, b)
 
     def spectrum(self, k: Tensor, low: Pair) -> Tensor:

@@ -6,7 +6,8 @@ from torch import Tensor
 from pnpsr import checks, precision
 from pnpsr.checks import Scale
 from pnpsr.physics import polyphase
-from pnpsr.physics.gram import circular_gram, valid_gram
+from pnpsr.physics.gram import circular_gram
+from pnpsr.physics.gram_inside import valid_gram
 from pnpsr.physics.polyphase import Pair
 from pnpsr.physics.simplex_qp import project_simplex, simplex_minimiser, sum_constrained
 from pnpsr.physics.solve import solve
