@@ -26,14 +26,16 @@ def circular_gram(y: Tensor, x: Tensor, size: Pair, scale: Pair, offset: Pair) -
     (h, w), (p, q) = y.shape[-2:], size
     (phase1, shift1), (phase2, shift2) = (_touched(n, s, o) for n, s, o in zip(size, scale, offset, strict=True))
     phase = (phase1[:, None] * scale[1] + phase2).flatten()
+    at = [lambda m, u=o + n // 2: u - m for n, o in zip(size, offset, strict=True)]  # in numbers, which a trace can follow
     rows, columns = shift1.repeat_interleave(q), shift2.repeat(p)
     spectra = torch.fft.rfft2(split(x, scale))
     target = torch.fft.irfft2((torch.fft.rfft2(y).conj().unsqueeze(2) * spectra).sum(1), s=(h, w))[:, phase, rows % h, columns % w]
     parts, order = [], []
     for r in range(scale[0] * scale[1]):  # one phase at a time: s times s² maps would not fit for large images
-        mine = (phase == r).nonzero().flatten()
-        if len(mine) == 0:
+        own = [m for m in range(p * q) if at[0](m // q) % scale[0] * scale[1] + at[1](m % q) % scale[1] == r]
+        if not own:
             continue
+        mine = torch.tensor(own)
         correlation = torch.fft.irfft2((spectra[:, :, r : r + 1].conj() * spectra).sum(1), s=(h, w))
         lag1, lag2 = (rows - rows[mine, None]) % h, (columns - columns[mine, None]) % w
         parts.append(correlation[:, phase.expand_as(lag1), lag1, lag2])
