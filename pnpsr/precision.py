@@ -24,8 +24,9 @@ def double(t: Tensor) -> torch.dtype:
 def dtype_for(rho: Tensor, like: Tensor) -> torch.dtype:
     """The dtype of ``like``, or float64 if some rho is so small that float32 would not give five digits.
 
-    Reading rho costs one synchronisation. While ``torch.compile`` traces it cannot be read and may be small, so that is float64.
+    Where rho must not be read (:func:`pnpsr.checks.readable`: a trace cannot, and a GPU would be waited for) it may be small, so
+    that is float64.
     """
-    if like.dtype == torch.float64 or (not checks.tracing() and bool(checks.values(rho).amin() >= SAFE_IN_FLOAT32)):
+    if like.dtype == torch.float64 or (checks.readable(rho) and bool(checks.values(rho).amin() >= SAFE_IN_FLOAT32)):
         return like.dtype
     return double(like)

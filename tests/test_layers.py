@@ -39,6 +39,7 @@ LAYER = {
     "interop": 6,
     "plot": 6,
     "fast": 6,
+    "export": 6,
     "bordered": 6,
     "photo": 6.4,
     "weights": 0.5,

@@ -27,6 +27,7 @@ from pnpsr.checks.tensors import finite as finite
 from pnpsr.checks.tensors import image as image
 from pnpsr.checks.tensors import kernel as kernel
 from pnpsr.checks.tensors import layout as layout
+from pnpsr.checks.tensors import readable as readable
 from pnpsr.checks.tensors import reading as reading
 from pnpsr.checks.tensors import shown as shown
 from pnpsr.checks.tensors import tensor as tensor

@@ -44,6 +44,11 @@ def reading() -> bool:
     return not tracing() and not _TRUSTED.get()
 
 
+def readable(t: Tensor) -> bool:
+    """Whether values of t may decide what is computed: not while tracing; inside :func:`trusted` only on the CPU, which need not wait."""
+    return not tracing() and (not _TRUSTED.get() or t.device.type == "cpu")
+
+
 def wide(t: Tensor) -> bool:
     """Whether the tensor's device computes in float64 (Apple's GPUs do not)."""
     return t.device.type != "mps"

@@ -8,6 +8,7 @@ from pnpsr.cli.convert import convert
 from pnpsr.cli.degrade import degrade
 from pnpsr.cli.demo import demo
 from pnpsr.cli.evaluate import evaluate
+from pnpsr.cli.export import export
 from pnpsr.cli.kernels import kernels
 from pnpsr.cli.restore import restore
 from pnpsr.cli.study import study
@@ -21,6 +22,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "kernels": kernels,
     "demo": demo,
     "convert": convert,
+    "export": export,
     "evaluate": evaluate,
     "study": study,
 }

@@ -14,6 +14,7 @@ from pnpsr.cli.figure import write_figure
 from pnpsr.cli.inputs import Input
 from pnpsr.cli.measured import Measurement
 from pnpsr.cli.page import write_page
+from pnpsr.cli.shares import Share
 from pnpsr.cli.report import Truth, fits, scores, spoken, target, write_result
 from pnpsr.images import Picture, read_image
 from pnpsr.photo import Restoration
@@ -27,7 +28,7 @@ from pnpsr.solver import UnrolledSolver
 FAILURES = (ValueError, TypeError, OSError, ArithmeticError, MemoryError, RuntimeError)
 
 
-NOTHING = Truth()
+NOTHING, ALL = Truth(), Share()
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,15 @@ class Batch:
     truth: Truth = NOTHING
 
 
-def restore_all(batch: Batch) -> int:
-    """Restore every picture: exit status 0, or 1 if some of several failed.
+def restore_all(batch: Batch, share: Share = ALL) -> int:
+    """Restore every picture of this process's share: exit status 0, or 1 if some of several failed, which the first one says.
 
     Raises:
         ValueError, TypeError, OSError: what is wrong with the call, or with its only picture.
     """
     options, failed = batch.options, 0
     options.ask.opened()  # a preset that cannot be used is a mistake of the call, not of a picture
-    for one in batch.inputs:
+    for one in share.of(batch.inputs):
         began = time.perf_counter()
         there = None if options.overwrite else one.finished()
         if there is not None:
@@ -84,6 +85,9 @@ def restore_all(batch: Batch) -> int:
             continue
         seconds = time.perf_counter() - began
         _say(options, one, told.pop("status"), told.pop("words"), {**told, "seconds": round(seconds, 2)})
+    failed = sum(share.gathered(failed)) if share.count > 1 else failed
+    if not share.first:
+        return 0
     if failed and not options.json:
         print(f"pnpsr: {failed} of {len(batch.inputs)} pictures could not be restored", file=sys.stderr)
     return 1 if failed else 0

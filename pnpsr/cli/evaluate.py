@@ -7,11 +7,12 @@ from pathlib import Path
 
 from pnpsr.cli.methods import method_from
 from pnpsr.cli.protocols import choose_pairs, choose_pictures, choose_protocol
-from pnpsr.evaluate import Failure, Protocol, Row, Source, prepare, read_rows, table
+from pnpsr.cli.shares import Share, share_of
+from pnpsr.evaluate import Failure, Method, Protocol, Row, Source, prepare, read_rows, table
 from pnpsr.evaluate import evaluate as apply
 from pnpsr.evaluate.cases import Synthetic
 from pnpsr.evaluate.figures import compare
-from pnpsr.evaluate.run import Rows, source_of
+from pnpsr.evaluate.run import Rows, merge, source_of
 from pnpsr.files import replace_file
 from pnpsr.plot import save_figure
 
@@ -39,7 +40,8 @@ def evaluate(
 ) -> None:
     """Measure methods on pictures × kernels × scales × noise: a CSV per method, a table, figures; goes on where it stopped.
 
-    Exit status 1 says that something was left out; it is named on standard error and in the table.
+    Exit status 1 says that something was left out; it is named on standard error and in the table. Under ``torchrun`` the
+    processes share the rows.
 
     Args:
         images: folder of sharp pictures; for div2krk its folder; or deepinv:NAME:FOLDER for a data set class of deepinv's.
@@ -65,6 +67,8 @@ def evaluate(
     """
     if (images is None) == (pairs is None):
         raise ValueError("name a folder of sharp pictures, --images FOLDER, or --pairs OBSERVED SHARP, and not both")
+    share = share_of(device)
+    device = share.device
     pictures: Rows
     if pairs is None:
         chosen = choose_protocol(protocol or USUAL, kernels, scales, sigmas, metrics, convention, physics, colour, seed)
@@ -80,14 +84,17 @@ def evaluate(
     source = source_of(chosen, pictures)
     for method in some:
         prepare(method, chosen, source, out)
-    print(chosen)
+    if share.first:
+        print(chosen)
     failures, said = dict[str, Sequence[Failure]](), list[str]()
     for method in some:
-        done = apply(method, chosen, source, out, device=device, threads=threads, progress=True)
-        failures[method.name] = done.failures
-        said += done.notes
+        failures[method.name], notes = _shared(share, method, chosen, source, out, device, threads)
+        said += notes
+    remarks = share.gathered(source.remarks if isinstance(source, Synthetic) else {})
+    if not share.first:
+        return
     rows = _all_rows(out, chosen, source, [method.name for method in some])
-    lines = _left_out(failures, _remarks(source, out))
+    lines = _left_out(failures, _remarks(source, out, {name: told for part in remarks for name, told in part.items()}))
     if not rows:
         raise ValueError(f"nothing could be evaluated: {'; '.join(lines[:3])}")
     shown = table(rows, chosen, detail=chosen.columns[0])
@@ -102,6 +109,23 @@ def evaluate(
         sys.exit(1)
 
 
+def _shared(
+    share: Share, method: Method, protocol: Protocol, source: Source, out: Path, device: str, threads: int
+) -> tuple[Sequence[Failure], Sequence[str]]:
+    """This process's part of the rows, all merged by the first one; what all could not do, in the order of the rows, and notes.
+
+    Rows of a method without a description are those of one process: another could not tell whether they still count.
+    """
+    alone = not method.digest[0]
+    part, mine = (0, 1) if alone else (share.place, share.count), share.first or not alone
+    done = apply(method, protocol, source, out, device=device, threads=threads, share=part, progress=share.first) if mine else None
+    failed = [failure for some in share.gathered(() if done is None else tuple(done.failures)) for failure in some]
+    if share.count > 1 and share.first and not alone:
+        merge(method, protocol, source, out)  # once more, since the others may have finished later
+    places = {key: place for place, key in enumerate(source.keys())}
+    return sorted(failed, key=lambda failure: places[failure.key]), () if done is None else done.notes
+
+
 def _all_rows(folder: Path, protocol: Protocol, source: Source, first: Sequence[str]) -> list[Row]:
     """Rows of all methods that were ever measured in this folder on these pictures, those of this call first."""
     others = sorted(path.stem for path in folder.glob("*.csv") if path.stem not in first)
@@ -110,13 +134,13 @@ def _all_rows(folder: Path, protocol: Protocol, source: Source, first: Sequence[
     return [row for row in rows if row.protocol == label and row.key in keys and row.pixels == source.pixels(row.key)]
 
 
-def _remarks(source: Source, folder: Path) -> dict[str, str]:
+def _remarks(source: Source, folder: Path, told: dict[str, str]) -> dict[str, str]:
     """What is unusual about pictures, by name; of those that were not read in this call, what was found when they were."""
     if not isinstance(source, Synthetic):
         return {}
     file, now = folder / "pictures.json", {key.image: source.pixels(key) for key in source.keys()}
     known: dict[str, list[str]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    known |= {name: [now[name], source.remarks[name]] for name in source.remarks}
+    known |= {name: [now[name], told[name]] for name in now if name in told}
     replace_file(file, (json.dumps(known, indent=1, ensure_ascii=False) + "\n").encode())
     return {name: known[name][1] for name in now if name in known and known[name][0] == now[name] and known[name][1]}
 

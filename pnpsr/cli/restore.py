@@ -9,9 +9,11 @@ from pnpsr.cli.batch import Batch, Options, restore_all
 from pnpsr.cli.inputs import inputs
 from pnpsr.cli.measured import Measurement
 from pnpsr.cli.report import Truth
+from pnpsr.cli.shares import share_of
 from pnpsr.images import read_image
 from pnpsr.kernels import load_kernels
 from pnpsr.photo.ask import Ask
+from pnpsr.photo.plan import GIB, available
 
 
 def restore(
@@ -42,6 +44,8 @@ def restore(
 ) -> int:
     """Restore photographs whose blur is not known: writes each picture, its kernel, and a figure.
 
+    Under ``torchrun`` the processes share the pictures, and those of one machine its memory.
+
     Args:
         images: picture files and folders (PNG, TIFF, JPEG, WebP, BMP, GIF; gray, colour, 16 bits, floats, transparency).
         scale: enlargement; 1 removes blur only.
@@ -69,9 +73,12 @@ def restore(
         json: print one JSON object for each picture, and nothing else.
         device: cpu, cuda, cuda:1, mps.
     """
+    share = share_of(device)
+    if memory is None and share.local > 1:
+        memory = available() / GIB / share.local
     k = None if kernel is None else load_kernels(kernel)[:1]
     options = Options(
-        Ask.of(scale, preset, k, sigma, size, iterations, boundary, kernels_per, precision, device),
+        Ask.of(scale, preset, k, sigma, size, iterations, boundary, kernels_per, precision, share.device),
         tile, memory, None if format == "same" else f".{format}", bool(overwrite), bool(report), bool(quiet), bool(json),
         Measurement.of(physics, mask),
     )  # fmt: skip
@@ -84,4 +91,4 @@ def restore(
         None if truth is None else read_image(truth, channels=options.seen(read_image(found[0].path).image).shape[1]).image,
         None if true_kernel is None else load_kernels(true_kernel)[:1],
     )
-    return restore_all(Batch(tuple(found), options, known))
+    return restore_all(Batch(tuple(found), options, known), share)

@@ -92,6 +92,14 @@ def evaluate(
         return Evaluation(table.finish(), tuple(failures), notes)
 
 
+def merge(method: Method, protocol: Protocol, pictures: Rows, out: str | Path) -> Sequence[Row]:
+    """The rows of a method that are on disk, put together in ``out/METHOD.csv``; nothing is computed. For calls with a ``share``."""
+    source = prepare(method, protocol, pictures, out)
+    owner = Owner(method.name, method.digest[0], f"{protocol.name}@{protocol.digest}", protocol.columns, source.pixels)
+    with Table(Path(out), owner, able(method, source)) as table:
+        return table.finish()
+
+
 def prepare(method: Method, protocol: Protocol, pictures: Rows, out: str | Path) -> Source:
     """The rows to make, once everything but the computing is sure: :func:`evaluate` begins with this, and has the same errors.
 

@@ -1,5 +1,6 @@
 """What both generations of DAN's networks share: their checks and the way back to full resolution."""
 
+import torch
 from torch import Tensor, nn
 
 from pnpsr import checks
@@ -78,3 +79,14 @@ def columns(code: Tensor, length: int, batch: int | None = None) -> Tensor:
     if code.ndim != 2 or code.shape[1] != length or code.shape[0] != (code.shape[0] if batch is None else batch):
         raise ValueError(f"code must have shape ({'b' if batch is None else batch}, {length}), got {tuple(code.shape)}")
     return code[..., None, None]
+
+
+def corner(t: Tensor, rows: int, columns: int) -> Tensor:
+    """t (b c h w) without what lies beyond ``rows`` and ``columns``.
+
+    For a trace by indices: there a slice would settle in memory as the traced size does, which may be the one that cuts nothing.
+    """
+    if not checks.tracing():
+        return t[..., :rows, :columns]
+    down, right = (torch.arange(n, device=t.device) for n in (rows, columns))
+    return t.index_select(-2, down).index_select(-1, right)

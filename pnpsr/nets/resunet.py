@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from pnpsr import checks
 from pnpsr.needs import Needs
+from pnpsr.nets.common import corner
 from pnpsr.nets.weights import copying, shrink
 
 DEPTH = 4  # scales of the U: three halvings, so sides are padded to multiples of 8
@@ -96,14 +97,15 @@ class ResUNet(nn.Module):
         v = checks.feed(v, "v", self.channels, self.head.weight)
         rows, columns = v.shape[-2:]
         unit = 2 ** (DEPTH - 1) * self.fold
-        padded = F.pad(v, (0, -columns % unit, 0, -rows % unit), mode="replicate")
+        full = [(n + unit - 1) // unit * unit for n in (rows, columns)]  # a form that shows a trace what it can be divided by
+        padded = F.pad(v, (0, full[1] - columns, 0, full[0] - rows), mode="replicate")
         skips = [self.head(self._with_strength(F.pixel_unshuffle(padded, self.fold), strength))]
         for down in self.down:
             skips.append(down(skips[-1]))
         deep = self.body(skips[-1])
         for up in self.up:
             deep = up(deep + skips.pop())
-        return F.pixel_shuffle(self.tail(deep + skips.pop()), self.fold)[..., :rows, :columns]
+        return corner(F.pixel_shuffle(self.tail(deep + skips.pop()), self.fold), rows, columns)
 
     def _with_strength(self, v: Tensor, strength: Tensor | float | None) -> Tensor:
         if not self.strength:

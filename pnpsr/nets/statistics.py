@@ -139,8 +139,8 @@ def _autocorrelation(m: Tensor) -> tuple[Tensor, Tensor]:
 
 def _fast(n: int) -> int:
     """The least even number from ``n`` on without a prime factor above 5: prime lengths make an FFT several times slower."""
-    n += n % 2
-    while True:
+    n = (n + 1) // 2 * 2
+    while isinstance(n, int):
         rest = n
         for prime in (2, 3, 5):
             while rest % prime == 0:
@@ -148,6 +148,7 @@ def _fast(n: int) -> int:
         if rest == 1:
             return n
         n += 2
+    return n  # a symbol of a trace, of which no factors are known
 
 
 def _step(side: int, thorough: bool) -> int:

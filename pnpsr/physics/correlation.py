@@ -33,7 +33,9 @@ def autocorrelated(a: Tensor, rows: int, columns: int) -> Tensor:
     lags = range(-rows, rows + 1), range(-columns, columns + 1)
     half = [_at(spectra[:, :, r : r + 1], spectra[:, :, r:], grid, *lags)[:, 0] for r in range(count)]
     turned = [[half[t][:, r - t].flip(-2, -1) for t in range(r)] for r in range(count)]
-    return torch.stack([torch.cat([torch.stack(past, 1), own], 1) if past else own for past, own in zip(turned, half, strict=True)], 1)
+    return torch.stack(
+        [torch.cat([torch.stack(past, 1), own], 1) if past else own for past, own in zip(turned, half, strict=True)], 1
+    )
 
 
 def _at(first: Tensor, second: Tensor, grid: tuple[int, int], rows: range, columns: range) -> Tensor:

@@ -44,10 +44,10 @@ def _row(g: Tensor, scale: Pair) -> Tensor:
 
 
 def subtract_row(data: Tensor, row: Tensor, parts: Tensor) -> Tensor:
-    """Y_c - Σ_r A_cr X_cr (b c h w), for data (b c h w), row and unknown (b c r h w); one channel of these two serves all."""
+    """Y_c - Σ_r A_cr X_cr (b c 1 h w), for data (b c 1 h w), row and unknown (b c r h w); one channel of these two serves all."""
     if parts.shape[2] == 1:  # no decimation: one pass over the memory instead of three
-        return torch.addcmul(data, row[:, :, 0], parts[:, :, 0], value=-1)
-    return data - (row * parts).sum(2)
+        return torch.addcmul(data, row, parts, value=-1)
+    return data - (row * parts).sum(2, keepdim=True)
 
 
 def power(row: Tensor) -> Tensor:

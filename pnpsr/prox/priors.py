@@ -3,6 +3,9 @@
 The strength is the same β for all of them. One that needs it and is given None refuses: no strength is no prior.
 """
 
+import math
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -10,6 +13,7 @@ from pnpsr import checks, precision
 from pnpsr.checks import Scale
 
 Strength = Tensor | float | None
+FAINT = 1e-6  # so small a weight of the splitting moves no pixel of [0, 1] by more than 8e-6
 
 
 def identity(v: Tensor, strength: Strength = None) -> Tensor:
@@ -77,14 +81,29 @@ def l0_gradient(v: Tensor, strength: Strength = None, *, growth: float = 2.0, ce
         transfer = torch.fft.rfft2(torch.stack([impulse.roll(-1, -2) - impulse, impulse.roll(-1, -1) - impulse]))
         power, target, u = transfer.abs().square().sum(0), torch.fft.rfft2(v), v
         penalty = torch.where(weight > 0, 2 * weight, ceiling)
-        while bool((checks.values(penalty) < ceiling).any()):
+        for penalty in _penalties(penalty, growth, ceiling):
             edges = torch.stack([u.roll(-1, -2) - u, u.roll(-1, -1) - u])
             edges = edges * ((edges * edges).sum(0).mean(1, keepdim=True) > weight / penalty)
             spectrum = target + penalty * (transfer.conj() * torch.fft.rfft2(edges)).sum(0)
             smooth = torch.fft.irfft2(spectrum / (1 + penalty * power), s=grid)
-            active = penalty < ceiling
-            u, penalty = torch.where(active, smooth, u), torch.where(active, penalty * growth, penalty)
+            u = torch.where(penalty < ceiling, smooth, u)
     return torch.where(weight > 0, u, v)
+
+
+def _penalties(penalty: Tensor, growth: float, ceiling: float) -> Iterator[Tensor]:
+    """The weights of the splitting, one after the other, until all have reached the ceiling.
+
+    Where values must not be read: as often as that takes from ``FAINT`` on, below which a weight changes nothing.
+    """
+    if checks.readable(penalty):
+        while bool((checks.values(penalty) < ceiling).any()):
+            yield penalty
+            penalty = torch.where(penalty < ceiling, penalty * growth, penalty)
+        return
+    penalty = penalty.clamp_min(FAINT)
+    for _ in range(math.ceil(math.log(ceiling / FAINT, growth))):
+        yield penalty
+        penalty = penalty * growth
 
 
 def _beta(strength: Strength, name: str) -> Tensor | float:
@@ -101,7 +120,7 @@ def edge_scale(y: Tensor, scale: Scale = 1) -> Tensor:
     s1, s2 = checks.factors(scale)
     down, right = _gradient(checks.image(y, "y"))
     energy = ((down / s1).square() + (right / s2).square()).mean(1).flatten(1)
-    return energy.kthvalue(max(1, int(0.999 * energy.shape[1])), dim=1).values.reshape(-1, 1, 1, 1)
+    return energy.kthvalue(max(1, 999 * energy.shape[1] // 1000), dim=1).values.reshape(-1, 1, 1, 1)
 
 
 def _gradient(u: Tensor) -> Tensor:

@@ -1,0 +1,60 @@
+"""One command in several processes: which part of the work is whose, by the launch that training has (torchrun, Lightning Fabric)."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of one process of several that run the same command on the same files."""
+
+    place: int = 0  # of this process among all
+    count: int = 1
+    local: int = 1  # processes on this machine
+    device: str = "cpu"
+    fabric: Any = None
+
+    @property
+    def first(self) -> bool:
+        """This process reports; so does one that is alone."""
+        return self.place == 0
+
+    def of(self, work: Sequence[T]) -> list[T]:
+        """Every n-th piece, from this process's place on."""
+        return list(work[self.place :: self.count])
+
+    def gathered(self, mine: T) -> list[T]:
+        """What every process brings, in their order, once all have come here."""
+        if self.fabric is None:
+            return [mine]
+        import torch.distributed
+
+        everybody: list[Any] = [None] * self.count
+        torch.distributed.all_gather_object(everybody, mine)
+        return everybody
+
+
+def share_of(device: str) -> Share:
+    """The share of this process: all of the work, unless ``torchrun`` started several.
+
+    Args:
+        device: where all compute; ``cuda`` gives each process of a machine a GPU of its own.
+
+    Raises:
+        ValueError: several processes without Lightning.
+    """
+    count, local = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    if "TORCHELASTIC_RUN_ID" not in os.environ or count == 1:
+        return Share(device=device)
+    try:
+        from lightning.fabric import Fabric
+    except ImportError as error:
+        raise ValueError("several processes need Lightning: pip install 'pnpsr[train]'") from error
+    kind = device.partition(":")[0]
+    fabric = Fabric(accelerator=kind, devices=local, num_nodes=count // local)
+    fabric.launch()
+    return Share(fabric.global_rank, count, local, str(fabric.device) if kind != "cpu" else device, fabric)

@@ -1,0 +1,72 @@
+"""Two processes that share restoring and evaluating leave the files that one leaves, also when one of them was killed before."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pnpsr.cli.shares import Share, share_of
+from pnpsr.images import sample_picture, write_image
+
+LAUNCH = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m")
+ENV = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(Path(__file__).parent.parent)}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("in")
+    for i, name in enumerate("abc"):
+        write_image(folder / f"{name}.png", sample_picture("camera")[..., 100 + 8 * i : 124 + 8 * i, 200:226])
+    (folder / "broken.png").write_bytes((folder / "a.png").read_bytes()[:-300])
+    return folder
+
+
+def commands(images: Path, out: Path) -> dict[str, list[str]]:
+    evaluated = ["--images", str(images), "--methods", "bicubic", "tv_hqs+gaussian", "--scales", "2", "--limit", "3"]
+    return {
+        "restore": ["restore", str(images), "--size", "5", "--iterations", "1", "--memory", "1", "--out", str(out / "restore")],
+        "evaluate": ["evaluate", *evaluated, "--out", str(out / "evaluate")],
+    }
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """By name, but for what is not a result: locks, and the empty folders of parts."""
+    found = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "lock")
+    return {str(p.relative_to(folder)): p.read_bytes() for p in found}
+
+
+def begin(words: tuple[str, ...]) -> subprocess.Popen[str]:
+    return subprocess.Popen(words, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+@pytest.mark.parametrize("which", ["restore", "evaluate"])
+def test_two_processes_and_a_killed_one_leave_the_files_of_one(which: str, images: Path, tmp_path: Path) -> None:
+    one = begin((sys.executable, "-m", "pnpsr", *commands(images, tmp_path / "one")[which]))
+    two = begin((*LAUNCH, "pnpsr", *commands(images, tmp_path / "two")[which]))
+    killed = begin((sys.executable, "-m", "pnpsr", *commands(images, tmp_path / "killed")[which]))
+    results = tmp_path / "killed" / which
+    while killed.poll() is None and not any(f for f in files(results) if f.endswith((".csv", "_restored.png"))):
+        time.sleep(0.02)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    again = begin((*LAUNCH, "pnpsr", *commands(images, tmp_path / "killed")[which]))
+    said = {process: process.communicate() for process in (one, two, again)}
+    assert one.returncode == 1  # the broken picture
+    assert "broken.png" in said[one][1]
+    for process in (two, again):
+        assert process.returncode == 1 and "broken.png" in said[process][1], said[process][1][-2000:]
+    due = files(tmp_path / "one" / which)
+    assert len(due) >= 6
+    for name in ("two", "killed"):
+        assert files(tmp_path / name / which) == due
+
+
+def test_without_a_launch_all_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert share_of("cuda:1") == Share(device="cuda:1") and share_of("cpu").of("abc") == ["a", "b", "c"]
+    assert Share(1, 2).of("abc") == ["b"] and not Share(1, 2).first and Share().gathered(3) == [3]
+    monkeypatch.setenv("WORLD_SIZE", "8")  # of a cluster's own, without torchrun
+    assert share_of("cpu").count == 1
