@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pnpsr import checks
 from pnpsr.files import replace_file
+from pnpsr.kernels.matlab import LARGEST, matlab_arrays
 from pnpsr.kernels.shift import resize_support
 
 READS = (".mat", ".npz", ".npy", ".png", ".pth", ".pt")
@@ -20,26 +21,32 @@ def arrays_in(path: Path) -> dict[str, object]:
     """The arrays of a file by name; a file of one nameless array calls it "" (empty)."""
     suffix = path.suffix.lower()
     if suffix == ".mat":
-        from scipy.io import loadmat
-
-        return {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
+        return matlab_arrays(path.read_bytes())
     if suffix == ".npz":
         with np.load(path, allow_pickle=False) as stored:
+            if sum(member.file_size for member in stored.zip.infolist()) > LARGEST:
+                raise ValueError(f"it unpacks to more than {LARGEST >> 20} MiB, which no kernels are")
             return {name: stored[name] for name in stored.files}
     if suffix == ".npy":
         return {"": np.load(path, allow_pickle=False)}
     if suffix == ".png":
-        import cv2
+        import imagecodecs
 
-        picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-        if picture is None:
-            raise ValueError("no readable PNG")
+        picture = imagecodecs.png_decode(_small(path.read_bytes()))
         if picture.ndim != 2:
             raise ValueError(f"a colour picture of shape {picture.shape}; a kernel is grey")
         return {"": picture}
     stored = torch.load(path, map_location="cpu", weights_only=True)
     named = stored if isinstance(stored, dict) else {"": stored}
     return {str(name): value.detach().numpy() if isinstance(value, Tensor) else value for name, value in named.items()}
+
+
+def _small(png: bytes) -> bytes:
+    """The PNG, if its header promises no more than a kernel could hold; what is no PNG at all is left to the decoder."""
+    width, height = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+    if 2 * width * height > LARGEST:
+        raise ValueError(f"it says it has {height} x {width} pixels, which no kernel has")
+    return png
 
 
 def flat(value: object, label: str, *, matlab: bool) -> Iterator[np.ndarray]:
