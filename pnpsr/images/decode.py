@@ -26,7 +26,8 @@ DESCRIBES = (0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x0
 ORIENTATION, EXIF_BLOCK, WIDTH, HEIGHT = 0x0112, 0x8769, 0xA002, 0xA003
 PNG_DEPTH = 24  # the byte of a PNG that says how many bits a sample has
 
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # it logs damage to the screen where nobody listens
+for name in ("tifffile", "imagecodecs"):  # they log damage, to the screen where nobody listens
+    logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 @dataclass
