@@ -18,6 +18,7 @@ from pnpsr.photo import Restoration
 from pnpsr.photo import restore as restore_photo
 from pnpsr.photo.ask import Ask
 from pnpsr.photo.believe import quick
+from pnpsr.photo.find import Progress, Seen
 from pnpsr.photo.finish import finisher, with_kernel_given
 from pnpsr.photo.plan import plan, seconds_per_pixel
 from pnpsr.solver import UnrolledSolver
@@ -38,6 +39,8 @@ class Options:
     report: bool = False
     quiet: bool = False
     json: bool = False
+    progress: Progress | None = None  # who listens instead of the bar
+    seen: Seen | None = None  # who watches the kernels
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def restore_one(picture: Picture, one: Input, options: Options, truth: Truth, *,
         r = restore_photo(
             picture, ask.scale, solver=ask.solver, k=ask.k, sigma=ask.sigma, size=ask.size, T=ask.T, boundary=ask.boundary,
             tile=options.tile, memory=options.memory, kernels_per=ask.kernels_per, precision=ask.precision, device=ask.device,
-            keep=one.folder / f".{one.stem}_x{ask.scale}.tiles", watch=True, progress=bar.at,
+            keep=one.folder / f".{one.stem}_x{ask.scale}.tiles", watch=True, progress=options.progress or bar.at, seen=options.seen,
         )  # fmt: skip
     numbers = scores(picture.image, r, truth)
     one.folder.mkdir(parents=True, exist_ok=True)

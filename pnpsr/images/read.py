@@ -40,7 +40,9 @@ def read_image(path: str | Path, *, channels: int | None = None, page: int | Non
         raise ValueError(f"{path} {error}") from error
     pixels = _upright(found.samples, found.orientation)
     bits = _bits(pixels, path)
-    planes = torch.from_numpy(pixels.astype(np.float32).transpose(2, 0, 1))[None]
+    planes = torch.empty(1, pixels.shape[2], *pixels.shape[:2])
+    for channel in range(pixels.shape[2]):  # one by one: never a second copy of a large picture in floats
+        planes[0, channel] = torch.from_numpy(pixels[..., channel].astype(np.float32))
     if bits < 32:
         planes /= PEAK[bits]
     colours = planes.shape[1] - (planes.shape[1] in (2, 4))

@@ -14,6 +14,7 @@ from pnpsr.kernels.matlab import LARGEST, matlab_arrays
 from pnpsr.kernels.shift import resize_support
 
 READS = (".mat", ".npz", ".npy", ".png", ".pth", ".pt")
+WORDS = 300  # characters of a reader's message, which may hold a damaged file's bytes
 WRITES = (".npz", ".npy", ".png")
 
 
@@ -105,7 +106,7 @@ def load_kernels(
     try:
         arrays = arrays_in(path)
     except Exception as error:  # each reader has its own kinds for a damaged or pickled file
-        raise ValueError(f"{path}: cannot be read as {path.suffix}: {error}") from error
+        raise ValueError(f"{path}: cannot be read as {path.suffix}: {' '.join(str(error).split())[:WORDS]}") from error
     if key is not None and key not in arrays:
         raise ValueError(f"{path}: no array {key!r}; it holds {', '.join(map(repr, arrays)) or 'nothing'}")
     chosen = arrays if key is None else {key: arrays[key]}

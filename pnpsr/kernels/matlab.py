@@ -40,7 +40,7 @@ def matlab_arrays(data: bytes) -> dict[str, object]:
     order = "<" if data[126:128] == b"IM" else ">"
     if struct.unpack_from(order + "H", data, 124)[0] != 0x0100:
         raise ValueError("a MATLAB file of version 7.3; save it with -v7")
-    found = {}
+    found: dict[str, object] = {}
     for element in _elements(memoryview(data)[HEADER:], order):
         if element.kind == COMPRESSED:
             inside = _unpacked(element.body)
@@ -91,7 +91,7 @@ def _variable(element: Element, order: str, depth: int) -> tuple[str, NDArray[np
         kind = int(flags[0]) & 0xFF
         label, sizes = bytes(name.astype(np.uint8)).decode("latin-1"), [int(n) for n in shape]
         if kind == CELL:
-            value = _cells([_variable(part, order, depth + 1)[1] for part in parts] if depth < DEEPEST else [])
+            value: NDArray[np.generic] = _cells([_variable(part, order, depth + 1)[1] for part in parts] if depth < DEEPEST else [])
         elif FIRST <= kind <= LAST and not int(flags[0]) & COMPLEX:
             value = _numbers(next(parts), order)
         else:
