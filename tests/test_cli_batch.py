@@ -46,6 +46,21 @@ def test_a_folder_with_a_broken_picture(folder: Path, tmp_path: Path, capsys: py
     assert not list(out.rglob("broken*")) and not list(out.rglob(".*"))
 
 
+@pytest.mark.slow
+def test_ten_broken_ones_in_a_thousand_are_named_and_the_rest_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    for i in range(1000):
+        write_image(tmp_path / "in" / f"{i:03}.png", torch.full((1, 1, 6, 7), i / 999))
+    broken = {f"{i:03}.png" for i in range(5, 1000, 100)}
+    for name in broken:
+        data = (tmp_path / "in" / name).read_bytes()
+        (tmp_path / "in" / name).write_bytes(data[: len(data) // 2])
+    assert run("restore", tmp_path / "in", *QUICK, "--json", "--out", tmp_path / "out") == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {Path(one["picture"]).name for one in told if one["status"] == "failed"} == broken and len(broken) == 10
+    assert len(told) == 1000 and len(list((tmp_path / "out").glob("*_restored.png"))) == 990
+
+
 def test_results_are_kept_unless_overwriting_is_asked_for(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call, result = ("restore", folder / "a.png", *QUICK, "--out", tmp_path / "out"), tmp_path / "out" / "a_restored.png"
     assert run(*call) == 0
@@ -98,7 +113,7 @@ def test_profile_transparency_and_depth_go_all_the_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "pixels", [torch.zeros(1, 3, 40, 40), torch.full((1, 1, 40, 40), 0.3), torch.rand(1, 3, 5, 5), torch.rand(1, 1, 1, 300)]
+    "pixels", [torch.zeros(1, 3, 40, 40), torch.full((1, 1, 40, 40), 0.3), torch.rand(1, 3, 5, 5), torch.rand(1, 1, 1, 5000)]
 )
 @pytest.mark.parametrize("options", [(), QUICK])
 def test_black_constant_and_tiny_pictures_come_back_enlarged(
