@@ -1,14 +1,16 @@
 """Files that are whole or not there at all."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 from pnpsr import checks
 
 
-def replace_file(path: str | Path, data: bytes) -> None:
-    """Put ``data`` at ``path``, all or nothing: a reader, or a crash, never meets half a file.
+def replace_file(path: str | Path, data: bytes | Callable[[BinaryIO], object]) -> None:
+    """Put ``data``, or what it writes, at ``path``, all or nothing: a reader, or a crash, never meets half a file.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -19,7 +21,10 @@ def replace_file(path: str | Path, data: bytes) -> None:
     temporary = path.with_name(f".{uuid4().hex}.tmp")  # same folder: only within one file system is the replacement atomic
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            if isinstance(data, bytes):
+                file.write(data)
+            else:
+                data(file)
             file.flush()
             os.fsync(file.fileno())  # the rename must not reach the disk before the content
         os.replace(temporary, path)

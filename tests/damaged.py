@@ -3,12 +3,15 @@
 import json
 import random
 import resource
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 FORBIDDEN = {"os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect", "webbrowser.open"}
+LONGEST = 30  # seconds for one file
+PACKED = 2**31  # bytes that a small file may unpack to, below what the largest picture takes
 
 
 def damages(data: bytes, count: int, seed: int = 0) -> Iterator[bytes]:
@@ -31,15 +34,17 @@ def outcomes(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for damaged in damages(data, count):
         path.write_bytes(damaged)
+        signal.alarm(LONGEST)
         try:
             seen["equal" if same(read(path), whole) else "different"] += 1
         except ValueError as error:
-            seen["refused" if path.name in str(error) and len(str(error)) < 2000 else f"refused without its name: {error}"] += 1
+            seen["refused" if path.name in str(error) and len(str(error)) < 2000 else f"refused in other words: {error}"] += 1
         except Exception as error:
             seen[f"{type(error).__name__}: {error}"] += 1
+    signal.alarm(0)
     path.write_bytes(data)
     grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-    if bounded and grown > 2 * len(data) + 2**24:
+    if grown > (2 * len(data) + 2**24 if bounded else PACKED):
         seen[f"{grown} bytes for a file of {len(data)}"] += 1
     return dict(seen)
 
@@ -48,11 +53,15 @@ def main(kind: str, folder: Path, count: int) -> None:
     """Print {what: outcomes} for the files of ``kind``, see ``damaged_files.KINDS``."""
     import damaged_files
 
+    def late(*_: object) -> None:
+        raise TimeoutError(f"more than {LONGEST} s")
+
+    signal.signal(signal.SIGALRM, late)
     watching, events = [True], []
     sys.addaudithook(lambda event, _: events.append(event) if watching and event in FORBIDDEN else None)
     found = {}
     for name, (path, read, same) in damaged_files.KINDS[kind](folder).items():
-        found[name] = outcomes(path, read, same, count, bounded=kind not in ("pictures", "kernels"))  # these are packed
+        found[name] = outcomes(path, read, same, count, bounded=kind not in damaged_files.PACKED)
     watching.clear()
     print(json.dumps({"outcomes": found, "ran": events}))
 

@@ -1,5 +1,6 @@
 """Files to damage: weights of every kind that the library reads, small ones where it can choose; and how each is read."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -93,12 +94,16 @@ def _a_picture(read: Picture, _: Picture) -> bool:
 
 
 def kernel_files(folder: Path) -> Mapping[str, Entry]:
-    """The formats that kernels are read from, but MATLAB's: scipy's reader of these can end the process on a damaged one."""
+    """Every format that kernels are read from."""
+    from scipy.io import savemat
+
     k = kernels(2, 9, 0)
     save_kernels(folder / "a.npz", k)
     save_kernels(folder / "b.npy", k)
     save_kernels(folder / "c.png", k[:1])
     torch.save({"kernels": k}, folder / "d.pth")
+    for name, packed in (("e.mat", False), ("f.mat", True)):
+        savemat(folder / name, {"first": k[0, 0].numpy(), "second": k[1, 0].numpy()}, do_compression=packed)
     return {path.name: (path, load_kernels, _some_kernels) for path in sorted(folder.iterdir())}
 
 
@@ -106,9 +111,26 @@ def _some_kernels(read: Tensor, _: Tensor) -> bool:
     return bool(read.isfinite().all()) and torch.allclose(read.sum((1, 2, 3)), torch.ones(len(read)), atol=1e-3)
 
 
+def real_files(folder: Path) -> Mapping[str, Entry]:
+    """Photographs, kernels and weights of others, from the folder that PNPSR_DATA names."""
+    data = Path(os.environ["PNPSR_DATA"])
+    found = {}
+    for where, read, same in (
+        ("real/*", read_image, _a_picture),
+        ("kernels/*.npz", load_kernels, _some_kernels),
+        ("weights/*.pth", load_released, lambda a, b: _same_networks(a, b)),
+    ):
+        for source in sorted(data.glob(where)):
+            (folder / source.name).write_bytes(source.read_bytes())
+            found[source.name] = (folder / source.name, read, same)
+    return found
+
+
+PACKED = ("pictures", "kernels", "real")
 KINDS: Mapping[str, Callable[[Path], Mapping[str, Entry]]] = {
     "pictures": picture_files,
     "kernels": kernel_files,
+    "real": real_files,
     "presets": preset_files,
     "saved": saved_files,
     "archives": lambda folder: released_files(folder, legacy=False),

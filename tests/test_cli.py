@@ -102,27 +102,27 @@ def test_demo_writes_everything(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 BAD = {
     "no such picture": (["restore", "missing.png"], "missing.png"),
-    "scale zero": (["restore", "{cat}", "--scale", "0"], "scale must be at least 1"),
+    "scale zero": (["restore", "{cat}", "--scale", "0"], "--scale must be at least 1"),
     "unknown preset": (["restore", "{cat}", "--preset", "magic"], "blind_hqs"),
-    "negative noise": (["restore", "{cat}", "--sigma", "-1"], "sigma must lie between 0 and 0.5"),
-    "no iterations": (["restore", "{cat}", "--iterations", "0"], "T must be at least 1"),
+    "negative noise": (["restore", "{cat}", "--sigma", "-1"], "--sigma must lie between 0 and 0.5"),
+    "no iterations": (["restore", "{cat}", "--iterations", "0"], "--iterations must be at least 1"),
     "truth of another size": (["restore", "{cat}", "--truth", "{cat}"], "truth of (48, 56) is not 2 times"),
     "a scale of another preset": (["restore", "{cat}", "--preset", "ikrnet-x4"], "ikrnet-x4 is for scale 4, not 2; take dan-x2"),
     "a preset that wants a kernel": (["restore", "{cat}", "--preset", "usrnet"], "give it (k=, --kernel FILE)"),
     "noise beyond any picture": (["restore", "{cat}", "--sigma", "5"], "sigma must lie between 0 and 0.5"),
     "no such device": (["restore", "{cat}", "--device", "cuda:7"], "there is no CUDA device"),
-    "a device of fantasy": (["restore", "{cat}", "--device", "gpu"], "device must be cpu, cuda"),
+    "a device of fantasy": (["restore", "{cat}", "--device", "gpu"], "--device must be cpu, cuda"),
     "too little memory": (["restore", "{cat}", "--memory", "0.1"], "GiB of memory, 0.1 may be used"),
-    "a tile too small": (["restore", "{cat}", "--tile", "8"], "tile must be at least"),
+    "a tile too small": (["restore", "{cat}", "--tile", "8"], "--tile must be at least"),
     "a file as folder": (["restore", "{cat}", "--out", "{text}"], "is a file; name a folder"),
     "a file above the folder": (["restore", "{cat}", "--out", "{text}/results"], "is a file; name a folder"),
     "nothing named": (["restore"], "name at least one picture"),
     "an empty folder": (["restore", "empty"], "there are no pictures"),
     "size and preset": (["restore", "{cat}", "--size", "9", "--preset", "ikrnet-x2"], "size is for the classical method"),
-    "kernels too close": (["restore", "{cat}", "--kernels-per", "20"], "kernels_per must be at least 256"),
+    "kernels too close": (["restore", "{cat}", "--kernels-per", "20"], "--kernels-per must be at least 256"),
     "one truth for two": (["restore", "{cat}", "{cat2}", "--truth", "{cat}"], "are for one picture"),
     "transparency in JPEG": (["restore", "{clear}", "--format", "jpg"], "holds no transparency"),
-    "kernel larger than the picture": (["degrade", "{cat}", "--size", "99"], "larger than the image"),
+    "kernel larger than the picture": (["degrade", "{cat}", "--size", "99"], "the kernel of 99 x 99 is larger than the image"),
     "text for a picture": (["restore", "{text}"], "is not a whole picture"),
     "unknown sample": (["demo", "--picture", "mona"], "astronaut"),
     "no kernel file": (["kernels", "--kernel", "missing.npz"], "missing.npz"),
@@ -146,6 +146,18 @@ def test_mistakes_are_one_line_and_leave_nothing(
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("pnpsr: error:") and message in error
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_messages_name_options_and_leave_the_rest_alone() -> None:
+    from pnpsr.cli import COMMANDS
+    from pnpsr.cli.spoken import in_options, options
+
+    assert {"size", "out", "sigma"} <= options(COMMANDS["degrade"])
+    for command in COMMANDS.values():
+        assert in_options("there is no picture", command) == "there is no picture"
+    assert in_options("width2 must be positive", COMMANDS["degrade"]) == "--width2 must be positive"
+    assert in_options("gamma must be positive", COMMANDS["restore"]) == "gamma must be positive"
+    assert in_options("solver must be a module", COMMANDS["restore"]) == "--preset must be a module"
 
 
 @pytest.mark.parametrize("arguments", ["restore x.png --scale 2.5", "restore x.png --frobnicate", "paint"])

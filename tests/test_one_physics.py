@@ -12,8 +12,8 @@ from pnpsr import Degradation, UnrolledSolver, blind_hqs
 from pnpsr.cli import main
 from pnpsr.conventions import DAN, PHYSICS, named_physics, register_physics
 from pnpsr.data import FromDataset, Setting, Stream
-from pnpsr.data.batched import BatchedStream
 from pnpsr.data.bank import Bank
+from pnpsr.data.batched import BatchedStream
 from pnpsr.data.stream import realise
 from pnpsr.evaluate import Case, Key, Method, Protocol, evaluate, from_solver, grid
 from pnpsr.evaluate.baselines import bicubic
@@ -22,7 +22,6 @@ from pnpsr.images import read_image, write_image
 from pnpsr.kernels import gaussian
 from pnpsr.physics import Mosaic, Physics
 from pnpsr.recipes import tv_hqs
-from pnpsr.starts import upsample
 from pnpsr.train import Options, Stage, train
 from pnpsr.train.losses import image_l1
 from pnpsr.train.validation import Validation

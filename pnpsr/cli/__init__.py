@@ -11,6 +11,7 @@ from pnpsr.cli.evaluate import evaluate
 from pnpsr.cli.export import export
 from pnpsr.cli.kernels import kernels
 from pnpsr.cli.restore import restore
+from pnpsr.cli.spoken import in_options
 from pnpsr.cli.study import study
 from pnpsr.cli.train import train
 from pnpsr.values import plugins, use
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     import tyro
 
+    words = list[str]()
     try:
         words, modules = split_use(sys.argv[1:] if arguments is None else arguments)
         plugins()
@@ -51,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
         )
     except (ValueError, TypeError, OSError, ArithmeticError) as error:
-        print("pnpsr: error:", " ".join(str(error).split()), file=sys.stderr)
+        said, command = " ".join(str(error).split()), next((COMMANDS[word] for word in words if word in COMMANDS), None)
+        print("pnpsr: error:", said if command is None else in_options(said, command), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("pnpsr: interrupted", file=sys.stderr)

@@ -8,26 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
-from tqdm import tqdm
 
+from pnpsr.cli.bar import Bar
 from pnpsr.cli.figure import write_figure
 from pnpsr.cli.inputs import Input
 from pnpsr.cli.measured import Measurement
 from pnpsr.cli.page import write_page
-from pnpsr.cli.shares import Share
+from pnpsr.cli.pages import restore_pages
 from pnpsr.cli.report import Truth, fits, scores, spoken, target, write_result
+from pnpsr.cli.shares import Share
 from pnpsr.images import Picture, read_image
 from pnpsr.photo import Restoration
 from pnpsr.photo import restore as restore_photo
 from pnpsr.photo.ask import Ask
 from pnpsr.photo.believe import quick
+from pnpsr.photo.find import Progress, Seen
 from pnpsr.photo.finish import finisher, with_kernel_given
 from pnpsr.photo.plan import plan, seconds_per_pixel
 from pnpsr.solver import UnrolledSolver
 
 FAILURES = (ValueError, TypeError, OSError, ArithmeticError, MemoryError, RuntimeError)
-
-
 NOTHING, ALL = Truth(), Share()
 
 
@@ -44,8 +44,10 @@ class Options:
     quiet: bool = False
     json: bool = False
     measured: Measurement | None = None  # what made the pictures, where it is more than blur and ↓s
+    progress: Progress | None = None  # who listens instead of the bar
+    seen: Seen | None = None  # who watches the kernels
 
-    def seen(self, y: Tensor) -> Tensor:
+    def complete(self, y: Tensor) -> Tensor:
         """y as a picture without gaps, in the colours of the result."""
         return y if self.measured is None else self.measured.model(y, self.ask.scale).complete(y)
 
@@ -74,8 +76,7 @@ def restore_all(batch: Batch, share: Share = ALL) -> int:
             _say(options, one, "kept", f"{there} is there already; --overwrite replaces it", {})
             continue
         try:
-            picture = read_image(one.path)
-            told = restore_one(picture, one, options, batch.truth, detailed=len(batch.inputs) == 1)
+            told = restore_file(one, options, batch.truth, detailed=len(batch.inputs) == 1)
         except FAILURES as error:
             reason = plainly(error)
             if len(batch.inputs) == 1:
@@ -93,6 +94,23 @@ def restore_all(batch: Batch, share: Share = ALL) -> int:
     return 1 if failed else 0
 
 
+def restore_file(one: Input, options: Options, truth: Truth, *, detailed: bool) -> dict[str, Any]:
+    """Restore the picture of a file, or those of all its pages; what there is to say about it, by name.
+
+    Raises:
+        ValueError: a truth for one of several pages.
+    """
+    if one.pages == 1:
+        return restore_one(read_image(one.path), one, options, truth, detailed=detailed)
+    if truth.x is not None or truth.k is not None:
+        raise ValueError(f"--truth and --true-kernel are for one picture, and {one.path} has {one.pages} pages")
+
+    def of_page(number: int, part: Input) -> dict[str, Any]:
+        return restore_one(read_image(one.path, page=number), part, options, truth, detailed=detailed)
+
+    return restore_pages(one, of_page, overwrite=options.overwrite)
+
+
 def plainly(error: BaseException) -> str:
     """An error as one line for the user."""
     text = " ".join(str(error).split())
@@ -104,17 +122,17 @@ def plainly(error: BaseException) -> str:
 def restore_one(picture: Picture, one: Input, options: Options, truth: Truth, *, detailed: bool) -> dict[str, Any]:
     """Restore one picture and write everything; what there is to say about it, by name."""
     ask, to = options.ask, target(one.folder, one.stem, picture, options.suffix)
-    y, measured = options.seen(picture.image), options.measured
+    y, measured = options.complete(picture.image), options.measured
     fits(y, ask.scale, truth)
     loud = not (options.quiet or options.json)
     h, w = picture.image.shape[-2:]
     if loud and detailed:
         print(f"picture   {h} × {w} → {h * ask.scale} × {w * ask.scale}, {_expected(options, h, w, picture.image.shape[1])}")
-    with _Bar(f"{one.path.name} ×{ask.scale}", hidden=not loud) as bar:
-        r = measured.restore(picture, ask, bar.at) if measured is not None else restore_photo(
+    with Bar(f"{one.path.name} ×{ask.scale}", hidden=not loud) as bar:
+        r = measured.restore(picture, ask, options.progress or bar.at) if measured is not None else restore_photo(
             picture, ask.scale, solver=ask.solver, k=ask.k, sigma=ask.sigma, size=ask.size, T=ask.T, boundary=ask.boundary,
             tile=options.tile, memory=options.memory, kernels_per=ask.kernels_per, precision=ask.precision, device=ask.device,
-            keep=one.folder / f".{one.stem}_x{ask.scale}.tiles", watch=True, progress=bar.at,
+            keep=one.folder / f".{one.stem}_x{ask.scale}.tiles", watch=True, progress=options.progress or bar.at, seen=options.seen,
         )  # fmt: skip
     numbers = scores(y, r, truth)
     one.folder.mkdir(parents=True, exist_ok=True)
@@ -169,31 +187,7 @@ def _say(options: Options, one: Input, status: str, words: str, more: dict[str, 
     elif status == "failed":
         print(f"{one.path}: {words}", file=sys.stderr, flush=True)
     elif not options.quiet and not told_already:
-        size = f"{more['height']} × {more['width']}, {more['seconds']:.0f} s: " if more else ""
+        pages = f"{more['pages']} pages, " if "pages" in more else ""
+        size = f"{pages}{more['height']} × {more['width']}, {more['seconds']:.0f} s: " if "height" in more else ""
         notes = "".join(f"; {note}" for note in more.get("notes", ()))
         print(f"{one.path}: {status}, {size}{words}{notes}", flush=True)
-
-
-class _Bar:
-    """A progress bar that follows ``progress(what, done, total)`` from one thing to the next."""
-
-    def __init__(self, name: str, *, hidden: bool) -> None:
-        self.name, self.what, self.bar = name, "", tqdm(total=1, desc=name, disable=hidden, leave=False, unit="step")
-
-    def __enter__(self) -> "_Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    def at(self, what: str, done: int, total: int) -> None:
-        """Show how far ``what`` is."""
-        if self.bar.disable:
-            return
-        if what != self.what:
-            self.what = what
-            self.bar.set_description_str(f"{self.name}, {what}", refresh=False)
-        if self.bar.total != total:
-            self.bar.reset(total)
-        self.bar.n = done
-        self.bar.refresh()

@@ -1,11 +1,12 @@
 """Which pictures a call means, and what their results will be called: settled before anything is computed."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pnpsr.images import FORMATS, READS
+from pnpsr.images import FORMATS, READS, pages_in
 
 ENDINGS = ("_restored", "_kernel", "_figure", "_report")
 
@@ -17,6 +18,16 @@ class Input:
     path: Path
     folder: Path
     stem: str
+    pages: int = 1
+
+    def page(self, number: int) -> "Input":
+        """One page of several, from 0, as an input with a name of its own."""
+        return replace(self, stem=f"{self.stem}_page{number + 1}", pages=1)
+
+    def names(self) -> list[tuple[Path, str]]:
+        """Folder and stem of everything that will be written, in small letters: not every disk knows capitals."""
+        parts = [self.page(i) for i in range(self.pages)] if self.pages > 1 else []
+        return [(one.folder, one.stem.lower()) for one in (self, *parts)]
 
     def finished(self) -> Path | None:
         """The result that is there already."""
@@ -34,8 +45,11 @@ def inputs(paths: Sequence[Path], out: Path) -> list[Input]:
     """
     if not paths:
         raise ValueError("name at least one picture or folder")
-    if next((p for p in (out, *out.parents) if p.exists()), out).is_file():
+    there = next((p for p in (out, *out.parents) if p.exists()), out)
+    if there.is_file():
         raise ValueError(f"--out {out} is a file; name a folder")
+    if not os.access(there, os.W_OK):
+        raise ValueError(f"--out {out}: nothing can be written there; name another folder")
     found = [(f, f.parent.relative_to(p if p.is_dir() else p.parent)) for p in paths for f in _files(p, out)]
     if not found:
         raise ValueError(f"there are no pictures ({', '.join(READS)}) in {' '.join(map(str, paths))}")
@@ -43,13 +57,21 @@ def inputs(paths: Sequence[Path], out: Path) -> list[Input]:
     result = []
     for file, below in found:
         alone = shared[below, file.stem.lower()] == 1
-        result.append(Input(file, out / below, file.stem if alone else f"{file.stem}_{file.suffix[1:].lower()}"))
-    names = Counter((i.folder, i.stem.lower()) for i in result)
+        stem = file.stem if alone else f"{file.stem}_{file.suffix[1:].lower()}"
+        result.append(Input(file, out / below, stem, _pages(file)))
+    names = Counter(name for i in result for name in i.names())
     (folder, stem), count = names.most_common(1)[0]
     if count > 1:
-        which = ", ".join(str(i.path) for i in result if (i.folder, i.stem.lower()) == (folder, stem))
+        which = ", ".join(str(i.path) for i in result if (folder, stem) in i.names())
         raise ValueError(f"the results of {which} would have one name, {folder / stem}; rename one, or restore them by themselves")
     return result
+
+
+def _pages(file: Path) -> int:
+    try:
+        return pages_in(file)
+    except OSError:  # it will be said when it is restored
+        return 1
 
 
 def _files(path: Path, out: Path) -> list[Path]:

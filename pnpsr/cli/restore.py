@@ -88,7 +88,7 @@ def restore(
     if len(found) > 1 and (truth is not None or true_kernel is not None):
         raise ValueError(f"--truth and --true-kernel are for one picture, and there are {len(found)}")
     known = Truth(
-        None if truth is None else read_image(truth, channels=options.seen(read_image(found[0].path).image).shape[1]).image,
+        None if truth is None else read_image(truth, channels=options.complete(read_image(found[0].path).image).shape[1]).image,
         None if true_kernel is None else load_kernels(true_kernel)[:1],
     )
     return restore_all(Batch(tuple(found), options, known), share)

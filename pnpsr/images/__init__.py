@@ -7,7 +7,9 @@ from pnpsr.images.formats import check_destination as check_destination
 from pnpsr.images.picture import LUMA as LUMA
 from pnpsr.images.picture import Picture as Picture
 from pnpsr.images.picture import crop_to_multiple as crop_to_multiple
+from pnpsr.images.read import pages_in as pages_in
 from pnpsr.images.read import read_image as read_image
 from pnpsr.images.samples import SAMPLES as SAMPLES
 from pnpsr.images.samples import sample_picture as sample_picture
+from pnpsr.images.write import join_pages as join_pages
 from pnpsr.images.write import write_image as write_image

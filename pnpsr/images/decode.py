@@ -1,13 +1,14 @@
-"""Bytes to samples (h w c), in four ways: what OpenCV decodes, what Pillow does, TIFF, and who is asked first.
+"""Bytes to samples (h w c): TIFF by tifffile, PNG of 16 bits by imagecodecs, all else by Pillow.
 
-OpenCV keeps 16 bits; Pillow knows animations, WebP, profiles and EXIF; tifffile every kind of TIFF. Whatever a damaged file makes
-them raise becomes a ``ValueError``.
+Pillow knows animations, profiles and EXIF, but no colours of 16 bits; tifffile every kind of TIFF. Whatever a damaged file makes
+them raise becomes a ``ValueError``, and nothing that they would say about it reaches the screen.
 """
 
 import io
+import logging
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,10 @@ SUFFIX = {"PNG": ".png", "JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "BMP": 
 # description, make, model, resolution (3), software, date, artist, copyright, EXIF, GPS
 DESCRIBES = (0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x8298, 0x8769, 0x8825)
 ORIENTATION, EXIF_BLOCK, WIDTH, HEIGHT = 0x0112, 0x8769, 0xA002, 0xA003
+PNG_DEPTH = 24  # the byte of a PNG that says how many bits a sample has
+
+for name in ("tifffile", "imagecodecs"):  # they log damage, to the screen where nobody listens
+    logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 @dataclass
@@ -37,16 +42,20 @@ class Decoded:
     notes: list[str] = field(default_factory=list)
 
 
-def decode(data: bytes) -> Decoded:
-    """The first picture in ``data``.
+def decode(data: bytes, page: int | None = None) -> Decoded:
+    """The picture in ``data``: of a TIFF with several pages that ``page`` (from 0), or the first with a note on the others.
 
     Raises:
-        ValueError: no picture, or a damaged one, or more than :data:`PIXELS` pixels; without the file's name.
+        ValueError: no picture, no such page, a damaged one, or more than :data:`PIXELS` pixels; without the file's name.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # both libraries warn of what is handled here, and of damage they step over
         try:
-            return _tiff(data) if data.startswith(TIFF) else _pillow(data)
+            if data.startswith(TIFF):
+                return _tiff(data, page)
+            if page:
+                raise refused(f"has no page {page + 1}; only TIFF holds several")
+            return _pillow(data)
         except ValueError as error:
             if getattr(error, "ours", False):
                 raise
@@ -95,24 +104,16 @@ def _pillow(data: bytes) -> Decoded:
     if image.mode == "CMYK":
         notes.append("CMYK is converted to RGB without its profile")
         icc = None
-    samples = _by_opencv(data) if image.format in ("PNG", "JPEG", "MPO", "BMP") else None
-    if samples is None:
-        samples = _by_pillow(image)
+    deep = image.format == "PNG" and data[PNG_DEPTH] == 16
+    samples = _sixteen_bits(data) if deep else _by_pillow(image)
     return Decoded(samples, SUFFIX[image.format], orientation, icc, _block(exif), notes)
 
 
-def _by_opencv(data: bytes) -> Samples | None:
-    import cv2
+def _sixteen_bits(data: bytes) -> Samples:
+    import imagecodecs
 
-    try:
-        samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error:
-        return None
-    if samples is None:
-        raise ValueError("OpenCV found no picture")
-    if samples.ndim == 2:
-        return samples[..., None]
-    return samples[..., [2, 1, 0, 3]] if samples.shape[2] == 4 else samples[..., ::-1]
+    samples = imagecodecs.png_decode(data)
+    return samples[..., None] if samples.ndim == 2 else samples
 
 
 def _by_pillow(image: "Image") -> Samples:
@@ -142,11 +143,35 @@ def _block(exif: "Exif") -> bytes | None:
     return exif.tobytes() if len(exif) else None
 
 
-def _tiff(data: bytes) -> Decoded:
+def count_pages(file: BinaryIO) -> int:
+    """How many pictures a TIFF holds, without thumbnails and masks; 1 for everything else, damaged files among them."""
+    head = file.read(4)
+    if head not in TIFF:
+        return 1
+    import tifffile
+
+    file.seek(0)
+    try:
+        with warnings.catch_warnings(), tifffile.TiffFile(file) as opened:
+            warnings.simplefilter("ignore")
+            return max(1, len(_full(opened)))
+    except Exception:  # what is wrong with it is said when it is read
+        return 1
+
+
+def _full(file: Any) -> list[Any]:
+    """The pages that are pictures of their own."""
+    return [page for page in file.pages if not page.is_reduced and not page.is_mask]
+
+
+def _tiff(data: bytes, wanted: int | None) -> Decoded:
     import tifffile
 
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        pages, page = len(file.pages), file.pages.first
+        pages = _full(file) or [file.pages.first]
+        if (wanted or 0) >= len(pages):
+            raise refused(f"has no page {(wanted or 0) + 1}, it has {len(pages)}")
+        page = pages[wanted or 0]
         if page.photometric not in (0, 1, 2, 3, 5, 6) or page.imagedepth > 1:
             raise refused(f"is a TIFF of another kind of colours ({int(page.photometric)}); save it as gray or RGB")
         too_many(page.imagelength, page.imagewidth)
@@ -154,13 +179,15 @@ def _tiff(data: bytes) -> Decoded:
             raise refused(f"holds {page.size} samples in one page; save it as gray or RGB")
         samples = page.asarray()
         samples = samples[..., None] if "S" not in page.axes else np.moveaxis(samples, page.axes.index("S"), -1)
-        notes = [f"the first of {pages} pages"] if pages > 1 else []
+        if samples.ndim != 3 or samples.size == 0:
+            raise ValueError(f"samples of shape {samples.shape}")
+        notes = [f"the first of {len(pages)} pages"] if len(pages) > 1 and wanted is None else []
         icc = page.iccprofile
         samples, note = _colours(page, samples)
         if note:
             notes, icc = [*notes, note], None
         orientation = int(page.tags.valueof(ORIENTATION) or 1)
-    return Decoded(samples, ".tif", orientation, icc, _described(data), notes)
+    return Decoded(samples, ".tif", orientation, icc, _described(data, page.index), notes)
 
 
 def _colours(page: Any, samples: Samples) -> tuple[Samples, str | None]:
@@ -193,12 +220,14 @@ def _divided(samples: Samples) -> Samples:
     return np.concatenate([colours.astype(samples.dtype), samples[..., -1:]], -1)
 
 
-def _described(data: bytes) -> bytes | None:
-    """The tags of a TIFF that say something on the picture and not on the file, as EXIF."""
+def _described(data: bytes, index: int) -> bytes | None:
+    """The tags of a page of a TIFF that say something on the picture and not on the file, as EXIF."""
     from PIL import Image
 
     try:
-        exif = Image.open(io.BytesIO(data)).getexif()
+        image = Image.open(io.BytesIO(data))
+        image.seek(index)
+        exif = image.getexif()
         for tag in [tag for tag in exif if tag not in DESCRIBES]:
             del exif[tag]
         return _block(exif)

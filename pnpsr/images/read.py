@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from pnpsr import checks
-from pnpsr.images.decode import decode
+from pnpsr.images.decode import count_pages, decode
 from pnpsr.images.formats import PEAK
 from pnpsr.images.picture import LUMA, Picture
 
@@ -15,34 +15,34 @@ BITS = {"uint8": 8, "uint16": 16, "float16": 32, "float32": 32, "float64": 32}
 TURNS = {1: (0, False), 2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
 
-def read_image(path: str | Path, *, channels: int | None = None) -> Picture:
+def read_image(path: str | Path, *, channels: int | None = None, page: int | None = None) -> Picture:
     """The picture in a file (PNG, TIFF, JPEG, WebP, BMP, GIF), upright, as floats in [0, 1], with its profile and EXIF.
 
     What it is its first bytes say, not its name. Gray stays gray, alpha is kept apart and not multiplied into the colours, palettes
-    are resolved, EXIF orientation is applied and taken out of the EXIF; of a file with several pages or frames the first is read.
-    ``notes`` of the result say what was left or converted.
+    are resolved, EXIF orientation is applied and taken out of the EXIF; of an animation the first frame is read. ``notes`` of the
+    result say what was left or converted.
 
     Args:
         path: the file.
         channels: 1 turns colour into its luma 0.299 R + 0.587 G + 0.114 B, 3 repeats gray, None keeps what the file has.
+        page: of a TIFF that has several (:func:`pages_in`), from 0; None is the first, and ``notes`` tell of the others.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a folder, a file that is no (whole) picture, over 178 megapixels, unsupported samples, floats outside [0, 1].
+        ValueError: a folder, a file that is no (whole) picture, a page that it has not, over 178 megapixels, unsupported
+            samples, floats outside [0, 1].
     """
     checks.choice(channels, (None, 1, 3), "channels")
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder, not a picture; name one file")
-    if not path.exists():
-        raise FileNotFoundError(f"there is no picture at {path}")
+    path = _file(path)
     try:
-        found = decode(path.read_bytes())
+        found = decode(path.read_bytes(), page if page is None else checks.whole(page, "page", 0))
     except ValueError as error:
         raise ValueError(f"{path} {error}") from error
     pixels = _upright(found.samples, found.orientation)
     bits = _bits(pixels, path)
-    planes = torch.from_numpy(pixels.astype(np.float32).transpose(2, 0, 1))[None]
+    planes = torch.empty(1, pixels.shape[2], *pixels.shape[:2])
+    for channel in range(pixels.shape[2]):  # one by one: never a second copy of a large picture in floats
+        planes[0, channel] = torch.from_numpy(pixels[..., channel].astype(np.float32))
     if bits < 32:
         planes /= PEAK[bits]
     colours = planes.shape[1] - (planes.shape[1] in (2, 4))
@@ -55,6 +55,26 @@ def read_image(path: str | Path, *, channels: int | None = None) -> Picture:
         image = (image * image.new_tensor(LUMA).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
     alpha = None if alpha is None else alpha.contiguous()
     return Picture(image.contiguous(), alpha, bits, found.suffix, found.icc, found.exif, tuple(found.notes))
+
+
+def pages_in(path: str | Path) -> int:
+    """How many pictures a file holds that are restored one by one: the pages of a TIFF, 1 for all others.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a folder.
+    """
+    with _file(path).open("rb") as file:
+        return count_pages(file)
+
+
+def _file(path: str | Path) -> Path:
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, not a picture; name one file")
+    if not path.exists():
+        raise FileNotFoundError(f"there is no picture at {path}")
+    return path
 
 
 def _bits(pixels: NDArray[np.generic], path: Path) -> int:

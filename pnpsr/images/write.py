@@ -3,9 +3,9 @@
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,13 @@ from torch import Tensor
 from pnpsr import checks
 from pnpsr.files import replace_file
 from pnpsr.images.formats import PEAK, check_destination
+from pnpsr.images.read import read_image
 
 STRIP = 256  # rows that are converted at a time
 QUALITY = 95  # of JPEG and WebP
 PLAIN_TAGS = (0x010F, 0x0110, 0x0132, 0x013B, 0x8298)  # make, model, date, artist, copyright: what TIFF holds as text of its own
+BLOCKS = (0x8769, 0x8825)  # EXIF and GPS, which may be empty
+RESOLUTION = (0x011A, 0x011B, 0x0128)  # which is another one after an enlargement
 
 
 def write_image(
@@ -77,7 +80,9 @@ def _samples(image: Tensor, alpha: Tensor | None, bits: int) -> NDArray[Any]:
 
 def _encode(suffix: str, samples: NDArray[Any], icc: bytes | None, exif: bytes | None, notes: list[str]) -> bytes:
     if suffix in (".tif", ".tiff"):
-        return _tiff(samples, icc, exif, notes)
+        file = io.BytesIO()
+        _tiff(file, [(samples, _tags(exif, notes), icc)])
+        return file.getvalue()
     if suffix in (".jpg", ".jpeg", ".webp"):
         return _pillow(suffix, samples, icc, exif)
     import cv2
@@ -125,28 +130,51 @@ def _with_chunks(png: bytes, icc: bytes | None, exif: bytes | None) -> Iterator[
     yield png[header:]
 
 
-def _tiff(samples: NDArray[Any], icc: bytes | None, exif: bytes | None, notes: list[str]) -> bytes:
+def _tags(exif: bytes | None, notes: list[str]) -> list[tuple[int, int, int, str, bool]]:
+    """What TIFF holds of an EXIF block."""
+    if not exif:
+        return []
+    from PIL import Image
+
+    stored = Image.Exif()
+    stored.load(exif)
+    if any(tag not in (*PLAIN_TAGS, *RESOLUTION) and (tag not in BLOCKS or stored.get_ifd(tag)) for tag in stored):
+        notes.append("of the EXIF, TIFF keeps make, model, date, artist and copyright")
+    return [(tag, 2, 0, str(stored[tag]), True) for tag in PLAIN_TAGS if tag in stored]
+
+
+def _tiff(file: BinaryIO, pages: Iterable[tuple[NDArray[Any], list[Any], bytes | None]]) -> None:
+    """A page for each of samples, tags and profile, one after another: no more than one is in memory."""
     import tifffile
 
-    file, tags = io.BytesIO(), []
-    if exif:
-        from PIL import Image
+    with tifffile.TiffWriter(file) as writer:
+        for samples, tags, icc in pages:
+            options: dict[str, Any] = {"extrasamples": ["unassalpha"]} if samples.shape[2] == 4 else {}
+            writer.write(
+                samples[..., 0] if samples.shape[2] == 1 else samples,
+                photometric="minisblack" if samples.shape[2] == 1 else "rgb",
+                compression="adobe_deflate",
+                predictor=samples.dtype.kind != "f",
+                iccprofile=icc,
+                extratags=tags,
+                metadata=None,
+                software=False,
+                **options,
+            )
 
-        stored = Image.Exif()
-        stored.load(exif)
-        tags = [(tag, 2, 0, str(stored[tag]), True) for tag in PLAIN_TAGS if tag in stored]
-        notes.append("of the EXIF, TIFF keeps make, model, date, artist and copyright")
-    options: dict[str, Any] = {"extrasamples": ["unassalpha"]} if samples.shape[2] == 4 else {}
-    tifffile.imwrite(
-        file,
-        samples[..., 0] if samples.shape[2] == 1 else samples,
-        photometric="minisblack" if samples.shape[2] == 1 else "rgb",
-        compression="adobe_deflate",
-        predictor=samples.dtype.kind != "f",
-        iccprofile=icc,
-        extratags=tags,
-        metadata=None,
-        software=False,
-        **options,
-    )
-    return file.getvalue()
+
+def join_pages(path: str | Path, parts: Sequence[Path]) -> None:
+    """Write one TIFF whose pages are the pictures of the files ``parts``, as deep as each of them; all of the file or none of it.
+
+    Raises:
+        ValueError: ``path`` is no TIFF, a part cannot be read.
+        OSError: no such folder or part, or the disk said no.
+    """
+    path = check_destination(path, bits=32)
+
+    def pages() -> Iterator[tuple[NDArray[Any], list[Any], bytes | None]]:
+        for part in parts:
+            picture = read_image(part)
+            yield _samples(picture.image, picture.alpha, picture.bits), _tags(picture.exif, []), picture.icc
+
+    replace_file(path, lambda file: _tiff(file, pages()))

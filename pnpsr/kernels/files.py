@@ -10,9 +10,11 @@ from torch import Tensor
 
 from pnpsr import checks
 from pnpsr.files import replace_file
+from pnpsr.kernels.matlab import LARGEST, matlab_arrays
 from pnpsr.kernels.shift import resize_support
 
 READS = (".mat", ".npz", ".npy", ".png", ".pth", ".pt")
+WORDS = 300  # characters of a reader's message, which may hold a damaged file's bytes
 WRITES = (".npz", ".npy", ".png")
 
 
@@ -20,26 +22,32 @@ def arrays_in(path: Path) -> dict[str, object]:
     """The arrays of a file by name; a file of one nameless array calls it "" (empty)."""
     suffix = path.suffix.lower()
     if suffix == ".mat":
-        from scipy.io import loadmat
-
-        return {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
+        return matlab_arrays(path.read_bytes())
     if suffix == ".npz":
         with np.load(path, allow_pickle=False) as stored:
+            if sum(member.file_size for member in stored.zip.infolist()) > LARGEST:
+                raise ValueError(f"it unpacks to more than {LARGEST >> 20} MiB, which no kernels are")
             return {name: stored[name] for name in stored.files}
     if suffix == ".npy":
         return {"": np.load(path, allow_pickle=False)}
     if suffix == ".png":
-        import cv2
+        import imagecodecs
 
-        picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-        if picture is None:
-            raise ValueError("no readable PNG")
+        picture = imagecodecs.png_decode(_small(path.read_bytes()))
         if picture.ndim != 2:
             raise ValueError(f"a colour picture of shape {picture.shape}; a kernel is grey")
         return {"": picture}
     stored = torch.load(path, map_location="cpu", weights_only=True)
     named = stored if isinstance(stored, dict) else {"": stored}
     return {str(name): value.detach().numpy() if isinstance(value, Tensor) else value for name, value in named.items()}
+
+
+def _small(png: bytes) -> bytes:
+    """The PNG, if its header promises no more than a kernel could hold; what is no PNG at all is left to the decoder."""
+    width, height = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+    if 2 * width * height > LARGEST:
+        raise ValueError(f"it says it has {height} x {width} pixels, which no kernel has")
+    return png
 
 
 def flat(value: object, label: str, *, matlab: bool) -> Iterator[np.ndarray]:
@@ -98,7 +106,7 @@ def load_kernels(
     try:
         arrays = arrays_in(path)
     except Exception as error:  # each reader has its own kinds for a damaged or pickled file
-        raise ValueError(f"{path}: cannot be read as {path.suffix}: {error}") from error
+        raise ValueError(f"{path}: cannot be read as {path.suffix}: {' '.join(str(error).split())[:WORDS]}") from error
     if key is not None and key not in arrays:
         raise ValueError(f"{path}: no array {key!r}; it holds {', '.join(map(repr, arrays)) or 'nothing'}")
     chosen = arrays if key is None else {key: arrays[key]}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from pnpsr.bordered import solve
+from pnpsr.bordered import iterates
 from pnpsr.fast import fast
 from pnpsr.kernels import dirac
 from pnpsr.needs import needs_of
@@ -41,7 +41,7 @@ def believe(job: Job, blind: UnrolledSolver | None, finish: UnrolledSolver, kept
         return _by_solver(job, quick(blind, ask), kept)
     own = learned(ask.scale)
     own = None if own is None else quick(own, ask)
-    found = find(job.y, ask.scale, finish, sigma=ask.sigma, learned=own, progress=job.progress)
+    found = find(job.y, ask.scale, finish, sigma=ask.sigma, learned=own, progress=job.progress, seen=job.show)
 
     def of_cell(part: Tensor) -> Tensor | None:
         here = find(part, ask.scale, finish, sigma=found.sigma, learned=own)
@@ -68,7 +68,11 @@ def _by_solver(job: Job, solver: UnrolledSolver, kept: Kept) -> Belief:
             return None
         inside = part[(..., *windows[0].inside)].to(ask.device)
         start = None if ask.k is None else ask.k.to(inside)
-        return solve(solver, inside, ask.scale, sigma=ask.sigma, k=start, T=ask.T).known("k").float().cpu()
+        k = None
+        for t, s in enumerate(iterates(solver, inside, ask.scale, sigma=ask.sigma, k=start, T=ask.T), 1):
+            k = s.known("k").float().cpu()
+            job.show(f"iteration {t}", k)
+        return k
 
     job.tell("looking for the blur", 0, 1)
     k = in_part(job.y)

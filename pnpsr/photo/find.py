@@ -12,6 +12,7 @@ from pnpsr.photo.words import NARROW, sentence, shape_of
 from pnpsr.solver import UnrolledSolver
 
 Progress = Callable[[str, int, int], None]  # what is done, how much of it, of how much
+Seen = Callable[[str, Tensor], None]  # a kernel (1 1 p q) that was just found, and how
 
 OUTPUT = 512  # side of a window in pixels of x
 FLAT = 1e-6  # score of a window below which there is nothing to be seen, (2/1000 of white per pixel)²
@@ -42,6 +43,7 @@ def find(
     sigma: float | None = None,
     learned: UnrolledSolver | None = None,
     progress: Progress | None = None,
+    seen: Seen | None = None,
 ) -> Found:
     """The kernel of y (1 c h w): candidates from the most informative window, ranked by what they make of it.
 
@@ -57,6 +59,8 @@ def find(
         if progress is not None:
             progress("looking for the blur", i, len(todo))
         done.append(judged(name, make(), part, scale, level, finish))
+        if seen is not None:
+            seen(name, done[-1].k)
     if progress is not None:
         progress("looking for the blur", len(todo), len(todo))
     ranked = sorted(done, key=lambda c: c.score)

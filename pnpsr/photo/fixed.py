@@ -41,6 +41,7 @@ def alone(job: Job, solver: nn.Module, watch: bool, notes: tuple[str, ...]) -> R
         x, kernel = s.known("x").float().cpu(), s.known("k").float().cpu()
         curve.append(residual(x, kernel, y, ask.scale))
         job.tell("restoring", t, total)
+        job.show(f"iteration {t}", kernel)
         if watch:
             steps.append((x[(..., *inside)].clone(), kernel))
         last = (x, kernel, s.hyper.sigma)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pnpsr.photo.ask import Ask
-from pnpsr.photo.find import OUTPUT, Progress
+from pnpsr.photo.find import OUTPUT, Progress, Seen
 from pnpsr.photo.plan import Plan
 from pnpsr.photo.windows import Window, informative, noise
 
@@ -18,11 +18,17 @@ class Job:
     ask: Ask
     plan: Plan
     progress: Progress | None = None
+    seen: Seen | None = None
 
     def tell(self, what: str, done: int, total: int) -> None:
         """Report progress, where somebody listens."""
         if self.progress is not None:
             self.progress(what, done, total)
+
+    def show(self, how: str, k: Tensor) -> None:
+        """Show a kernel (1 1 p q) as it is found, where somebody watches."""
+        if self.seen is not None:
+            self.seen(how, k.detach().float().cpu())
 
     def noise(self) -> float:
         """The noise level, given or estimated."""

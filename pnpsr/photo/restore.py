@@ -14,7 +14,7 @@ from pnpsr.images import Picture, read_image
 from pnpsr.photo.ask import Ask
 from pnpsr.photo.believe import believe, quick
 from pnpsr.photo.candidates import residual
-from pnpsr.photo.find import Progress
+from pnpsr.photo.find import Progress, Seen
 from pnpsr.photo.finish import finisher, with_kernel_given
 from pnpsr.photo.fixed import alone, by_tiles, history
 from pnpsr.photo.job import Job
@@ -44,6 +44,7 @@ def restore(
     keep: str | Path | None = None,
     watch: bool = False,
     progress: Progress | None = None,
+    seen: Seen | None = None,
 ) -> Restoration:
     """x = argmin |y - (x ⊗ k)↓s|² + φ(x) for a photograph y of any size, with the k that explains y best; or y, if that is none.
 
@@ -69,6 +70,7 @@ def restore(
         keep: folder for finished tiles, for a call that is repeated after an interruption; removed at the end.
         watch: keep x and k of every iteration on the most informative window, as ``steps`` of the result.
         progress: called as ``progress(what, done, total)``.
+        seen: called as ``seen(how, k)`` with every kernel (1 1 p q) as it is found: by each method, after each iteration.
 
     Raises:
         FileNotFoundError, OSError: no such file, preset.
@@ -80,7 +82,7 @@ def restore(
     y = picture.image
     h, w = y.shape[-2:]
     fitted = partial(plan, h, w, y.shape[1], scale, tile=_side(ask, y, tile), memory=memory)
-    job = Job(y, ask, fitted(), progress)
+    job = Job(y, ask, fitted(), progress, seen)
     named = ask.opened()
     if named is not None and (len(job.plan.tiles) == 1 or not isinstance(named, UnrolledSolver)) and kernels_per is None:
         return alone(job, fast(named, precision), watch, picture.notes)

@@ -9,7 +9,7 @@ import tifffile
 import torch
 from PIL import Image, ImageCms
 
-from pnpsr.images import PEAK, READS, Picture, read_image, write_image
+from pnpsr.images import PEAK, READS, Picture, pages_in, read_image, write_image
 
 VALUES = np.random.default_rng(0).integers(0, 256, (6, 9, 4), dtype=np.uint8)
 RGB = torch.from_numpy(VALUES[..., :3].copy()).permute(2, 0, 1)[None].float() / 255
@@ -39,7 +39,9 @@ def test_profile_and_exif_go_through(tmp_path: Path, suffix: str) -> None:
     assert exif[0x010F] == "Box" and exif[0x8298] == "nobody" and exif.get(0x0112, 1) == 1
     stays = exif.get_ifd(0x8769)
     assert 0xA002 not in stays and (suffix == ".tif" or float(stays[0x829A]) == 0.01)  # Pillow itself writes none to TIFF
-    assert bool(notes) == (suffix == ".tif")
+    assert notes == ()
+    lost = write_image(tmp_path / "c.tif", picture.image, exif=picture.exif)
+    assert bool(lost) == (suffix != ".tif") and all("TIFF keeps make" in note for note in lost)  # the exposure
     upright = read_image(again)
     assert upright.image.shape == picture.image.shape
     assert suffix in (".jpg", ".webp") or torch.equal(upright.image, picture.image)
@@ -71,6 +73,24 @@ def test_of_a_tiff_with_pages_the_first_is_read_and_the_others_are_told(tmp_path
     picture = read_image(tmp_path / "a.tif")
     assert torch.equal(picture.image[0, 0] * 255, torch.from_numpy(VALUES[..., 0]).float())
     assert picture.notes == ("the first of 2 pages",)
+
+
+def test_every_page_is_read_by_its_number_and_thumbnails_are_no_pages(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(VALUES[..., 0], photometric="minisblack")
+        writer.write(VALUES[::2, ::2, 0], photometric="minisblack", subfiletype=1)
+        writer.write(VALUES[..., :3], photometric="rgb")
+    assert pages_in(tmp_path / "a.tif") == 2
+    second = read_image(tmp_path / "a.tif", page=1)
+    assert torch.equal(second.image, RGB) and second.notes == ()
+    with pytest.raises(ValueError, match="a.tif has no page 3, it has 2"):
+        read_image(tmp_path / "a.tif", page=2)
+    Image.fromarray(VALUES[..., 0].copy()).save(tmp_path / "a.png")
+    assert pages_in(tmp_path / "a.png") == 1 and read_image(tmp_path / "a.png", page=0).bits == 8
+    with pytest.raises(ValueError, match="only TIFF holds several"):
+        read_image(tmp_path / "a.png", page=1)
+    (tmp_path / "broken.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:40])
+    assert pages_in(tmp_path / "broken.tif") == 1
 
 
 @pytest.mark.parametrize("compression", [None, "lzw", "adobe_deflate", "packbits", "zstd"])

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from pnpsr.kernels import centroid, load_kernels, random_gaussian, random_motion, save_kernels
+from pnpsr.kernels.matlab import matlab_arrays
 
 cv2 = pytest.importorskip("cv2")
-savemat = pytest.importorskip("scipy.io").savemat
+savemat, loadmat = (getattr(pytest.importorskip("scipy.io"), name) for name in ("savemat", "loadmat"))
 
 
 def kernels(b=3, size=(7, 10)):
@@ -68,6 +69,42 @@ def test_matlab_arrays_and_cells(tmp_path):
         load_kernels(tmp_path / "stack.mat")
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_matlab_files_are_read_as_scipy_reads_them(tmp_path, packed):
+    nested, inner = np.empty((2, 2), object), np.empty((1, 1), object)
+    inner[0, 0] = np.arange(6.0).reshape(2, 3)
+    nested.ravel()[:] = [None] * 4
+    for i, value in enumerate((np.eye(3, dtype=np.uint8), np.ones((4, 1), np.float32), inner, np.empty((0, 0)))):
+        nested.ravel()[i] = value
+    numbers = {f"a{i}": (100 * np.random.default_rng(i).random((3, 5 + i))).astype(t) for i, t in enumerate("bBhHiIqQfd")}
+    stored = {**numbers, "flags": np.array([[True, False]]), "cube": np.arange(24.0).reshape(2, 3, 4), "nested": nested}
+    savemat(tmp_path / "a.mat", {**stored, "words": "no kernel", "waves": np.eye(2) + 1j}, do_compression=packed)
+    mine, theirs = matlab_arrays((tmp_path / "a.mat").read_bytes()), loadmat(tmp_path / "a.mat")
+    assert mine["words"] == "class 4" and mine["waves"] == "class 6"
+    assert mine.keys() == {name for name in theirs if not name.startswith("__")}
+    for name in numbers | {"flags": 0, "cube": 0}:
+        np.testing.assert_array_equal(mine[name], theirs[name])
+    assert mine["nested"].shape == (2, 2) and mine["nested"][1, 1].size == 0
+    np.testing.assert_array_equal(mine["nested"][0, 0], np.eye(3))
+    np.testing.assert_array_equal(mine["nested"][1, 0][0, 0], inner[0, 0])
+
+
+def test_matlab_files_of_other_versions_say_how_to_save_them():
+    for data, word in ((b"\x89HDF" + bytes(200), "-v7"), (bytes(124) + b"\x00\x02IM", "-v7"), (bytes(50), "no MATLAB file")):
+        with pytest.raises(ValueError, match=word):
+            matlab_arrays(data)
+
+
+def test_what_unpacks_to_more_than_kernels_are_is_refused(tmp_path):
+    np.savez_compressed(tmp_path / "bomb.npz", kernels=np.zeros((2**25 + 8,)))
+    with pytest.raises(ValueError, match=r"bomb.npz.* unpacks to more than 256 MiB"):
+        load_kernels(tmp_path / "bomb.npz")
+    head = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (50_000).to_bytes(4, "big") * 2
+    (tmp_path / "bomb.png").write_bytes(head + bytes(100))
+    with pytest.raises(ValueError, match=r"bomb.png.* 50000 x 50000 pixels"):
+        load_kernels(tmp_path / "bomb.png")
+
+
 def test_torch_files_and_sums(tmp_path):
     k = 3 * kernels()
     torch.save(k[:, 0].float().requires_grad_(), tmp_path / "k.pth")
@@ -98,7 +135,7 @@ def bad_files(folder):
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        ("damaged.png", "no readable PNG"),
+        ("damaged.png", "cannot be read as .png"),
         ("damaged.npz", "cannot be read as .npz"),
         ("damaged.mat", "cannot be read as .mat"),
         ("kernel.txt", "cannot read kernels from .txt"),
