@@ -65,6 +65,17 @@ def register_physics(name: str) -> Callable[[Callable[[int], Physics]], Callable
 
     Raises:
         ValueError: another function has the name.
+
+    Example:
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.conventions import named_physics, PHYSICS, register_physics
+        >>> from pnpsr.physics import Mosaic
+        >>> @register_physics("my camera")
+        ... def camera(scale):
+        ...     return Mosaic(Degradation(scale))
+        >>> named_physics("my camera", 1).scale
+        (1, 1)
+        >>> del PHYSICS["my camera"]
     """
 
     def add(build: Callable[[int], Physics]) -> Callable[[int], Physics]:
@@ -83,6 +94,11 @@ def named_physics(name: str, scale: int) -> Physics:
     Raises:
         ValueError: an unknown name, or a scale that it does not do.
         TypeError: the function of that name built something else.
+
+    Example:
+        >>> from pnpsr.conventions import named_physics, PHYSICS
+        >>> named_physics(next(iter(PHYSICS)), 2).scale
+        (2, 2)
     """
     found = PHYSICS.find(name)(scale)
     if not isinstance(found, Physics):

@@ -14,7 +14,13 @@ PAPER, HERE = "paper", "here"
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: the values of one method, by column; None where there is none. Lines of one block stand together."""
+    """One line of a table: the values of one method, by column; None where there is none. Lines of one block stand together.
+
+    Example:
+        >>> from pnpsr.studies import Line
+        >>> Line("×2", "bicubic", {"Set5": 30.1}).source
+        'here'
+    """
 
     block: str
     method: str
@@ -34,6 +40,11 @@ class Findings:
         left_out: what could not be measured, and why.
         timings: lines whose numbers depend on the machine and the moment; they are kept in a file of their own.
         figure: where the paper has one.
+
+    Example:
+        >>> from pnpsr.studies import Findings, Line
+        >>> Findings([Line("all", "mine", {"PSNR": 25.0})]).lines[0].values["PSNR"]
+        25.0
     """
 
     lines: Sequence[Line]
