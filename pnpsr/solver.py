@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -248,7 +248,9 @@ class Iterative(Protocol):
     ) -> Physics:
         """As :meth:`UnrolledSolver.physics_for`."""
 
-    def start(self, y: Tensor, physics: Physics | Scale | None = None, **given: Any) -> State:
+    def start(
+        self, y: Tensor, physics: Physics | Scale | None = None, *, sigma: float | Tensor | None = None, k: Tensor | None = None
+    ) -> State:
         """As :meth:`UnrolledSolver.start`."""
 
     def step(self, s: State) -> State:
