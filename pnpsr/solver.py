@@ -249,7 +249,14 @@ class Iterative(Protocol):
         """As :meth:`UnrolledSolver.physics_for`."""
 
     def start(
-        self, y: Tensor, physics: Physics | Scale | None = None, *, sigma: float | Tensor | None = None, k: Tensor | None = None
+        self,
+        y: Tensor,
+        physics: Physics | Scale | None = None,
+        *,
+        sigma: float | Tensor | None = None,
+        k: Tensor | None = None,
+        given: Tensor | None = None,
+        noise: Tensor | None = None,
     ) -> State:
         """As :meth:`UnrolledSolver.start`."""
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pnpsr.cli import main, split_use
+from pnpsr.conventions import PHYSICS
 from pnpsr.data import SETTINGS, Setting
 from pnpsr.evaluate import (
     METHODS,
@@ -33,7 +34,7 @@ from pnpsr.values import Registry, imports, registry, use
 
 TABLES = {
     "recipe": RECIPES, "setting": SETTINGS, "family": FAMILIES, "metric": METRICS, "protocol": PROTOCOLS, "method": METHODS,
-    "study": STUDIES, "denoiser": PRIORS,
+    "study": STUDIES, "denoiser": PRIORS, "physics": PHYSICS,
 }  # fmt: skip
 
 
