@@ -159,7 +159,7 @@ def build(recipe: str, arguments: str | None, init: Sequence[str] = ()) -> Unrol
     """
     given = {**_brought(recipe, init), **_parsed(arguments)}
     try:
-        solver: Any = RECIPES[recipe](**given)
+        solver: Any = RECIPES.find(recipe)(**given)
     except TypeError as error:
         raise ValueError(f"recipe {recipe!r} refuses the arguments {json.dumps(given)}: {error}") from error
     return solver

@@ -171,6 +171,25 @@ def test_what_cannot_be_used_is_said(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert message in capsys.readouterr().err
 
 
+UNKNOWN = {
+    "recipe": ("train", "magic", "."),
+    "setting": ("train", "usrnet", ".", "--data", "magic", "--accelerator", "cpu"),
+    "convention": ("train", "usrnet", ".", "--convention", "magic", "--accelerator", "cpu"),
+    "physics": ("train", "usrnet", ".", "--physics", "magic", "--accelerator", "cpu"),
+    "protocol": ("evaluate", "--images", ".", "--protocol", "magic"),
+    "metric": ("evaluate", "--images", ".", "--metrics", "magic"),
+    "family": ("kernels", "--family", "magic"),
+    "study": ("study", "magic"),
+}
+
+
+@pytest.mark.parametrize("kind", UNKNOWN)
+def test_a_command_answers_an_unknown_name_with_one_sentence(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(UNKNOWN[kind]) == 2
+    said = capsys.readouterr().err
+    assert f"{kind} must be one of" in said and "got 'magic'" in said and "--use MODULE" in said and len(said.splitlines()) == 1
+
+
 LAB = Path(__file__).parents[2] / "examples" / "my_lab.py"
 
 
