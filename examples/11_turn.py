@@ -26,7 +26,6 @@ comet[..., 5, 3:9], comet[..., 4, 8] = 0.15, 0.1
 y = Degradation(1)(x, comet, 0.005, generator=torch.Generator().manual_seed(0))
 
 
-# %%
 def choose(state: State) -> torch.Tensor:
     both = state.known("k"), turned(state.known("k"))
     images = [state.physics.prox_image(state.y, k, state.known("x"), 0.1).mean(1, keepdim=True) for k in both]
