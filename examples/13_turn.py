@@ -1,8 +1,7 @@
 # %% [markdown]
-# # 11. A kernel or its turn by 180°
+# # 13. A kernel or its turn by 180°
 #
-# The power spectrum of y is the same for a kernel and its turn; the image is not, and has echoes under the wrong one. A step of
-# one's own chooses the sparser image, as `pnpsr.steps.ChooseTurn` does for any start.
+# Both give y the same power spectrum; only one an image without echoes. A step chooses it, as `pnpsr.steps.ChooseTurn` does.
 
 # %%
 import sys
@@ -37,4 +36,5 @@ for name, estimator in (("keeps it", None), ("chooses", Until(1, choose, keep_ke
     (solver := tv_hqs()).estimator = estimator
     out = solver(y, 1, k=turned(comet))
     print(f"{name:10} {psnr(out.x.clamp(0, 1), x).mean():.1f} dB,\n{name:10} kernel off by {(out.k - comet).abs().sum():.2f}")
-save_figure(demo_figure(y, out.x.clamp(0, 1), out.k, scale=1, truth=x, true_kernel=comet), OUT / "11_turn.png")
+figure = demo_figure(y, out.x.clamp(0, 1), out.k, scale=1, truth=x, true_kernel=comet)
+save_figure(figure, OUT / "13_turn.png")
