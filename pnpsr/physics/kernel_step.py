@@ -165,11 +165,8 @@ def weighted_on_grid(
 
     k0 + B*(B B* + gamma)⁻¹ (√w y - B k0) with B = √w (x ⊗ ·)↓s, by conjugate gradients around the closed form without weights.
     """
-    low, row, start = (
-        (y.shape[-2], y.shape[-1]),
-        polyphase.image_row(x, scale, offset),
-        polyphase.embed(k0, (x.shape[-2], x.shape[-1])),
-    )
+    low, row = (y.shape[-2], y.shape[-1]), polyphase.image_row(x, scale, offset)
+    start = polyphase.embed(k0, (x.shape[-2], x.shape[-1]))
     gram = torch.einsum("bcrhw,bdrhw->bcdhw", row, row.conj())
     root = weights.sqrt()
     over = torch.where(weights > 0, weights.clamp_min(torch.finfo(weights.dtype).tiny).rsqrt(), 0)
@@ -183,7 +180,8 @@ def weighted_on_grid(
     def inverse(r: Tensor) -> Tensor:
         return over * torch.fft.irfft2(_solve_channels(guess[0], torch.fft.rfft2(over * r), guess[1]), s=low)
 
-    residual = polyphase.subtract_row(torch.fft.rfft2(y), row, torch.fft.rfft2(polyphase.split(start, scale)))
+    parts = torch.fft.rfft2(polyphase.split(start, scale))
+    residual = polyphase.subtract_row(torch.fft.rfft2(y.unsqueeze(2)), row, parts).squeeze(2)
     u = root * solve_by_cg(normal, root * torch.fft.irfft2(residual, s=low), inverse, tolerance=tolerance)
     step = torch.fft.irfft2((row.conj() * torch.fft.rfft2(u).unsqueeze(2)).sum(1, keepdim=True), s=low)
     return polyphase.crop(start + polyphase.join(step, scale), size_of(k0))
