@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from pnpsr import checks
-from pnpsr.conventions import NAMED, build_of, name_of
+from pnpsr.conventions import NAMED
+from pnpsr.conventions.named import build_of, name_of
 from pnpsr.data import Pairs, PairStream, Pictures, Setting, Stream, held_out, setting
 from pnpsr.recipes import RECIPES
 from pnpsr.released import open_solver

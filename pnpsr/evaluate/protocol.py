@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from pnpsr import checks
-from pnpsr.conventions import PNPSR, Convention, build_of, name_of, physics_at
-from pnpsr.conventions.named import Build
+from pnpsr.conventions import PNPSR, Convention
+from pnpsr.conventions.named import Build, build_of, name_of, physics_at
 from pnpsr.evaluate.digests import fingerprint
 from pnpsr.evaluate.metrics import COLOURS
 from pnpsr.evaluate.registry import metric_name, record_of

@@ -25,6 +25,17 @@ class Clipped(Physics):
 
     Raises:
         ValueError: ``high`` not positive.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.physics import Clipped
+        >>> x, k = torch.full((1, 3, 16, 16), 1.5), gaussian(5, 1.0)
+        >>> physics = Clipped(Degradation(2))
+        >>> y = physics(x, k)
+        >>> float(y.max()), torch.equal(physics.prox_image(y, k, x, 0.1), x)
+        (1.0, True)
     """
 
     image_solver: ClassVar[str] = "masked steps around the closed form"
