@@ -3,7 +3,9 @@
 import copy
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from functools import reduce
+from operator import and_
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from pnpsr import checks
 from pnpsr.checks import Scale
-from pnpsr.needs import Needs, together
+from pnpsr.needs import Needs, needs_of_step, together
 from pnpsr.physics import Physics
 from pnpsr.slots import Slotted
 from pnpsr.starts import Dirac, Upsample
@@ -102,7 +104,9 @@ class UnrolledSolver(Slotted):
         """What a call must give and what the solver can do, from what its slots say; a restored y needs no more."""
         built = (self.scale,) if isinstance(self.scale, int) else None
         own = Needs(kernel=self.k0 is None, scales=built) & Needs(scales=self.scales)
-        return own & together(getattr(self, name) for name in (*self.order, "k0", "x0"))
+        steps = [name for name in self.order if name != "tuner"]  # which decides on numbers alone
+        own &= reduce(and_, (needs_of_step(getattr(self, name)) for name in steps), Needs())
+        return own & together(getattr(self, name) for name in (*(set(self.order) - set(steps)), "k0", "x0"))
 
     def start(
         self,
@@ -248,7 +252,16 @@ class Iterative(Protocol):
     ) -> Physics:
         """As :meth:`UnrolledSolver.physics_for`."""
 
-    def start(self, y: Tensor, physics: Physics | Scale | None = None, **given: Any) -> State:
+    def start(
+        self,
+        y: Tensor,
+        physics: Physics | Scale | None = None,
+        *,
+        sigma: float | Tensor | None = None,
+        k: Tensor | None = None,
+        given: Tensor | None = None,
+        noise: Tensor | None = None,
+    ) -> State:
         """As :meth:`UnrolledSolver.start`."""
 
     def step(self, s: State) -> State:
@@ -284,7 +297,7 @@ class PerIteration(nn.Module):
     @property
     def needs(self) -> Needs:
         """Those of all steps, and no more iterations than there are of them."""
-        return Needs(longest=self.count) & replace(together(self), longest=None)
+        return Needs(longest=self.count) & replace(reduce(and_, map(needs_of_step, self), Needs()), longest=None)
 
     def forward(self, state: State) -> Tensor | Hyper:
         """What the step of this iteration returns.
