@@ -52,6 +52,11 @@ def test_the_index_of_results_is_what_its_script_makes_of_the_csv_files() -> Non
     finally:
         sys.path.pop(0)
     assert (RESULTS / "index.md").read_text(encoding="utf-8") == module.index(RESULTS)
+    told = {name: module.used(name, RESULTS) for name in (*module.STUDY, *module.EVALUATION)}
+    words = {name: module.STUDY.get(name) or module.EVALUATION[name][1] for name in told}
+    plain = [(name, preset) for name, some in told.items() for preset in some if "@" not in words[name]]  # others need the history
+    assert all(module.version(name, preset) == presets()[preset].sha256 for name, preset in plain) and plain
+    assert (told["ikrnet-table9"], told["ikrnet-fig13"]) == (["ikrnet-x2", "ikrnet-x4"], ["ikrnet-x4"])
 
 
 @pytest.mark.parametrize("scale", [2, 4])
