@@ -21,7 +21,7 @@ unit: .venv/ready
 	$(BIN)/python -m pytest
 
 slow: .venv/ready
-	$(BIN)/python -m pytest -m slow
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -m "slow or hypothesis"
 
 notebooks: .venv/ready
 	$(BIN)/python examples/make_notebooks.py

@@ -90,7 +90,7 @@ def iterates(
     """
     checks.choice(boundary, BOUNDARIES, "boundary")
     unrolled, others = (solver if isinstance(solver, Iterative) else None), _given(solver, {"k": k, "T": T})
-    y, (h, w) = checks.image(y, "y"), (y.shape[-2], y.shape[-1])
+    y, (h, w) = checks.displayed(y, "y"), (y.shape[-2], y.shape[-1])
     model = _model(solver, physics, mask, scale)
     coloured = in_colour(solver, y) if model is None or model.image_shape(y)[1] == y.shape[1] else y
     reach = max(k.shape[-2:]) if k is not None else needs_of(solver).kernel_size or 21  # moves the seam away by a kernel

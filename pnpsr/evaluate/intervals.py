@@ -23,6 +23,12 @@ class Spread:
         low: lower end of the interval.
         high: upper end.
         pictures: how many were drawn from.
+
+    Example:
+        >>> from pnpsr.evaluate import Spread
+        >>> gain = Spread(0.31, 0.2, 0.4, pictures=68)
+        >>> print(gain, gain.apart)
+        0.31 [0.20, 0.40] over 68 pictures True
     """
 
     value: float
@@ -58,6 +64,11 @@ def bootstrap(
 
     Raises:
         ValueError: values that are not finite, fewer than two pictures, a level that is no share.
+
+    Example:
+        >>> from pnpsr.evaluate import bootstrap
+        >>> print(bootstrap([0.1, -0.2, 0.3, 0.2], ["a.png", "a.png", "b.png", "c.png"]))
+        0.10 [-0.05, 0.30] over 3 pictures
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
@@ -89,6 +100,12 @@ def spread(rows: Sequence[Row], metric: str = "psnr", *, level: float = 0.95, dr
 
     Raises:
         ValueError: rows of several methods or protocols, no values, fewer than two pictures.
+
+    Example:
+        >>> from pnpsr.evaluate import Key, Row, spread
+        >>> rows = [Row("m", "p", Key(f"{i}.png", 1, 2, 0.0), {"psnr": 20.0 + i}) for i in range(9)]
+        >>> spread(rows).value
+        24.0
     """
     found = _values(rows, metric, "rows")
     return bootstrap(list(found.values()), [key.image for key in found], level=level, draws=draws, seed=seed)
@@ -108,6 +125,13 @@ def difference(
     Raises:
         ValueError: rows of several methods, of different protocols or of other pictures under the same names; nothing in common;
             fewer than two pictures.
+
+    Example:
+        >>> from pnpsr.evaluate import Key, Row, difference
+        >>> def rows(method, by):
+        ...     return [Row(method, "p", Key(f"{i}.png", 1, 2, 0.0), {"psnr": 20.0 + i + by}) for i in range(9)]
+        >>> print(difference(rows("a", 0.5), rows("b", 0.0)))
+        0.50 [0.50, 0.50] over 9 pictures
     """
     a, b = _values(rows, metric, "rows"), _values(others, metric, "others")
     if rows[0].protocol != others[0].protocol:

@@ -114,7 +114,7 @@ def evaluate(
 
 
 def merge(method: Method, protocol: Protocol, pictures: Rows, out: str | Path) -> Sequence[Row]:
-    """The rows of a method that are on disk, put together in ``out/METHOD.csv``; nothing is computed. For calls with a ``share``."""
+    """The rows of a method that are on disk, put together in ``out/METHOD.csv``; nothing is computed: for calls with a share."""
     source = prepare(method, protocol, pictures, out)
     owner = Owner(method.name, method.digest[0], f"{protocol.name}@{protocol.digest}", protocol.columns, source.pixels)
     with Table(Path(out), owner, able(method, source)) as table:

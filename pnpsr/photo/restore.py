@@ -123,7 +123,7 @@ def _picture(photo: str | Path | Picture | Tensor) -> Picture:
     if isinstance(photo, Picture):
         return photo
     if isinstance(photo, Tensor):
-        y = checks.image(photo, "photo").float()
+        y = checks.displayed(photo, "photo").float()
         if y.shape[0] != 1 or y.shape[1] not in (1, 3):
             raise ValueError(f"photo must be one picture, (1 1 h w) or (1 3 h w), got {tuple(y.shape)}; restore a batch one by one")
         return Picture(y)

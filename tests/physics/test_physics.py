@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import dense
 import pytest
 import torch
+from devices import agrees, in_every_dtype, keeps, on_every_device
 from strategies import noise, uniform
 from torch import Tensor
 
@@ -415,3 +416,20 @@ def test_what_does_not_converge_is_no_answer(monkeypatch: pytest.MonkeyPatch) ->
     c = case("measured", 1, 0)
     with pytest.raises(ArithmeticError, match="did not come within"):
         c.physics.prox_image(c.y, c.k, c.x, 1e-6)
+
+
+@each
+@on_every_device
+@in_every_dtype
+def test_a_physics_computes_where_and_how_its_arguments_are(name: str, device: str, dtype: torch.dtype) -> None:
+    if "measured" in name and (device, dtype) != ("cpu", torch.float64):
+        pytest.skip("its operator is the caller's, in the caller's dtype and place")
+    c = case(name, 2, seed=0)
+    y, x, k = (t.to(device, dtype) for t in (c.y, c.x, c.k))
+    rho = torch.tensor([0.5, 1.0], dtype=torch.float64)
+    for step, plain in (
+        (c.physics(x, k), c.physics(c.x, c.k)),
+        (c.physics.prox_image(y, k, x, rho.to(device, dtype)), c.physics.prox_image(c.y, c.k, c.x, rho)),
+        (c.physics.prox_kernel(y, x, k, rho.to(device, dtype)), c.physics.prox_kernel(c.y, c.x, c.k, rho)),
+    ):
+        assert keeps(step, device, dtype) and agrees(step, plain, 1e-5)
