@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from pnpsr.cli import main
 from pnpsr.cli.shares import Share, share_of
 from pnpsr.images import sample_picture, write_image
 
@@ -53,9 +52,10 @@ def test_two_processes_end_what_a_killed_one_began_and_leave_the_files_of_one(wh
     os.kill(killed.pid, signal.SIGKILL)
     killed.communicate()
     two = begin((*LAUNCH, "pnpsr", *words))
+    one = begin((sys.executable, "-m", "pnpsr", *commands(images, tmp_path / "one")[which]))
     _, said = two.communicate()
     assert two.returncode == 1 and "broken.png" in said, said[-2000:]  # as one process says it
-    assert main(commands(images, tmp_path / "one")[which]) == 1
+    assert one.wait() == 1
     due = files(tmp_path / "one" / which)
     assert len(due) >= 6 and files(results) == due
 

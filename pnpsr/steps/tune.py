@@ -230,4 +230,5 @@ def _row(values: float | Sequence[float] | Tensor, name: str, positive: bool = F
 
 
 def _value(row: Tensor, state: State) -> Tensor:
-    return row[min(state.t, len(row) - 1)].to(state.y).expand(state.y.shape[0], 1, 1, 1)
+    value, shape = row[min(state.t, len(row) - 1)], (state.y.shape[0], 1, 1, 1)
+    return value.to(state.y).expand(shape) if checks.tracing() else state.y.new_full(shape, float(value))  # which no GPU waits for
