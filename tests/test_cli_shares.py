@@ -55,7 +55,8 @@ def test_two_processes_end_what_a_killed_one_began_and_leave_the_files_of_one(wh
     one = begin((sys.executable, "-m", "pnpsr", *commands(images, tmp_path / "one")[which]))
     _, said = two.communicate()
     assert two.returncode == 1 and "broken.png" in said, said[-2000:]  # as one process says it
-    assert one.wait() == 1
+    one.communicate()
+    assert one.returncode == 1
     due = files(tmp_path / "one" / which)
     assert len(due) >= 6 and files(results) == due
 

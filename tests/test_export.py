@@ -13,6 +13,7 @@ from pnpsr.export import export, to_onnx
 
 pytestmark = pytest.mark.filterwarnings("default")  # what the tracer and the compiler themselves warn of is not ours
 each = pytest.mark.parametrize("key", INSTANCES)
+QUICK = ("dan gray", "ikrnet gray", "ikrnet on the support", "usrnet gray", "blind_hqs gray", "first_kernel")
 
 
 def taken(c: Case, key: str) -> tuple[Tensor, dict[str, Tensor]]:
@@ -100,7 +101,7 @@ def stepped(net: torch.nn.Module, state: State) -> tuple[Tensor, Tensor]:
     return out.x, out.k
 
 
-@each
+@pytest.mark.parametrize("key", [k if k in QUICK else pytest.param(k, marks=pytest.mark.slow) for k in INSTANCES])
 def test_a_step_of_every_recipe_compiles_whole(key: str) -> None:
     """Without a graph break, on the path that looks at no value."""
     instance, net = INSTANCES[key], solver(key)
