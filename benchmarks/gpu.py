@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -95,7 +96,8 @@ def ways(net: nn.Module, device: str) -> dict[str, Callable[..., object]]:
 
 def solvers(quick: bool, device: str, clock: Clock, until: float) -> None:
     """One table: milliseconds for a picture, largest deviation from the plain solver, peak memory."""
-    print("\n| recipe | batch × side | way | ms a picture | of plain | largest difference | peak, MiB |\n|---|---|---|---|---|---|---|")
+    print("\n| recipe | batch × side | way | ms a picture | of plain | largest difference | peak, MiB |")
+    print("|---" * 7 + "|")
     shapes = ((1, 32), (4, 32)) if quick else ((1, 64), (16, 64), (1, 256), (4, 256))
     for recipe in FULL:
         net, scale = solver(recipe, quick, device), (2 if quick else 4) if recipe == "dan" else 2
@@ -109,10 +111,11 @@ def solvers(quick: bool, device: str, clock: Clock, until: float) -> None:
                 try:
                     row, x, plain = _row(way, y, scale, call, clock, plain, device)  # type: ignore[arg-type]
                 except (RuntimeError, ValueError, ArithmeticError) as error:
-                    print(f"| {recipe} | {batch} × {side} | {name} | failed: {' '.join(str(error).split())[:120]} | | | |", flush=True)
+                    print(f"| {recipe} | {batch} × {side} | {name} | failed: {_line(error, 120)} | | | |", flush=True)
                     continue
                 due = x if due is None else due
-                print(f"| {recipe} | {batch} × {side} | {name} | {row[0]:.2f} | {row[1]:.2f} | {(x - due).abs().max():.1e} | {row[2]} |", flush=True)
+                numbers = f"{row[0]:.2f} | {row[1]:.2f} | {(x - due).abs().max():.1e} | {row[2]}"
+                print(f"| {recipe} | {batch} × {side} | {name} | {numbers} |", flush=True)
 
 
 def _row(
@@ -136,13 +139,17 @@ def closed_forms(quick: bool, device: str, clock: Clock) -> None:
         k = torch.full((1, 1, 21, 21), 1 / 441, device=device)
         bare = clock(lambda x=x: torch.fft.irfft2(torch.fft.rfft2(x), s=x.shape[-2:]))
         steps = {
-            "image": lambda x=x, y=y: prox_image(y, k, x, 0.01, 2),
-            "kernel, grid": lambda x=x, y=y: prox_kernel(y, x, k, 1.0, 2),
-            "kernel, support": lambda x=x, y=y: prox_kernel(y, x, k, 1.0, 2, domain="support"),
+            "image": partial(prox_image, y, k, x, 0.01, 2),
+            "kernel, grid": partial(prox_kernel, y, x, k, 1.0, 2),
+            "kernel, support": partial(prox_kernel, y, x, k, 1.0, 2, domain="support"),
         }
         for name, step in steps.items():
             took = clock(step)
             print(f"| {name} | {side} | {took:.2f} | {bare:.2f} | {took / bare:.1f} |", flush=True)
+
+
+def _line(error: Exception, most: int) -> str:
+    return " ".join(str(error).split())[:most]
 
 
 def waits(device: str) -> None:
@@ -160,7 +167,7 @@ def waits(device: str) -> None:
                 net.step(s)
                 said = "no"
             except RuntimeError as error:
-                said = " ".join(str(error).split())[:160]
+                said = _line(error, 160)
             finally:
                 torch.cuda.set_sync_debug_mode("default")
         print(f"| {recipe} | {said} |")

@@ -25,7 +25,7 @@ def equilibrium(
 
     All iterations but the last run without a graph. In the backward pass g = v + (∂f/∂z)ᵀ g is iterated from g = v, the gradient of
     the loss, which is what unrolling as many more iterations at the fixed point would give. What steps detach stays detached: where
-    x and k are both cut (DAN) nothing but v is left. How near a state is to its fixed point is for the caller to look at: |f(z) - z|.
+    x and k are both cut (DAN) nothing but v is left. How near a state is to its fixed point the caller may see from |f(z) - z|.
 
     Args:
         solver: one set of weights for all iterations; values that a schedule gives are those of iteration T.
@@ -42,7 +42,7 @@ def equilibrium(
     if (longest := solver.needs.longest) is not None:
         raise ValueError(f"the solver has weights for {longest} iterations: an implicit gradient needs one set for all")
     with torch.no_grad():
-        for state in solver.iterate(state, count - 1):  # noqa: B020  only the last one is wanted
+        for state in solver.iterate(state, count - 1):  # noqa: B007, B020  only the last one is wanted
             pass
     written = {solver.WRITES[slot] for slot in solver.order if getattr(solver, slot) is not None}  # the rest is no part of z
     cut = {name: t.detach().requires_grad_() for name, t in _tensors(state, written).items()}

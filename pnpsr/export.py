@@ -45,8 +45,8 @@ def export(
 ) -> ExportedProgram:
     """The solver with T iterations at one scale as a ``torch.export`` program: ``program.module()(y, k=k, sigma=sigma)`` -> (x, k).
 
-    ``torch.export.save(program, "solver.pt2")`` writes it; ``torch.export.load("solver.pt2").module()`` runs it, also where pnpsr is
-    not installed (the one exception, a kernel step under ``constraint="simplex"``, has an operator of pnpsr's). Values are not
+    ``torch.export.save(program, "solver.pt2")`` writes it; ``torch.export.load("solver.pt2").module()`` runs it, also where pnpsr
+    is not installed (the one exception, a kernel step under ``constraint="simplex"``, has an operator of pnpsr's). Values are not
     checked in it: what is not finite shows in x. Closed forms whose weight a network decides compute in float64.
 
     Args:

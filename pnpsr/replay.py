@@ -41,7 +41,7 @@ class Replay(nn.Module):
         s = self.solver.start(y, physics, **known)
         count = checks.whole(self.solver.T if T is None else T, "T", 0)
         if s.y.device.type != "cuda" or type(s.physics) is not Degradation or not count:
-            for s in self.solver.iterate(s, count):  # noqa: B020
+            for s in self.solver.iterate(s, count):  # noqa: B007, B020
                 pass
             return s
         given = _tensors(s)
@@ -63,7 +63,7 @@ class Replay(nn.Module):
 
         def run() -> State:
             now = replace(read, _known={})  # what depends on y is computed in every replay
-            for now in self.solver.iterate(now, T):  # noqa: B020
+            for now in self.solver.iterate(now, T):  # noqa: B007, B020
                 pass
             return now
 

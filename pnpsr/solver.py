@@ -189,8 +189,8 @@ class UnrolledSolver(Slotted):
         """The state after T iterations from ``start(y, ...)``: ``out.x`` (b c sh sw), ``out.k`` (b 1 p p), ``out.hyper``.
 
         Raises:
-            TypeError, ValueError: as :meth:`start`, and what the steps refuse; on a GPU, where they do not look at values, an x or k
-                that is not finite in the end (:class:`pnpsr.checks.NotFinite`).
+            TypeError, ValueError: as :meth:`start`, and what the steps refuse; on a GPU, where they do not look at values, an x
+                or k that is not finite in the end (:class:`pnpsr.checks.NotFinite`).
         """
         s = self.start(y, physics, sigma=sigma, x=x, k=k, mask=mask, scale=scale)
         for s in self.iterate(s, T):  # noqa: B007, B020  only the last state is wanted, and none before it is held

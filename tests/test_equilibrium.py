@@ -18,7 +18,10 @@ class Shrink(nn.Module):
 
     def __init__(self, gain: float) -> None:
         super().__init__()
-        self.gain, self.filter = nn.Parameter(torch.tensor(gain)), nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular", bias=False)
+        self.gain, self.filter = (
+            nn.Parameter(torch.tensor(gain)),
+            nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular", bias=False),
+        )
         with torch.no_grad():
             self.filter.weight.copy_(torch.tensor([[0.0, 0.1, 0.0], [0.1, 0.5, 0.2], [0.0, 0.1, 0.0]])[None, None])
 

@@ -1,4 +1,4 @@
-"""What holds on the CPU holds on a GPU: devices, dtypes, seeds; and no step waits. On the CPU the laws that need no GPU run, too."""
+"""What holds on the CPU holds on a GPU: devices, dtypes, seeds; and no step waits. What needs no GPU runs on the CPU, too."""
 
 import os
 import subprocess
@@ -72,7 +72,9 @@ def test_no_step_waits_for_the_device(key: str) -> None:
 def test_a_gradient_reaches_the_weights_and_repeats(device: str, key: str, dtype: torch.dtype) -> None:
     instance, net = INSTANCES[key], moved(key, device, dtype)
     c = on(device, case(instance)).to(dtype)
-    gradients = [torch.autograd.grad(run(net, instance, c).x.square().mean(), net.parameters(), allow_unused=True) for _ in range(2)]
+    gradients = [
+        torch.autograd.grad(run(net, instance, c).x.square().mean(), net.parameters(), allow_unused=True) for _ in range(2)
+    ]
     for a, b in zip(*gradients, strict=True):
         assert (a is None) == (b is None) and (a is None or (a.isfinite().all() and torch.allclose(a, b, rtol=1e-3, atol=1e-7)))
 
@@ -192,7 +194,11 @@ def test_the_script_runs_without_a_gpu_and_with_few_packages() -> None:
     blocked = ("deepinv", "tyro", "matplotlib", "torchvision", "tifffile", "imagecodecs", "tensorboard", "onnx", "pytest")
     code = f"import sys, runpy; sys.modules.update(dict.fromkeys({blocked!r})); sys.argv = ['gpu.py', '--device', 'cpu', '--quick']"
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}; sys.path.insert(0, 'benchmarks'); runpy.run_path('benchmarks/gpu.py', run_name='__main__')"],
+        [
+            sys.executable,
+            "-c",
+            f"{code}; sys.path.insert(0, 'benchmarks'); runpy.run_path('benchmarks/gpu.py', run_name='__main__')",
+        ],
         cwd=root,
         capture_output=True,
         text=True,

@@ -50,7 +50,7 @@ def unwatched(t: Tensor) -> AbstractContextManager[None]:
 
 
 def readable(t: Tensor) -> bool:
-    """Whether values of t may decide what is computed: not while tracing; inside :func:`trusted` only on the CPU, which need not wait."""
+    """Whether values of t may decide what is computed: never while tracing, inside :func:`trusted` only on the CPU."""
     return not tracing() and (not _TRUSTED.get() or t.device.type == "cpu")
 
 
