@@ -1,7 +1,6 @@
 """Two processes that share restoring and evaluating leave the files that one leaves, also when one of them was killed before."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -47,9 +46,9 @@ def begin(words: tuple[str, ...]) -> subprocess.Popen[str]:
 def test_two_processes_end_what_a_killed_one_began_and_leave_the_files_of_one(which: str, images: Path, tmp_path: Path) -> None:
     words = commands(images, tmp_path / "two")[which]
     killed, results = begin((sys.executable, "-m", "pnpsr", *words)), tmp_path / "two" / which
-    while killed.poll() is None and not any(name.endswith((".csv", "_restored.png")) for name in files(results)):
+    while killed.poll() is None and not any(name.endswith((".csv", "_figure.png")) for name in files(results)):
         time.sleep(0.02)
-    os.kill(killed.pid, signal.SIGKILL)
+    killed.kill()
     killed.communicate()
     two = begin((*LAUNCH, "pnpsr", *words))
     one = begin((sys.executable, "-m", "pnpsr", *commands(images, tmp_path / "one")[which]))
