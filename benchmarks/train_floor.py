@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python benchmarks/train_floor.py > table.md
 
-The floor is what the step's convolutions take by themselves, each on an input of the size and layout that it has there: forward, and
-backward where the step's gradient comes to them. Memory is the largest sum of tensors alive during forward and backward pass, weights not
-counted. On a CPU the clock counts the processor's time.
+The floor is what the step's convolutions take by themselves, each on an input of the size and layout that it has there: forward,
+and backward where the step's gradient comes to them. Memory is the largest sum of tensors alive during forward and backward pass,
+weights not counted. On a CPU the clock counts the processor's time.
 """
 
 import argparse
