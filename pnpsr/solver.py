@@ -161,11 +161,15 @@ class UnrolledSolver(Slotted):
         return s
 
     def step(self, s: State) -> State:
-        """One iteration: each slot in its turn reads the state and writes its field; a black picture keeps its x and k."""
-        for slot in self.order:
-            if (write := getattr(self, slot)) is not None:
-                field = self.WRITES[slot]
-                s = _unless_black(s, s.write(field, write(s.detach(self.detach))), field)
+        """One iteration: each slot in its turn reads the state and writes its field; a black picture keeps its x and k.
+
+        On a GPU no value is read back, so that the host need not wait; what is not finite shows in x or k.
+        """
+        with checks.unwatched(s.y):
+            for slot in self.order:
+                if (write := getattr(self, slot)) is not None:
+                    field = self.WRITES[slot]
+                    s = _unless_black(s, s.write(field, write(s.detach(self.detach))), field)
         return replace(s, t=s.t + 1)
 
     def iterate(self, s: State, T: int | None = None) -> Iterator[State]:
@@ -186,11 +190,16 @@ class UnrolledSolver(Slotted):
         mask: Tensor | None = None,
         scale: Scale | None = None,
     ) -> State:
-        """The state after T iterations from ``start(y, ...)``: ``out.x`` (b c sh sw), ``out.k`` (b 1 p p), ``out.hyper``."""
+        """The state after T iterations from ``start(y, ...)``: ``out.x`` (b c sh sw), ``out.k`` (b 1 p p), ``out.hyper``.
+
+        Raises:
+            TypeError, ValueError: as :meth:`start`, and what the steps refuse; on a GPU, where they do not look at values, an x
+                or k that is not finite in the end (:class:`pnpsr.checks.NotFinite`).
+        """
         s = self.start(y, physics, sigma=sigma, x=x, k=k, mask=mask, scale=scale)
         for s in self.iterate(s, T):  # noqa: B007, B020  only the last state is wanted, and none before it is held
             pass
-        return s
+        return _finite(s) if s.y.device.type != "cpu" and checks.reading() else s
 
     def only(self, *slots: str) -> "UnrolledSolver":
         """A view that runs only these slots and shares every module: training stages are views."""
@@ -353,6 +362,14 @@ def _unless_black(before: State, after: State, field: str) -> State:
         return after
     black = before.y.detach().abs().amax((1, 2, 3), keepdim=True) == 0
     return after.write(field, torch.where(black, old.detach(), new))
+
+
+def _finite(s: State) -> State:
+    """The state, if its x and k are finite: one look for all iterations."""
+    if s.x is not None and s.k is not None and not checks.finite(torch.stack([s.x.detach().sum(), s.k.detach().sum()])):
+        checks.tensor(s.x, "x after the last iteration")
+        checks.tensor(s.k, "k after the last iteration", "(b 1 p p)")
+    return s
 
 
 def _checked(s: State) -> State:

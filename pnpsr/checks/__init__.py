@@ -34,5 +34,6 @@ from pnpsr.checks.tensors import shown as shown
 from pnpsr.checks.tensors import tensor as tensor
 from pnpsr.checks.tensors import tracing as tracing
 from pnpsr.checks.tensors import trusted as trusted
+from pnpsr.checks.tensors import unwatched as unwatched
 from pnpsr.checks.tensors import values as values
 from pnpsr.checks.tensors import wide as wide

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
 import torch
@@ -44,8 +44,13 @@ def reading() -> bool:
     return not tracing() and not _TRUSTED.get()
 
 
+def unwatched(t: Tensor) -> AbstractContextManager[None]:
+    """:func:`trusted` where reading values of t means waiting for a device, so that whoever enters it looks once at the end."""
+    return nullcontext() if tracing() or t.device.type == "cpu" else trusted()
+
+
 def readable(t: Tensor) -> bool:
-    """Whether values of t may decide what is computed: not while tracing; inside :func:`trusted` only on the CPU, which need not wait."""
+    """Whether values of t may decide what is computed: never while tracing, inside :func:`trusted` only on the CPU."""
     return not tracing() and (not _TRUSTED.get() or t.device.type == "cpu")
 
 
