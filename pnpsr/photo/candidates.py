@@ -3,15 +3,17 @@
 Guesses: none; what the trained solver finds, where one ships for the scale; and what is found coarse to fine, up to three sizes of
 kernel. Each is judged by what it makes of the picture:
 
-    score = S(x) / S(y↑s) · max(1, |y - (x ⊗ k)↓s| / σ')^0.5 · exp(0.75 (1 - a)) · (d / d0)^0.375,      S(x) = Σ|∇x| / √(N Σ|∇x|²)
+    score = S(x) / S(y↑s) · max(1, |y - (x ⊗ k)↓s| / σ')^0.5 · exp(1.5 (1 - a)) · (d / d0)^0.375 · exp(max(0.3 (2.5 - l), -0.25)),
 
-The first factor is low where few strong edges explain x (Krishnan, Tay, Fergus 2011): it is high with too narrow a kernel, whose x
-stays soft, and does not change with contrast, so that a wide kernel cannot buy it. The second is above 1 where x and k no longer
-explain y to its noise and to a tenth of its mean gradient, σ'² = σ² + 0.01 Σ|∇y|² / N: too wide a kernel, which rings. The
-third is above 1 where a kernel stands alone: a is its largest normalised correlation with another guess, and chance does not
-repeat itself. The fourth, which the trained solver is spared, is above 1 where y has fine detail in every direction and cannot be
-blurred (:func:`pnpsr.photo.detail.detail`). Leaving the picture as it is scores 1, and the lowest score wins. The exponents are
-close to the least squares of what guesses gained on training pictures; see ``docs/photographs.md``.
+S(x) = Σ|∇x| / √(N Σ|∇x|²). The first factor is low where few strong edges explain x (Krishnan, Tay, Fergus 2011): it is high with
+too narrow a kernel, whose x stays soft, and does not change with contrast, so that a wide kernel cannot buy it. The second is above
+1 where x and k no longer explain y to its noise and to a tenth of its mean gradient, σ'² = σ² + 0.01 Σ|∇y|² / N: too wide a
+kernel, which rings. The third is above 1 where a kernel stands alone: a is its largest normalised correlation with another guess,
+and chance does not repeat itself. The fourth is above 1 where y has fine detail d in every direction and cannot be blurred
+(:func:`pnpsr.photo.detail.detail`). The fifth doubts narrow kernels (l: standard deviation in pixels along their longer axis),
+since a sharp picture of soft things looks like that, and believes wide ones; it is for scale 1, where a wrong kernel does most
+harm. The trained solver knows its scale: it is spared the last two, and half of the third. Leaving the picture as it is scores 1,
+and the lowest score wins. How the numbers were found and how well they do: ``docs/photographs.md``.
 """
 
 import math
@@ -27,6 +29,7 @@ from pnpsr.photo.clipped import Brisk, counting
 from pnpsr.photo.detail import detail
 from pnpsr.photo.pyramid import coarse_to_fine, on_grid_of
 from pnpsr.photo.windows import noise
+from pnpsr.photo.words import shape_of
 from pnpsr.physics import Degradation
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import upsample
@@ -34,10 +37,11 @@ from pnpsr.starts import upsample
 NONE, SHARP, LEARNED = "none", "sharp", "learned"
 SIZES = {1: (13, 27, 51)}  # of kernels in pixels of y, by scale
 FINER = (9, 17, 27)  # at all other scales
-MISFIT, ALONE, DETAILED = 0.5, 0.75, 0.375  # exponents of the second to the fourth factor
+MISFIT, ALONE, DETAILED = 0.5, 1.5, 0.375  # exponents of the second to the fourth factor
+NARROW, LENGTH, WIDE = 0.3, 2.5, 0.25  # the fifth: per pixel, the length that is as likely blur as not, the most a wide one gains
 MODEL = 0.1  # of the mean gradient: what no kernel explains, because blur is never the same everywhere
-USUAL = {1: 0.15}  # detail of a picture that may or may not be blurred, by scale
-USUAL_FINER = 0.25
+USUAL = {1: 0.1}  # detail of a picture that may or may not be blurred, by scale
+USUAL_FINER = 0.25  # at all other scales
 ROUNDING = 1 / 255 / 12**0.5  # standard deviation of 8-bit rounding: no picture explains y better
 BORDER = 8  # pixels of y left out of the score on each side, where there are enough
 
@@ -77,6 +81,7 @@ def scored(name: str, k: Tensor, x: Tensor, y: Tensor, scale: int) -> Candidate:
     score *= max(1.0, misfit / math.hypot(max(noise(y), ROUNDING), MODEL * _gradient(y))) ** MISFIT
     if name not in (NONE, SHARP, LEARNED):
         score *= (detail(y) / USUAL.get(scale, USUAL_FINER)) ** DETAILED
+        score *= math.exp(max(NARROW * (LENGTH - shape_of(k).along), -WIDE)) if scale == 1 else 1.0
     return Candidate(name, k, x, score, decibels(misfit))
 
 
@@ -86,7 +91,8 @@ def agreeing(done: list[Candidate]) -> list[Candidate]:
     if len(found) < 2:
         return done
     alone = {c.name: 1 - max(agreement(c.k, other.k) for other in found if other is not c) for c in found}
-    return [replace(c, score=c.score * math.exp(ALONE * alone.get(c.name, 0.0))) for c in done]
+    price = {name: ALONE * lonely * (0.5 if name == LEARNED else 1) for name, lonely in alone.items()}
+    return [replace(c, score=c.score * math.exp(price.get(c.name, 0.0))) for c in done]
 
 
 def agreement(a: Tensor, b: Tensor) -> float:

@@ -57,7 +57,15 @@ def find(
     part = y[(..., *windows[0].inside)]
     if windows[0].score <= FLAT:
         words = "no edges in which blur could be seen"
-        return Found(dirac(1), level, windows, (), False, bool(sigma), words if sigma else f"{words}; enlarged as it is")
+        return Found(
+            dirac(1),
+            level,
+            windows,
+            (),
+            False,
+            bool(sigma),
+            f"{words}; noise of {100 * level:.1f} % removed" if sigma else f"{words}; enlarged as it is",
+        )
     todo = list(guesses(part, scale, level, learned, counting(part)))
     done = [untouched(part, scale)] if not sigma else []  # who names the noise wants it removed
     if sigma or scale > 1:

@@ -33,7 +33,10 @@ def alone(job: Job, solver: nn.Module, watch: bool, notes: tuple[str, ...]) -> R
     windows = job.windows(y)
     inside = windows[0].of(ask.scale)
     level = job.noise() if ask.sigma is None and needs_of(solver).sigma else ask.sigma  # the others find it themselves
-    for t, s in enumerate(iterates(solver, y.to(ask.device), ask.scale, sigma=level, k=k, T=ask.T, boundary=ask.boundary), 1):
+    counts = _counting(y, job) if isinstance(solver, UnrolledSolver) else None
+    physics = ask.scale if counts is None else Brisk(ask.scale)
+    states = iterates(solver, y.to(ask.device), physics, sigma=level, k=k, T=ask.T, mask=counts, boundary=ask.boundary)
+    for t, s in enumerate(states, 1):
         x, kernel = s.known("x").float().cpu(), s.known("k").float().cpu()
         curve.append(residual(x, kernel, y, ask.scale))
         job.tell("restoring", t, total)
@@ -53,6 +56,12 @@ def alone(job: Job, solver: nn.Module, watch: bool, notes: tuple[str, ...]) -> R
     return Restoration(
         x, kernel, sigma, ask.scale, True, words, job.plan, windows=windows, curves=curves, steps=tuple(steps), notes=notes
     )
+
+
+def _counting(y: Tensor, job: Job) -> Tensor | None:
+    """The pixels that count where the kernel is given; a solver that looks for it sees them all."""
+    ask = job.ask
+    return None if ask.k is None or ask.boundary == "circular" else counting(y, ask.k, ask.scale)
 
 
 def _as_it_is(job: Job, sigma: float, words: str, notes: tuple[str, ...]) -> Restoration:

@@ -174,9 +174,9 @@ def test_blur_takes_the_detail() -> None:
 
 def test_noise_of_flat_places_is_whole_where_neighbours_share_it() -> None:
     white = 0.5 + 0.04 * torch.randn(1, 3, 128, 128, generator=seed(0))
-    soft = 0.5 + torch.nn.functional.avg_pool2d(white - 0.5, 3, stride=1)
+    soft = 0.5 + torch.nn.functional.avg_pool2d(white - 0.5, 2, stride=1)
     assert flat_noise(white) == pytest.approx(0.04, rel=0.15) and fine_noise(white) == pytest.approx(0.04, rel=0.05)
-    assert fine_noise(soft) < 0.6 * float(soft.std()) < 0.75 * noise(soft) and noise(soft) < 1.1 * float(soft.std())
+    assert fine_noise(soft) < 0.7 * noise(soft) and noise(soft) == pytest.approx(float(soft.std()), rel=0.2)
     assert flat_noise(torch.zeros(1, 1, 64, 64)) == 0 and flat_noise(white[..., :7, :]) == 0
 
 
@@ -205,8 +205,8 @@ def test_a_lamp_does_not_ring() -> None:
 
 def test_the_noise_level_that_is_named_is_removed() -> None:
     x = sample_picture("coffee")[..., 100:196, 150:246]
-    y = x + 0.06 * torch.randn(x.shape, generator=seed(0))
-    told = restore(y.clamp(0, 1), 1, sigma=0.06)
+    y = x + 0.03 * torch.randn(x.shape, generator=seed(0))
+    told = restore(y.clamp(0, 1), 1, sigma=0.03)
     assert not told.blurred and told.touched and "removed" in told.words
     assert psnr(told.x, x) > psnr(y, x) + 3
     assert {c.name for c in told.found.candidates} >= {SHARP} if told.found else False
