@@ -3,7 +3,7 @@
 Guesses: none; what the trained solver finds, where one ships for the scale; and what is found coarse to fine, up to three sizes of
 kernel. Each is judged by what it makes of the picture:
 
-    score = S(x) / S(y↑s) · max(1, |y - (x ⊗ k)↓s| / σ')^0.5 · exp(1.5 (1 - a)) · (d / d0)^0.375 · exp(max(0.3 (2.5 - l), -0.25)),
+    score = S(x) / S(y↑s) · max(1, |y - (x ⊗ k)↓s| / σ')^0.5 · exp(1.75 (1 - a)) · (d / d0)^0.375 · exp(max(0.3 (2.5 - l), -0.3)),
 
 S(x) = Σ|∇x| / √(N Σ|∇x|²). The first factor is low where few strong edges explain x (Krishnan, Tay, Fergus 2011): it is high with
 too narrow a kernel, whose x stays soft, and does not change with contrast, so that a wide kernel cannot buy it. The second is above
@@ -37,8 +37,8 @@ from pnpsr.starts import upsample
 NONE, SHARP, LEARNED = "none", "sharp", "learned"
 SIZES = {1: (13, 27, 51)}  # of kernels in pixels of y, by scale
 FINER = (9, 17, 27)  # at all other scales
-MISFIT, ALONE, DETAILED = 0.5, 1.5, 0.375  # exponents of the second to the fourth factor
-NARROW, LENGTH, WIDE = 0.3, 2.5, 0.25  # the fifth: per pixel, the length that is as likely blur as not, the most a wide one gains
+MISFIT, ALONE, DETAILED = 0.5, 1.75, 0.375  # exponents of the second to the fourth factor
+NARROW, LENGTH, WIDE = 0.3, 2.5, 0.3  # the fifth: per pixel, the length that is as likely blur as not, the most a wide one gains
 MODEL = 0.1  # of the mean gradient: what no kernel explains, because blur is never the same everywhere
 USUAL = {1: 0.1}  # detail of a picture that may or may not be blurred, by scale
 USUAL_FINER = 0.25  # at all other scales
