@@ -12,7 +12,7 @@ from pnpsr.photo.ask import Ask
 from pnpsr.photo.candidates import justified
 from pnpsr.photo.field import Field, field_of
 from pnpsr.photo.find import NOTHING, Found, find
-from pnpsr.photo.finish import learned
+from pnpsr.photo.finish import learned, trained
 from pnpsr.photo.job import Job
 from pnpsr.photo.kept import Kept
 from pnpsr.photo.windows import Window
@@ -76,7 +76,7 @@ def _by_solver(job: Job, solver: UnrolledSolver, kept: Kept) -> Belief:
             job.show(f"iteration {t}", k)
         if k is None or x is None or ask.k is not None:
             return k
-        return k if justified(k, x, inside, ask.scale) else None
+        return k if justified(k, x, inside, ask.scale, trained=trained(solver)) else None
 
     job.tell("looking for the blur", 0, 1)
     k = in_part(job.y)

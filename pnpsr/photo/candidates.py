@@ -134,17 +134,18 @@ def _gradient(y: Tensor) -> float:
     return float(sum(d.mean() for d in (down, right) if d.numel())) ** 0.5
 
 
-def justified(k: Tensor, x: Tensor, y: Tensor, scale: int) -> bool:
+def justified(k: Tensor, x: Tensor, y: Tensor, scale: int, *, trained: bool) -> bool:
     """Whether what a solver of the caller's made of the window y, x (1 c sh sw) with k, explains it better than leaving it alone.
 
-    At scale 1 its kernel has to agree with one that was found coarse to fine; above, where a solver has more to do than to
-    deblur, the picture's own detail is no argument against it.
+    Its kernel has to agree with one that was found coarse to fine; but a trained solver has more to do than to deblur above scale
+    1, and neither that nor the picture's own detail is an argument against it there.
     """
-    mine, size = scored(LEARNED if scale > 1 else "asked", k, x, y, scale), SIZES[1][1]
-    if scale > 1 or 2 * size > min(y.shape[-2:]):
-        return mine.score < 1
-    other = coarse_to_fine(y, size, counting(y))
-    return mine.score * math.exp(ALONE * (1 - agreement(k, other))) < 1
+    if trained and scale > 1:
+        return scored(LEARNED, k, x, y, scale).score < 1
+    mine, size = scored("asked", k, x, y, scale).score, SIZES.get(scale, FINER)[1]
+    if 2 * size <= min(y.shape[-2:]):
+        mine *= math.exp(ALONE * (1 - agreement(k, on_grid_of(coarse_to_fine(y, size, counting(y)), scale))))
+    return mine < 1
 
 
 def guesses(

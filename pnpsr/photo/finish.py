@@ -31,6 +31,11 @@ def learned(scale: int) -> UnrolledSolver | None:
     return _unrolled(open_solver(name)) if name in presets() else None
 
 
+def trained(solver: nn.Module) -> bool:
+    """Whether it has weights."""
+    return next(solver.parameters(), None) is not None
+
+
 def finisher(scale: int, *, known: bool) -> UnrolledSolver:
     """A solver for a given kernel at ``scale``.
 
