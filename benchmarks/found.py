@@ -11,7 +11,7 @@ since y does not tell a shifted kernel from a shifted picture. DATA has test/cbs
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def quick(solver: Any) -> UnrolledSolver:
     return fast(solver)  # type: ignore[return-value]
 
 
-def motion(data: Path | None) -> Iterator[Row]:
+def motion(data: Path | None, only: str = "", scales: tuple[int, ...] = (1, 2)) -> Iterator[Row]:
     yield (
         "picture",
         "blur",
@@ -94,10 +94,10 @@ def motion(data: Path | None) -> Iterator[Row]:
         "motion 15": random_motion(1, 15, generator=seed(1)),
         "Gaussian 2": gaussian(21, 2.0),
     }
-    for scale in (1, 2):
+    for scale in scales:
         finish, own = quick(finisher(scale, known=False)), learned(scale)
         own = None if own is None else quick(own)
-        for blur, k in kernels.items():
+        for blur, k in ((name, k) for name, k in kernels.items() if only in name):
             for name, x in pictures(data, SIDE[scale]).items():
                 y = observed(x, k, scale)
                 found = find(y, scale, finish, learned=own)
@@ -193,14 +193,24 @@ def lights(data: Path | None) -> Iterator[Row]:
             yield name, kind, *(round(v, 3) for v in (share, *(psnr(v, truth) for v in (y, plain, masked))))
 
 
-PARTS = {"motion": motion, "levin": levin, "sharp": sharp, "noise": grain, "lights": lights}
+PARTS: dict[str, Callable[[Path | None], Iterator[Row]]] = {
+    "motion": motion,
+    "levin": levin,
+    "sharp": sharp,
+    "noise": grain,
+    "lights": lights,
+}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--blur", default="", help="of motion: only blurs with this in their name")
+    parser.add_argument("--scale", type=int, help="of motion: only this one")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    for row in PARTS[chosen.part](chosen.data):
+    scales = (chosen.scale,) if chosen.scale else (1, 2)
+    rows = motion(chosen.data, chosen.blur, scales) if chosen.part == "motion" else PARTS[chosen.part](chosen.data)
+    for row in rows:
         print(*row, sep=",", flush=True)
