@@ -167,7 +167,7 @@ def _expected(options: Options, h: int, w: int, channels: int) -> str:
 
 def _told(r: Restoration, written: list[Path], numbers: dict[str, Any], notes: tuple[str, ...], detailed: bool) -> dict[str, Any]:
     return {
-        "status": "restored" if r.blurred else "unchanged",
+        "status": "restored" if r.touched else "unchanged",
         "words": r.words,
         "sigma": r.sigma,
         "height": r.x.shape[-2],
