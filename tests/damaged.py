@@ -44,7 +44,7 @@ def outcomes(
     signal.alarm(0)
     path.write_bytes(data)
     grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-    if grown > (2 * len(data) + 2**24 if bounded else PACKED):
+    if grown > (4 * len(data) + 2**24 if bounded else PACKED):
         seen[f"{grown} bytes for a file of {len(data)}"] += 1
     return dict(seen)
 
