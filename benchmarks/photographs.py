@@ -3,7 +3,7 @@
     python benchmarks/photographs.py --data data [--minutes 60]
 
 Every row and every panel is kept in ``runs/photographs`` as soon as it is measured, so that the same call goes on where it stopped;
-a row is measured again once other weights ship, or with ``--again``. ``data/real`` holds photographs of others: what is found in
+a row is measured again once other weights ship or the code of ``pnpsr.photo`` is another. ``data/real`` holds photographs of others: what is found in
 them stands on the page, the pictures themselves only in ``runs/photographs``. Rows that were not measured yet say so.
 """
 
@@ -20,7 +20,7 @@ from photograph_rows import BORDER, ROWS, outcome, photographed, score
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-import pnpsr
+import pnpsr.photo
 from pnpsr.files import replace_file
 from pnpsr.images import crop_to_multiple, read_image, sample_picture
 from pnpsr.kernels import gaussian, random_motion
@@ -45,7 +45,6 @@ def main(
     work: Path = Path("runs/photographs"),
     minutes: float | None = None,
     only: tuple[str, ...] = (),
-    again: bool = False,
 ) -> None:
     """Measure what is missing and write the page.
 
@@ -55,23 +54,24 @@ def main(
         work: folder of what was measured.
         minutes: begin nothing new after so long.
         only: these rows and panels alone are measured.
-        again: measure what was measured already, too.
     """
     torch.set_num_threads(1)
     work.mkdir(parents=True, exist_ok=True)
+    version = digest()
     (page.parent / page.stem).mkdir(parents=True, exist_ok=True)
     stop = float("inf") if minutes is None else time.monotonic() + 60 * minutes
 
     def kept(name: str, measure: Callable[[], str | None]) -> str | None:
-        path, weights = work / f"{name}.json", digest()
+        path = work / f"{name}.json"
         old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        if (old.get("weights") != weights or again) and time.monotonic() < stop and (not only or name in only):
+        if old.get("version") != version and time.monotonic() < stop and (not only or name in only):
             print(f"+ {name}", flush=True)
             found = measure()
             if found is not None:
-                old = {"weights": weights, "found": found}
+                old = {"version": version, "found": found}
                 replace_file(path, json.dumps(old, ensure_ascii=False, indent=1).encode())
-        return old.get("found") if old.get("weights") == weights else None
+        earlier = "" if old.get("version") == version else " (by an earlier version)"
+        return old["found"] + earlier if "found" in old else None
 
     rows = [(tried, kept(name, lambda name=name: outcome(name, data))) for name, (tried, _) in ROWS.items()]  # type: ignore[misc]
     samples = [kept(name, lambda name=name: sample(name, page)) for name in SAMPLES]  # type: ignore[misc]
@@ -85,8 +85,9 @@ def main(
 
 
 def digest() -> str:
-    """Of all weights that ship."""
-    return hashlib.sha256("".join(p.sha256 for p in presets().values()).encode()).hexdigest()[:12]
+    """Of all weights that ship, and of the code that restores with them."""
+    code = [path.read_text(encoding="utf-8") for path in sorted(Path(pnpsr.photo.__file__).parent.glob("*.py"))]
+    return hashlib.sha256("".join([*(p.sha256 for p in presets().values()), *code]).encode()).hexdigest()[:12]
 
 
 def written(rows: list[tuple[str, str | None]], samples: list[str | None], real: list[tuple[str, int, str | None]]) -> str:
