@@ -4,8 +4,8 @@
 
 Every row and every panel is kept in ``runs/photographs`` as soon as it is measured, so that the same call goes on where it stopped;
 a row is measured again once other weights ship or the code of ``pnpsr.photo`` is another, and until then says that it is of an
-earlier version. ``data/real`` holds photographs of others: what is found in them stands on the page, the pictures themselves only in
-``runs/photographs``. Rows that were never measured say so.
+earlier version. ``data/real`` holds photographs of others: what is found in them stands on the page, the pictures themselves only
+in ``runs/photographs``. Rows that were never measured say so.
 """
 
 import hashlib
