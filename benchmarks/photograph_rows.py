@@ -222,6 +222,7 @@ def names(folder: Path) -> str:
 
 
 Row = Callable[..., str]
+HELD = ("messages", "names", "kinds", "profile", "degenerate")  # what comes out does not depend on how well anything is restored
 ROWS: dict[str, tuple[str, Row]] = {  # name: what was tried, and how to do it again; a function of two arguments wants the data
     "messages": ("mistakes in the call", messages),
     "names": ("`--out` that is a file; results that are there; `photo.jpg` and `photo.png`", names),

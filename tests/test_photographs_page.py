@@ -24,7 +24,7 @@ def script() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["names", "kinds", "profile"])
+@pytest.mark.parametrize("name", ["messages", "names", "kinds", "profile"])
 def test_the_page_says_what_comes_out(script: ModuleType, name: str) -> None:
     tried, _ = script.ROWS[name]
     assert f"| {tried} | {script.outcome(name, None)} |" in PAGE.read_text(encoding="utf-8")
@@ -48,7 +48,9 @@ def test_rows_are_kept_and_those_of_other_code_say_so(script: ModuleType, tmp_pa
     assert counted[first:] == ["24mp"] and page.read_text(encoding="utf-8") == text
     monkeypatch.setattr(script, "digest", lambda: "another")
     script.main(page=page, work=tmp_path / "work", minutes=0)
-    assert "a / b of sharp (by an earlier version) |" in page.read_text(encoding="utf-8") and len(counted) == first + 1
+    text = page.read_text(encoding="utf-8")
+    assert "a / b of sharp (by an earlier version) |" in text and len(counted) == first + 1
+    assert "a / b of names |" in text and "a / b of names (" not in text
 
 
 def test_panels_show_pictures_and_kernels_side_by_side(script: ModuleType, tmp_path: Path) -> None:
