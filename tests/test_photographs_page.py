@@ -26,6 +26,8 @@ def script() -> ModuleType:
 
 @pytest.mark.parametrize("name", ["messages", "names", "kinds", "profile"])
 def test_the_page_says_what_comes_out(script: ModuleType, name: str) -> None:
+    if name == "messages" and torch.cuda.is_available():
+        pytest.skip("one of the mistakes is to ask for CUDA where there is none")
     tried, _ = script.ROWS[name]
     assert f"| {tried} | {script.outcome(name, None)} |" in PAGE.read_text(encoding="utf-8")
 
