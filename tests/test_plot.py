@@ -1,5 +1,6 @@
 """Figures build for gray and colour, with and without truth; they say what they show, change nothing, and are saved whole."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -10,8 +11,20 @@ import pytest
 import torch
 
 from pnpsr.images import read_image
-from pnpsr.plot import demo_figure, save_figure, show_images, show_kernels
+from pnpsr.kernels import disk, gaussian, shift_kernel
+from pnpsr.plot import (
+    demo_figure,
+    save_figure,
+    show_before_after,
+    show_curves,
+    show_images,
+    show_iterates,
+    show_kernels,
+    show_spectra,
+    show_table,
+)
 from pnpsr.starts import upsample
+from pnpsr.state import State, as_physics
 
 
 def picture(c: int, h: int, w: int, seed: int = 0) -> torch.Tensor:
@@ -102,9 +115,86 @@ def test_grids_take_batches_of_kernels_and_mixed_pictures() -> None:
     assert by_title["gray"].get_xlabel() == "n"
 
 
+def test_a_kernel_has_its_tails_below_it_and_a_dot_where_its_mass_is() -> None:
+    kernels = {"wide": gaussian(9, 1.5), "moved": shift_kernel(gaussian(9, 0.8), (1, 2)), "disk": disk(9, 2.0)}
+    by_title = panels(show_kernels(kernels, log=True, columns=2))
+    assert list(by_title) == ["wide", "moved", "wide, log10", "moved, log10", "disk", "disk, log10"]
+    logs = shown(by_title["wide, log10"])
+    np.testing.assert_allclose(10 ** logs[4, 2:7], (kernels["wide"][0, 0, 4, 2:7] / kernels["wide"].max()).numpy(), rtol=1e-5)
+    assert logs.max() == 0 and shown(by_title["disk, log10"]).min() == -4
+    right, down = by_title["moved"].get_lines()[2].get_xydata()[0]
+    assert (down, right) == pytest.approx((5, 6), abs=1e-3)
+    assert len(panels(show_kernels({"no sum": disk(9, 2.0) - disk(9, 2.0).flip(-1)}))["no sum"].get_lines()) == 2
+
+
+def test_before_and_after_share_one_picture() -> None:
+    before, after = picture(3, 5, 8).clamp(0, 1), picture(3, 10, 16, 1).clamp(0, 1)
+    by_title = panels(show_before_after(before, after, split=0.25, zoom=(0.0, 0.5, 0.5, 0.5)))
+    whole, old = shown(by_title["before | after"]), upsample(before, 2, "nearest")
+    np.testing.assert_array_equal(whole[:, :4], old[0, :, :, :4].permute(1, 2, 0).numpy())
+    np.testing.assert_array_equal(whole[:, 4:], after[0, :, :, 4:].permute(1, 2, 0).numpy())
+    np.testing.assert_array_equal(shown(by_title["before"]), old[0, :, :5, 8:].permute(1, 2, 0).numpy())
+    np.testing.assert_array_equal(shown(by_title["after"]), after[0, :, :5, 8:].permute(1, 2, 0).numpy())
+    assert list(panels(show_before_after(after, after))) == ["before | after"]
+
+
+def states(count: int) -> list[State]:
+    one = State(y=picture(1, 6, 6), physics=as_physics(2), x=picture(1, 12, 12), k=gaussian(5, 1.0))
+    return [dataclasses.replace(one, t=t, x=picture(1, 12, 12, t)) for t in range(count)]
+
+
+def test_every_iterate_has_its_column() -> None:
+    by_title = panels(show_iterates(states(3), notes=["a", "b", "c"], zoom=(0.5, 0.0, 0.5, 0.25)))
+    assert list(by_title) == [f"{what}, t = {t}" for what in "xk" for t in range(3)]
+    np.testing.assert_array_equal(shown(by_title["x, t = 2"]), picture(1, 12, 12, 2)[0, 0, 6:, :3].clamp(0, 1).numpy())
+    np.testing.assert_array_equal(shown(by_title["k, t = 1"]), gaussian(5, 1.0)[0, 0].numpy())
+    assert by_title["x, t = 1"].get_xlabel() == "b"
+
+
+def test_spectra_are_centred_and_relative_and_show_what_is_folded() -> None:
+    k = gaussian(15, 2.0)
+    by_title = panels(show_spectra({"k": k, "x": picture(3, 80, 40)}, scale=(2, 4), size=32))
+    drawn = shown(by_title["k"])
+    assert drawn.shape == (32, 32) and drawn[16, 16] == 0 and shown(by_title["x"]).shape == (80, 40)
+    assert drawn[16, 20] == pytest.approx(-2 * np.pi**2 * 2.0**2 * (4 / 32) ** 2 / np.log(10), abs=1e-3)  # that of a Gaussian
+    (frame,) = by_title["k"].patches
+    assert (frame.get_width(), frame.get_height()) == (0.25, 0.5)
+    cross = shown(panels(show_spectra({"x": picture(1, 32, 32).cumsum(-1)}))["x"])
+    faded = shown(panels(show_spectra({"x": picture(1, 32, 32).cumsum(-1)}, window=True))["x"])
+    assert faded[32, :8].mean() < cross[32, :8].mean()  # without the jump at the border
+
+
+def test_curves_stand_alone_or_together() -> None:
+    by_title = panels(show_curves({"one": [1.0, 2.0], "two": {"a": [1, 100], "b": [5, 6, 7]}}, first=0, across="step", columns=1))
+    assert by_title["one"].get_lines()[0].get_xydata().tolist() == [[0, 1], [1, 2]] and by_title["one"].get_legend() is None
+    assert [line.get_label() for line in by_title["two"].get_lines()] == ["a", "b"]
+    assert by_title["two"].get_yscale() == "log" and by_title["two"].get_xlabel() == "step"
+
+
+def test_a_table_sets_off_what_is_best() -> None:
+    rows = {"a": {"PSNR": 30.0, "n": 3}, "b": {"PSNR": 31.257, "n": 3, "word": "yes"}, "c": {"PSNR": None}}
+    figure = show_table(rows, best={"PSNR": "high", "n": "low"}, title="t")
+    cells = figure.get_axes()[0].tables[0].get_celld()
+    written = [[cells[row, column].get_text().get_text() for column in range(4)] for row in range(4)]
+    assert written == [["", "PSNR", "n", "word"], ["a", "30.00", "3", "–"], ["b", "31.26", "3", "yes"], ["c", "–", "–", "–"]]
+    bold = {at for at, cell in cells.items() if at[0] > 0 and cell.get_text().get_weight() == "bold"}
+    assert bold == {(2, 1), (1, 2), (2, 2)}
+
+
 @pytest.mark.parametrize(
     ("draw", "reason"),
     [
+        (lambda: show_before_after(picture(1, 4, 4), picture(1, 9, 8)), "does not fit"),
+        (lambda: show_before_after(picture(1, 4, 4), picture(1, 8, 8), split=1.5), "split must be a fraction"),
+        (lambda: show_before_after(picture(1, 4, 4), picture(1, 8, 8), zoom=(0.5, 0.5, 0.6, 0.1)), "zoom"),
+        (lambda: show_iterates([]), "no states"),
+        (lambda: show_iterates(states(2), notes=["a"]), "one per state"),
+        (lambda: show_spectra({}), "no spectra"),
+        (lambda: show_curves({}), "no curves"),
+        (lambda: show_curves({"a": {"b": []}}), "one number per iteration"),
+        (lambda: show_table({}), "no rows"),
+        (lambda: show_table({"a": {"b": "c"}}, best={"b": "high"}), "holds no number"),
+        (lambda: show_table({"a": {"b": 1.0}}, best={"c": "high"}), "best must be one of 'b'"),
         (lambda: show_images({}), "no images"),
         (lambda: show_kernels({}), "no kernels"),
         (lambda: show_images({"a": picture(3, 4, 4).expand(2, -1, -1, -1)}), "one by one"),
