@@ -123,7 +123,7 @@ def test_a_kernel_has_its_tails_below_it_and_a_dot_where_its_mass_is() -> None:
     np.testing.assert_allclose(10 ** logs[4, 2:7], (kernels["wide"][0, 0, 4, 2:7] / kernels["wide"].max()).numpy(), rtol=1e-5)
     assert logs.max() == 0 and shown(by_title["disk, log10"]).min() == -4
     right, down = by_title["moved"].get_lines()[2].get_xydata()[0]
-    assert (down, right) == pytest.approx((5, 6), abs=1e-3)
+    assert (down, right) == pytest.approx((5, 6), abs=0.01)
     assert len(panels(show_kernels({"no sum": disk(9, 2.0) - disk(9, 2.0).flip(-1)}))["no sum"].get_lines()) == 2
 
 

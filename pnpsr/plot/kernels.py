@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def show_kernels(kernels: Mapping[str, Tensor], *, log: bool = False, columns: int = 6) -> "Figure":
-    """A grid of kernels (b 1 p q), one panel per sample, each in its own range; the cross marks the centre p // 2, the dot the centre of mass.
+    """A grid of kernels (b 1 p q), one panel per sample, each in its own range.
+
+    The cross marks the centre p // 2, the dot the centre of mass.
 
     Args:
         kernels: by title.

@@ -25,6 +25,7 @@ COLOURS = (LINE, ACCENT, "#2e8b57", "#8a4f9e", "#b8860b", "#444444")
 
 
 def sheet(height: float, width: float = WIDTH) -> "Figure":
+    """An empty figure of so many inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
@@ -49,12 +50,14 @@ def panel_grid(count: int, columns: int, what: str, *, ratio: float, widest: flo
 
 
 def one_picture(name: str, image: Tensor) -> Tensor:
+    """``image`` itself, if it is one picture of one or three colours."""
     if checks.image(image, name).shape[0] != 1 or image.shape[1] not in (1, 3):
         raise ValueError(f"{name} must be one picture, (1 1 h w) or (1 3 h w), got {tuple(image.shape)}; show a batch one by one")
     return image
 
 
 def checked_notes(notes: Mapping[str, str] | None, images: Mapping[str, Tensor]) -> Mapping[str, str]:
+    """The notes, each of which belongs to a picture."""
     for name in notes or {}:
         checks.choice(name, tuple(images), "notes")
     return notes or {}
@@ -66,6 +69,7 @@ def values_of(image: Tensor) -> NDArray[np.generic]:
 
 
 def bare(panel: "Axes", title: str, note: str | None = None) -> None:
+    """A title above, a note below, nothing else."""
     panel.set_title(title, fontsize=10)
     panel.set_xticks([])
     panel.set_yticks([])
@@ -83,6 +87,7 @@ def inner(zoom: Box) -> Box:
 
 
 def draw_image(panel: "Axes", image: Tensor, title: str, note: str | None, zoom: Box | None) -> None:
+    """One picture, with an enlarged part in a corner."""
     pixels = values_of(image.detach().clamp(0, 1))
     panel.imshow(pixels, cmap="gray", vmin=0, vmax=1)
     bare(panel, title, note)
@@ -103,6 +108,7 @@ def draw_image(panel: "Axes", image: Tensor, title: str, note: str | None, zoom:
 
 
 def draw_kernel(panel: "Axes", k: Tensor, title: str, *, log: bool = False) -> None:
+    """One kernel, with its centre p // 2 as a cross and its centre of mass as a dot."""
     values = values_of(k)
     if log:
         top = float(np.abs(values).max()) or 1.0
