@@ -1,7 +1,7 @@
-"""The site: Sphinx reads these pages as Markdown (MyST), the API reference from docstrings, the examples from their scripts.
+"""The site: Sphinx reads these pages as Markdown (MyST), the API reference from docstrings, the tutorials from their notebooks.
 
 Sphinx and not MkDocs: the docstrings are in Sphinx's roles already, its own warnings catch a reference that leads nowhere, and its
-search runs in the reader's browser without a server. ``make docs`` builds it; a warning is an error and nothing is fetched.
+search runs in the reader's browser without a server. Formulas are MathML, which browsers set by themselves. ``make docs`` builds it; a warning is an error and nothing is fetched.
 """
 
 import sys
@@ -14,7 +14,7 @@ sys.path.insert(0, str(HERE / "_site"))
 from pnpsr.version import VERSION  # noqa: E402
 
 project, author, release, version = "pnpsr", "The pnpsr developers", VERSION, VERSION
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "generated"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "generated", "mathml"]
 root_doc = "index"
 exclude_patterns = ["_site"]
 suppress_warnings = [
@@ -24,6 +24,8 @@ suppress_warnings = [
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 4  # links into a page name its headings as GitHub does
 myst_links_external_new_tab = False
+nb_execution_mode = "off"  # notebooks are shown as they are; ``make notebooks`` runs them
+html_math_renderer = "mathml"
 
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"

@@ -1,13 +1,13 @@
 # %% [markdown]
-# # 2. The two data steps in closed form
+# # 2. Both data steps in closed form
 #
-# Given y = (x ⊗ k)↓s + n, both halves of the blind problem are ridge problems with an exact answer:
+# A blurred, decimated, noisy picture is $y = (x \otimes k)\downarrow_s + n$: x sharp (b c h w), k the kernel (b 1 p p), s the scale.
+# Methods that look for x and k take turns, and in each turn solve a small problem exactly, near what they had:
 #
-#     prox_image   argmin_x |y - (x ⊗ k)↓s|² + alpha |x - x0|²
-#     prox_kernel  argmin_k |y - (x ⊗ k)↓s|² + gamma |k - k0|²
+# $$\text{prox\_image}: \arg\min_x |y - (x \otimes k)\downarrow_s|^2 + \alpha\,|x - x_0|^2 \qquad
+#   \text{prox\_kernel}: \arg\min_k |y - (x \otimes k)\downarrow_s|^2 + \gamma\,|k - k_0|^2$$
 #
-# This example holds them against dense matrices, looks at what the kernel step can find, and at precision and
-# gradients.
+# Here both are derived, held against brute force, and looked at where they lose digits.
 
 # %%
 import os
@@ -21,8 +21,8 @@ from pnpsr import Degradation
 from pnpsr.evaluate import kernel_mse
 from pnpsr.images import sample_picture
 from pnpsr.kernels import dirac, gaussian, random_motion
-from pnpsr.physics import as_matrix
-from pnpsr.plot import save_figure, show_kernels
+from pnpsr.physics import as_matrix, polyphase
+from pnpsr.plot import save_figure, show_curves, show_kernels
 from pnpsr.prox import gram_scale, prox_image, prox_kernel
 from pnpsr.starts import upsample
 
@@ -31,16 +31,32 @@ OUT = Path(sys.argv[1] if len(sys.argv) > 1 else "results")
 OUT.mkdir(parents=True, exist_ok=True)
 random = torch.Generator().manual_seed(0)
 
-
 # %% [markdown]
-# ## Against brute force
+# ## The image step, derived
 #
-# The operator frozen in either argument becomes a dense matrix M, and the minimiser of |y - M v|² + rho |v - v0|² a
-# linear solve.
+# With k fixed, y is linear in x: $y = A x$. The gradient of the objective vanishes where
+# $(A^*A + \alpha)\,x = A^* y + \alpha x_0$, a system as large as the picture. Put $x = x_0 + A^* u$ with u as small as y:
+#
+# $$(A A^* + \alpha)\,u = y - A x_0 .$$
+#
+# $A A^*$ maps small pictures to small pictures: zeros in between, correlate, convolve, decimate. That is a circular convolution on
+# the *small* grid, so the Fourier transform on that grid makes it a product, and the step one division per frequency:
+#
+# $$x = x_0 + A^*\, F^{-1}\!\left[\frac{F(y - A x_0)}{\sum_r |A_r|^2 + \alpha}\right]$$
+#
+# where $A_r$ are the spectra of the s² interleaved parts of the kernel. Six lines:
 
 
 # %%
+def by_division(y: Tensor, k: Tensor, x0: Tensor, alpha: float, s: int) -> Tensor:
+    A = Degradation(s).freeze(k=k)
+    gain = polyphase.kernel_row(k, x0.shape[-2:], (s, s)).abs().square().sum(2)  # sum over the parts r, (b 1 h w/2+1)
+    u = torch.fft.irfft2(torch.fft.rfft2(y - A(x0)) / (gain + alpha), s=y.shape[-2:])
+    return x0 + A.adjoint(u)
+
+
 def ridge(M: Tensor, y: Tensor, rho: float, v0: Tensor) -> Tensor:
+    """The same by brute force: M is the operator as a dense matrix."""
     normal = M.T @ M + rho * torch.eye(M.shape[1], dtype=M.dtype)
     return torch.linalg.solve(normal, M.T @ y.flatten() + rho * v0.flatten()).reshape(v0.shape)
 
@@ -49,19 +65,33 @@ D = Degradation(2)
 x, x0 = torch.rand(2, 1, 1, 16, 16, generator=random, dtype=torch.float64)
 k, k0 = gaussian(5, 1.0, dtype=torch.float64), dirac(5, dtype=torch.float64)
 y = D(x, k, 0.02, generator=random)
-by_hand = ridge(as_matrix(D.freeze(k=k), (1, 16, 16)), y, 0.01, x0)
-print(f"image step:  largest difference {float((prox_image(y, k, x0, 0.01, 2) - by_hand).abs().max()):.0e}")
-by_hand = ridge(as_matrix(D.freeze(x=x, size=5), (1, 5, 5)), y, 0.1, k0)
-print(f"kernel step: largest difference {float((prox_kernel(y, x, k0, 0.1, 2, domain='support') - by_hand).abs().max()):.0e}")
+truth = ridge(as_matrix(D.freeze(k=k), (1, 16, 16)), y, 0.01, x0)
+print(f"six lines against brute force:  {float((by_division(y, k, x0, 0.01, 2) - truth).abs().max()):.0e}")
+print(f"prox_image against brute force: {float((prox_image(y, k, x0, 0.01, 2) - truth).abs().max()):.0e}")
+
+# %% [markdown]
+# ## The kernel step, derived
+#
+# Convolution commutes, so with x fixed y is linear in k: $y = B k$, with p² unknowns, a few hundred. There the direct way is the
+# cheap one: $(G + \gamma)\,k = B^* y + \gamma k_0$ with $G = B^* B$, p² × p², read off the autocorrelation of x, and a Cholesky
+# factor. A kernel also has sum 1: with $H = G + \gamma$ and k the free solution, $k + H^{-1}1\,(1 - 1^\top k) / (1^\top H^{-1} 1)$ is
+# the best with that sum; with $k \ge 0$ too it is a small quadratic programme.
+
+# %%
+M = as_matrix(D.freeze(x=x, size=5), (1, 5, 5))
+free = ridge(M, y, 0.1, k0)
+print(f"prox_kernel against brute force: {float((prox_kernel(y, x, k0, 0.1, 2, domain='support') - free).abs().max()):.0e}")
+one = torch.linalg.solve(M.T @ M + 0.1 * torch.eye(25, dtype=M.dtype), torch.ones(25, dtype=M.dtype)).reshape(k0.shape)
+summed = free + one * (1 - free.sum()) / one.sum()
+found = prox_kernel(y, x, k0, 0.1, 2, domain="support", constraint="sum")
+print(f"with sum 1, by the formula:      {float((found - summed).abs().max()):.0e}")
 
 # %% [markdown]
 # ## What the kernel step finds
 #
-# `grid` solves for a kernel as large as the picture and crops it, as the paper does. `support` solves for the p²
-# coefficients themselves, and can hold them on the simplex (k >= 0, sum 1). In the first two rows x is the truth. All
-# stay near zero with a weight relative to `gram_scale(x, s)`, the mean diagonal of the normal matrix. Noise and a rough
-# x need a larger weight. In the last row x is only an enlarged y, and no form of the step finds much: it learns from
-# what x explains, no more.
+# `grid` solves for a kernel as large as the picture and crops it, as IKR-Net's paper does; `support` solves for the p² numbers
+# themselves. All stay near zero with a weight in units of `gram_scale(x, s)`, the mean diagonal of G. In the last row x is
+# only an enlarged y: no form of the step finds much then. It learns from what x explains, no more; a blind method must make x better first.
 
 # %%
 side, scale = (128, 2) if FAST else (256, 4)
@@ -73,8 +103,8 @@ steps = {
     "support, simplex": {"domain": "support", "constraint": "simplex"},
 }
 panels = {"truth": k}
-nothing = float(kernel_mse(torch.zeros_like(k), k)) * 1e5
-print(f"\nkernel MSE x 1e5 at scale {scale}; of k = 0 it is {nothing:.2f}\n{'':38}" + "".join(f"{name:>18}" for name in steps))
+print(f"kernel MSE x 1e5 at scale {scale}; of k = 0 it is {float(k.square().mean()) * 1e5:.2f}")
+print(f"{'':38}" + "".join(f"{name:>18}" for name in steps))
 for noise, weight, rough in ((0.0, 1e-6, False), (0.02, 1e-3, False), (0.0, 0.1, True)):
     y = Degradation(scale)(x, k, noise, generator=random)
     given = upsample(y, scale) if rough else x
@@ -84,38 +114,69 @@ for noise, weight, rough in ((0.0, 1e-6, False), (0.02, 1e-3, False), (0.0, 0.1,
     print(f"{title:38}" + "".join(f"{float(kernel_mse(estimate, k)) * 1e5:18.3f}" for estimate in found.values()))
     if noise:
         panels |= found
+figure = show_kernels(panels, log=True)
+save_figure(figure, OUT / "02_closed_forms.png")
 
 # %% [markdown]
-# ## Precision
+# ## Why the usual formula loses float32
 #
-# Textbook forms of the image step divide by alpha, and float32 runs out of digits. This one does not, and goes to
-# float64 inside where alpha is below 1e-4.
+# USRNet and IKR-Net solve $(A^*A + \alpha)\,x = d$ with $d = A^*y + \alpha x_0$ by the same identity, written the other way:
+# $x = \frac{1}{\alpha}\left[d - A^* (AA^* + \alpha)^{-1} A d\right]$. In the bracket two nearly equal numbers are subtracted, and what is
+# left, of size α, is divided by α: with seven digits and α = 1e-6 one digit remains. The form above never divides by α alone.
+
 
 # %%
-y = Degradation(scale)(x, k)
-print("\nalpha    largest error of the image step in float32")
-for alpha in (1.0, 1e-2, 1e-4, 1e-6, 1e-8):
-    single = prox_image(y, k, upsample(y, scale), alpha, scale)
-    double = prox_image(y.double(), k.double(), upsample(y, scale).double(), alpha, scale)
-    print(f"{alpha:<9g}{float((single - double).abs().max()):.0e}")
+def usual(y: Tensor, k: Tensor, x0: Tensor, alpha: float, s: int) -> Tensor:
+    """IKR-Net Eq. 8-9, USRNet Eq. 7, as written."""
+    K, filled = torch.fft.fft2(polyphase.embed(k, x0.shape[-2:])), torch.zeros_like(x0)
+    filled[..., ::s, ::s] = y
+    d = K.conj() * torch.fft.fft2(filled) + alpha * torch.fft.fft2(x0)
+    folded = lambda t: t.unflatten(-1, (s, -1)).unflatten(-3, (s, -1)).mean((-4, -2))
+    ratio = folded(K * d) / (folded(K.abs() ** 2) + alpha)
+    return torch.fft.ifft2((d - K.conj() * ratio.repeat(1, 1, s, s)) / alpha).real
+
+
+y, x0 = Degradation(scale)(x, k), upsample(Degradation(scale)(x, k), scale)
+alphas = [10.0**-e for e in range(9)]
+exact = [prox_image(y.double(), k.double(), x0.double(), alpha, scale) for alpha in alphas]
+errors = {
+    name: [float((step(y, k, x0, alpha, scale) - right).abs().max()) for alpha, right in zip(alphas, exact, strict=True)]
+    for name, step in {"usual formula": usual, "prox_image": prox_image}.items()
+}
+print("alpha    usual formula   prox_image, largest error in float32")
+for row in zip(alphas, *errors.values(), strict=True):
+    print("{:<9g}{:<16.0e}{:.0e}".format(*row))
+figure = show_curves({"largest error in float32": errors}, first=0, across="digits of alpha: alpha = 10^-e, e =")
+save_figure(figure, OUT / "02_precision.png")
 
 # %% [markdown]
 # ## Gradients
 #
-# Both steps are differentiable in everything, also in the weights: that is what lets them sit inside a trained network.
+# Both steps are differentiable in everything, also in the weights α and γ: so they can sit inside a trained network.
 
 # %%
 y, x0, k0 = (t.double().requires_grad_() for t in (torch.rand(2, 1, 4, 4), torch.rand(2, 1, 8, 8), torch.rand(2, 1, 3, 3)))
 rho = torch.tensor([0.1, 0.5], dtype=torch.float64, requires_grad=True)  # one weight per sample
-print("\ngradients in y, k, x0, alpha:", torch.autograd.gradcheck(lambda y, k, x, a: prox_image(y, k, x, a, 2), (y, k0, x0, rho)))
-for constraint in (None, "sum", "simplex"):
+right = torch.autograd.gradcheck(lambda y, k, x, a: prox_image(y, k, x, a, 2), (y, k0, x0, rho))
+print("image step, gradients in y, k, x0, alpha:", right)
+simplex = lambda y, x, k, g: prox_kernel(y, x, k, g, 2, domain="support", constraint="simplex")
+print("kernel step on the simplex, gradients in y, x, k0, gamma:", torch.autograd.gradcheck(simplex, (y, x0, k0, rho)))
 
-    def step(y: Tensor, x: Tensor, k: Tensor, gamma: Tensor, constraint: str | None = constraint) -> Tensor:
-        return prox_kernel(y, x, k, gamma, 2, domain="support", constraint=constraint)
+# %% [markdown]
+# ## Exercises
+#
+# 1. What does `prox_image` return as α goes to zero, and as it grows? Check both against y and x0.
+# 2. At scale 1 with the kernel `dirac(p)` the image step is a weighted mean of y and x0. Which weights?
 
-    print(f"gradients in y, x, k0, gamma, constraint {constraint}:", torch.autograd.gradcheck(step, (y, x0, k0, rho)))
+# %% tags=["solution"]
+# 1. Small: x0 is changed as little as needed to explain y exactly. Large: x0 comes back.
+with torch.no_grad():
+    y, x0 = Degradation(2)(x, k), torch.zeros_like(x)
+    for alpha in (1e-8, 1e8):
+        z = prox_image(y, k, x0, alpha, 2)
+        print(f"alpha {alpha:g}: |y - A z| {float((y - Degradation(2)(z, k)).abs().max()):.0e}, |z - x0| {float((z - x0).abs().max()):.0e}")
 
-# %%
-figure = show_kernels(panels)
-print(f"\nfigure: {OUT / '02_closed_forms.png'} (truth, and what was found with noise)")
-save_figure(figure, OUT / "02_closed_forms.png")
+# %% tags=["solution"]
+# 2. (y + alpha x0) / (1 + alpha): the derivative of |y - x|² + alpha |x - x0|² is zero there.
+y, x0 = torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8)
+print(float((prox_image(y, dirac(5), x0, 0.3, 1) - (y + 0.3 * x0) / 1.3).abs().max()))

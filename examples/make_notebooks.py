@@ -1,14 +1,21 @@
-"""Write notebooks/NN_name.ipynb from examples/NN_name.py: ``python examples/make_notebooks.py``; with ``--check`` only compare.
+"""Write notebooks/NN_name.ipynb from examples/NN_name.py, run them, and keep small outputs: ``python examples/make_notebooks.py``.
 
-The scripts are the source. A notebook is the same cells without outputs; the same script always gives the same bytes.
+The scripts are the source; a notebook is the same cells with what they printed and drew. Only those whose cells changed are run again;
+``--all`` runs all, ``--check`` only compares, and runs nothing.
 """
 
+import base64
+import io
+import json
+import os
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 import jupytext
 import nbformat
+from nbformat import NotebookNode
 
 EXAMPLES = Path(__file__).parent
 NOTEBOOKS = EXAMPLES.parent / "notebooks"
@@ -18,52 +25,118 @@ KERNEL = {
 }
 # A notebook has no command line
 FOLDER = ('OUT = Path(sys.argv[1] if len(sys.argv) > 1 else "results")', 'OUT = Path("results")')
+WIDEST = 900  # pixels of a figure that is kept
+SHOWN = re.compile(r"^(save_figure\(figure, .*\))$", re.MULTILINE)
 
 
-def notebook(script: Path) -> str:
-    """The notebook of a script, as text."""
+def notebook(script: Path) -> NotebookNode:
+    """The notebook of a script, not yet run."""
     lines = script.read_text(encoding="utf-8").replace(*FOLDER).splitlines()
     if not any("sys." in line for line in lines):
         lines = [line for line in lines if line != "import sys"]
     lines = [re.sub(r"  # (noqa|fmt)\b.*", "", line) for line in lines]
-    shown = [f"{line}\nfigure" if line.startswith("save_figure(figure, ") else line for line in lines]
-    book = jupytext.reads("\n".join(shown) + "\n", fmt="py:percent")
+    book = jupytext.reads("\n".join(lines) + "\n", fmt="py:percent")
     book.metadata = nbformat.from_dict(KERNEL)
     book.nbformat, book.nbformat_minor = 4, 5
-    first = next(cell for cell in book.cells if cell.cell_type == "code")
-    first.source = "%matplotlib inline\n" + first.source
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    code[0].source = "%matplotlib inline\n" + code[0].source
+    for cell in code:
+        shown = SHOWN.sub(r"\1\ndisplay(figure)", cell.source)
+        cell.source = re.sub(r"display\(figure\)\Z", "figure", shown)
     for i, cell in enumerate(book.cells):
-        cell.id, cell.metadata = f"{script.stem}-{i}", nbformat.from_dict({})
+        solution = "solution" in cell.metadata.get("tags", ())
+        cell.id, cell.metadata = f"{script.stem}-{i}", nbformat.from_dict({"tags": ["hide-cell"]} if solution else {})
     nbformat.validate(book)
-    return nbformat.writes(book).rstrip("\n") + "\n"
+    return book
 
 
-def expected() -> dict[Path, str]:
-    """Every notebook there should be, with its text."""
-    return {NOTEBOOKS / f"{script.stem}.ipynb": notebook(script) for script in sorted(EXAMPLES.glob("[0-9][0-9]_*.py"))}
+def sources(book: NotebookNode) -> list[tuple[str, str, list[str]]]:
+    """What a notebook is made of, without what running it left."""
+    return [(cell.cell_type, cell.source, list(cell.metadata.get("tags", ()))) for cell in book.cells]
+
+
+def is_made_of(path: Path, book: NotebookNode) -> bool:
+    """The file has these cells, and all have been run, in order."""
+    if not path.is_file():
+        return False
+    found = nbformat.read(path, as_version=4)
+    counts = [cell.execution_count for cell in found.cells if cell.cell_type == "code"]
+    return sources(found) == sources(book) and counts == list(range(1, len(counts) + 1))
+
+
+def executed(book: NotebookNode, *, timeout: int = 600) -> NotebookNode:
+    """The notebook with its outputs, run in an empty folder by this interpreter, whatever else is called python3 here."""
+    from nbclient import NotebookClient
+
+    with tempfile.TemporaryDirectory() as folder:
+        kernel = Path(folder, "kernels", "python3", "kernel.json")
+        kernel.parent.mkdir(parents=True)
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        kernel.write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
+        os.environ["JUPYTER_PATH"] = folder
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(EXAMPLES.parent), os.environ.get("PYTHONPATH"))))
+        run = NotebookClient(book, kernel_name="python3", timeout=timeout, resources={"metadata": {"path": folder}}, record_timing=False)
+        run.execute()
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [kept for output in joined(cell.outputs) if (kept := small(output))]
+    book.metadata = nbformat.from_dict(KERNEL)
+    return book
+
+
+def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """What was printed in one piece, however the kernel sent it."""
+    pieces: list[NotebookNode] = []
+    for output in outputs:
+        if pieces and output.output_type == pieces[-1].output_type == "stream" and output.name == pieces[-1].name:
+            pieces[-1].text += output.text
+        else:
+            pieces.append(output)
+    return pieces
+
+
+def small(output: NotebookNode) -> NotebookNode:
+    """An output with its figure in as few bytes as do: pictures as JPEG, drawings as PNG of few colours."""
+    if "data" not in output or "image/png" not in output.data:
+        return output
+    from PIL import Image
+
+    figure = Image.open(io.BytesIO(base64.b64decode(output.data.pop("image/png")))).convert("RGB")
+    if figure.width > WIDEST:
+        figure = figure.resize((WIDEST, round(figure.height * WIDEST / figure.width)), Image.Resampling.LANCZOS)
+    forms = {}
+    for mime, image, options in (
+        ("image/jpeg", figure, {"format": "JPEG", "quality": 82, "optimize": True}),
+        ("image/png", figure.quantize(64), {"format": "PNG", "optimize": True}),
+    ):
+        image.save(data := io.BytesIO(), **options)
+        forms[mime] = data.getvalue()
+    mime = min(forms, key=lambda name: len(forms[name]))
+    output.data = nbformat.from_dict({mime: base64.b64encode(forms[mime]).decode(), "text/plain": "<Figure>"})
+    output.metadata = nbformat.from_dict({})
+    return output
 
 
 def main(arguments: list[str]) -> int:
-    """Write the notebooks, or with ``--check`` name those that are missing, stale or without a script; 1 if there are any."""
-    if arguments not in ([], ["--check"]):
-        print(f"usage: make_notebooks.py [--check]; got {' '.join(arguments)}", file=sys.stderr)
+    """Make the notebooks, or with ``--check`` name those that are missing, stale or without a script; 1 if there are any."""
+    if arguments not in ([], ["--check"], ["--all"]):
+        print(f"usage: make_notebooks.py [--check | --all]; got {' '.join(arguments)}", file=sys.stderr)
         return 2
-    books, wrong = expected(), []
-    for path in sorted({*books, *NOTEBOOKS.glob("*.ipynb")}):
-        found = path.read_text(encoding="utf-8") if path.is_file() else None
-        if found == books.get(path):
-            continue
-        wrong.append(path)
-        if arguments:
+    books = {NOTEBOOKS / f"{s.stem}.ipynb": notebook(s) for s in sorted(EXAMPLES.glob("[0-9][0-9]_*.py"))}
+    wrong = [path for path in sorted({*books, *NOTEBOOKS.glob("*.ipynb")}) if path not in books or not is_made_of(path, books[path])]
+    if arguments == ["--check"]:
+        for path in wrong:
             print(f"{path.name} is not what its script gives; run python examples/make_notebooks.py", file=sys.stderr)
-        elif path in books:
-            NOTEBOOKS.mkdir(exist_ok=True)
-            path.write_text(books[path], encoding="utf-8")
-        else:
-            path.unlink()
-    if not arguments:
-        print(f"{len(books)} notebooks, {len(wrong)} changed")
-    return 1 if arguments and wrong else 0
+        return 1 if wrong else 0
+    for path in set(wrong) - set(books):
+        path.unlink()
+    todo = [path for path in books if path in wrong or arguments == ["--all"]]
+    for path in todo:
+        print(f"running {path.name}", flush=True)
+        NOTEBOOKS.mkdir(exist_ok=True)
+        path.write_text(nbformat.writes(executed(books[path])).rstrip("\n") + "\n", encoding="utf-8")
+    print(f"{len(books)} notebooks, {len(todo)} run")
+    return 0
 
 
 if __name__ == "__main__":

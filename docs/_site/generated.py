@@ -4,9 +4,11 @@ A public name is one that a room exports (``import name as name`` in its ``__ini
 in a module that is a room by itself. What several rooms export is described once, in the first, and linked from the others.
 """
 
+import base64
 import functools
 import importlib
 import inspect
+import io
 import pkgutil
 import re
 from pathlib import Path
@@ -14,9 +16,9 @@ from types import ModuleType
 from typing import Any
 
 DOCS = Path(__file__).parent.parent
-EXAMPLES = DOCS.parent / "examples"
+NOTEBOOKS = DOCS.parent / "notebooks"
 PACKAGE = "pnpsr"
-HIDDEN = {"__main__", "interrupt", "files", "filled"}  # no room for users
+HIDDEN = {"__main__", "interrupt", "files", "filled", "checks", "precision", "slots", "version"}  # no room for users
 FIRST = (PACKAGE, "physics", "kernels", "prox", "steps", "solver", "state", "starts", "recipes", "nets")  # the order of reading
 MINE = {"pnpsr.interop": "pnpsr.interop.deepinv"}  # the package is empty on purpose
 
@@ -106,31 +108,53 @@ def api_pages() -> dict[str, str]:
 
 
 def example_pages() -> dict[str, str]:
-    """The scripts of ``examples/`` as pages: text and code in turn."""
-    import jupytext
+    """The notebooks with what they printed and drew, and a page that shows them all by a picture."""
+    import nbformat
 
-    pages = {}
-    for script in sorted(EXAMPLES.glob("[0-9][0-9]_*.py")):
-        parts = [f"<!-- made of examples/{script.name} -->"]
-        for cell in jupytext.read(script, fmt="py:percent").cells:
-            parts.append(cell.source if cell.cell_type == "markdown" else f"```python\n{cell.source}\n```")
-        parts.append(f"The script is `examples/{script.name}`, the notebook `notebooks/{script.stem}.ipynb`.")
-        pages[f"examples/{script.stem}.md"] = "\n\n".join(parts) + "\n"
+    pages, cards = {}, []
+    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
+        text = path.read_text(encoding="utf-8")
+        pages[f"examples/{path.name}"] = text
+        book = nbformat.reads(text, as_version=4)
+        title = book.cells[0].source.splitlines()[0].removeprefix("# ")
+        cards.append(f":::{{container}} card\n[![{title}]({path.stem}.jpg)]({path.name})\n\n[{title}]({path.name})\n:::")
+    head = "# Tutorials and gallery\n\nEach can be read alone. The first eight end with two exercises and their solutions. The scripts are in\n"
+    head += "`examples/`, the notebooks in `notebooks/`; the last is a gallery of the figures that one call makes.\n\n"
+    pages["examples/index.md"] = head + "::::{container} gallery\n" + "\n".join(cards) + "\n::::\n"
+    pages["examples/index.md"] += "\n```{toctree}\n:hidden:\n:glob:\n\n[0-9]*\n```\n"
     return pages
+
+
+def thumbnails() -> dict[str, bytes]:
+    """For every notebook the widest of its figures that is not a drawing, as a small picture."""
+    import nbformat
+    from PIL import Image
+
+    found = {}
+    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
+        cells = nbformat.read(path, as_version=4).cells
+        data = [output.data for cell in cells for output in cell.get("outputs", ()) if "data" in output]
+        kinds = ("image/jpeg", "image/png")  # photographs before drawings
+        shown = [base64.b64decode(one[kind]) for kind in kinds for one in data if kind in one]
+        picture = Image.open(io.BytesIO(shown[0])).convert("RGB")
+        picture.thumbnail((480, 400))
+        picture.save(small := io.BytesIO(), format="JPEG", quality=80)
+        found[f"examples/{path.stem}.jpg"] = small.getvalue()
+    return found
 
 
 def write(_app: Any) -> None:
     """Write what changed, and remove pages of what is gone."""
-    wanted = {**api_pages(), **example_pages()}
+    wanted = {name: text.encode() for name, text in {**api_pages(), **example_pages()}.items()} | thumbnails()
     for folder in ("api", "examples"):
         for path in (DOCS / folder).glob("*"):
             if path.relative_to(DOCS).as_posix() not in wanted:
                 path.unlink()
-    for name, text in wanted.items():
+    for name, data in wanted.items():
         path = DOCS / name
         path.parent.mkdir(exist_ok=True)
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+        if not path.is_file() or path.read_bytes() != data:
+            path.write_bytes(data)
 
 
 def elsewhere(app: Any, _env: Any, node: Any, content: Any) -> Any:

@@ -87,10 +87,7 @@ def show_iterates(states: Sequence[State], *, notes: Sequence[str] | None = None
         raise ValueError("there are no states to show")
     if notes is not None and len(notes) != len(states):
         raise ValueError(f"notes must be one per state, got {len(notes)} for {len(states)}")
-    missing = [s.t for s in states if s.x is None or s.k is None]
-    if missing:
-        raise ValueError(f"the state of t = {missing[0]} has no x or no k")
-    pictures = [one_picture(f"x of t = {s.t}", s.x) for s in states if s.x is not None]
+    pictures = [one_picture(f"x of t = {s.t}", s.known("x")) for s in states]
     tall, wide = pictures[0].shape[-2:]
     if zoom is not None:
         top, left, height, width = (round(part * side) for part, side in zip(inner(zoom), (tall, wide, tall, wide), strict=True))
@@ -98,8 +95,7 @@ def show_iterates(states: Sequence[State], *, notes: Sequence[str] | None = None
     cell = min(WIDTH / len(states), 2.5)
     figure = sheet(cell * (pictures[0].shape[-2] / pictures[0].shape[-1] + 1) + 0.9, cell * len(states))
     panels = figure.subplots(2, len(states), squeeze=False)
-    kernels = [s.k for s in states if s.k is not None]
-    for i, (state, x, k) in enumerate(zip(states, pictures, kernels, strict=True)):
+    for i, (state, x) in enumerate(zip(states, pictures, strict=True)):
         draw_image(panels[0, i], x, f"x, t = {state.t}", None if notes is None else notes[i], None)
-        draw_kernel(panels[1, i], k, f"k, t = {state.t}")
+        draw_kernel(panels[1, i], state.known("k"), f"k, t = {state.t}")
     return figure

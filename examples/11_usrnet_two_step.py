@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 6. USRNet, and what a wrong kernel costs
+# # 11. USRNet, and what a wrong kernel costs
 #
 # Where the kernel is known, USRNet (Zhang, Van Gool, Timofte 2020) restores the image: it alternates the exact image
 # step with a learned prior. The simplest blind method is then two steps: a network guesses the kernel, a non-blind
@@ -106,5 +106,5 @@ print(f"the solver has no estimator, so the guess stays: {solver.extra_repr()}")
 
 # %%
 figure = show_images(pictures, notes=notes, zoom=(0.3, 0.3, 0.2, 0.2), columns=5)
-print(f"\nfigure: {OUT / '06_usrnet_two_step.png'}")
-save_figure(figure, OUT / "06_usrnet_two_step.png")
+print(f"\nfigure: {OUT / '11_usrnet_two_step.png'}")
+save_figure(figure, OUT / "11_usrnet_two_step.png")
