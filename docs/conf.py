@@ -1,7 +1,8 @@
 """The site: Sphinx reads these pages as Markdown (MyST), the API reference from docstrings, the tutorials from their notebooks.
 
 Sphinx and not MkDocs: the docstrings are in Sphinx's roles already, its own warnings catch a reference that leads nowhere, and its
-search runs in the reader's browser without a server. Formulas are MathML, which browsers set by themselves. ``make docs`` builds it; a warning is an error and nothing is fetched.
+search runs in the reader's browser without a server. Formulas are MathML, which browsers set by themselves.
+``make docs`` builds it; a warning is an error and nothing is fetched.
 """
 
 import sys

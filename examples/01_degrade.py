@@ -77,15 +77,18 @@ save_figure(figure, OUT / "01_degrade.png")
 # be raised again, at the price of raised noise. What is zero, or folded, can only be guessed: that is what a prior is for.
 
 # %%
-figure = show_spectra({"Gaussian": kernels["Gaussian"], "defocus": kernels["defocus"], "shake": kernels["camera shake"]}, scale=scale)
+figure = show_spectra(
+    {"Gaussian": kernels["Gaussian"], "defocus": kernels["defocus"], "shake": kernels["camera shake"]}, scale=scale
+)
 save_figure(figure, OUT / "01_spectra.png")
 
 # %% [markdown]
 # ## Adjoints
 #
-# With k frozen the map is linear in x; call it A. A gradient of |y - A x|² is -2 A*(y - A x), so every method needs the adjoint A*,
-# the one map with ⟨A v, u⟩ = ⟨v, A* u⟩. It puts zeros between the pixels of y, and correlates with k. With *x* frozen the same map
-# is linear in k: B, whose adjoint makes a picture into a kernel. That symmetry is why a blind problem has two data steps.
+# With k frozen the map is linear in x; call it A. A gradient of |y - A x|² is -2 A*(y - A x), so every method needs the adjoint
+# A*, the one map with ⟨A v, u⟩ = ⟨v, A* u⟩. It puts zeros between the pixels of y, and correlates with k. With *x* frozen the
+# same map is linear in k: B, whose adjoint makes a picture into a kernel. That symmetry is why a blind problem has two data
+# steps.
 
 # %%
 shake = kernels["camera shake"]
@@ -119,7 +122,8 @@ print(f"our y is {before:.1f} dB from theirs with their kernel, {after:.1f} dB w
 # %% [markdown]
 # ## Exercises
 #
-# 1. A kernel of 21 pixels at scale 4 is moved by one pixel. By how much does y move, and what does a comparison that ignores it see?
+# 1. A kernel of 21 pixels at scale 4 is moved by one pixel. By how much does y move, and what does a comparison that ignores it
+#    see?
 # 2. Is A* A a blur as well? Apply it to a white picture and to one pixel, at scale 1 and at scale 4.
 
 # %% tags=["solution"]
@@ -132,7 +136,7 @@ print(f"PSNR between the two y: {float(psnr(D(x, moved), D(x, k))):.1f} dB")
 print(f"PSNR between x and x moved by a pixel: {float(psnr(x.roll(1, -1), x)):.1f} dB")
 
 # %% tags=["solution"]
-# 2. At scale 1 it is: the blur with k, then with its turned copy. At scale 4 it depends on where one looks, so it is no convolution.
+# 2. At scale 1 it is: the blur with k, then with its turned copy. At scale 4 it depends on where one looks: no convolution.
 for s in (1, 4):
     A = Degradation(s).freeze(k=k)
     white = A.adjoint(A(torch.ones(1, 1, 64, 64)))

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 2. Both data steps in closed form
 #
-# A blurred, decimated, noisy picture is $y = (x \otimes k)\downarrow_s + n$: x sharp (b c h w), k the kernel (b 1 p p), s the scale.
-# Methods that look for x and k take turns, and in each turn solve a small problem exactly, near what they had:
+# A blurred, decimated, noisy picture is $y = (x \otimes k)\downarrow_s + n$: x sharp (b c h w), k the kernel (b 1 p p), s the
+# scale. Methods that look for x and k take turns, and in each turn solve a small problem exactly, near what they had:
 #
-# $$\text{prox\_image}: \arg\min_x |y - (x \otimes k)\downarrow_s|^2 + \alpha\,|x - x_0|^2 \qquad
-#   \text{prox\_kernel}: \arg\min_k |y - (x \otimes k)\downarrow_s|^2 + \gamma\,|k - k_0|^2$$
+# $$\text{prox_image}: \arg\min_x |y - (x \otimes k)\downarrow_s|^2 + \alpha\,|x - x_0|^2 \qquad
+#   \text{prox_kernel}: \arg\min_k |y - (x \otimes k)\downarrow_s|^2 + \gamma\,|k - k_0|^2$$
 #
 # Here both are derived, held against brute force, and looked at where they lose digits.
 
@@ -39,8 +39,8 @@ random = torch.Generator().manual_seed(0)
 #
 # $$(A A^* + \alpha)\,u = y - A x_0 .$$
 #
-# $A A^*$ maps small pictures to small pictures: zeros in between, correlate, convolve, decimate. That is a circular convolution on
-# the *small* grid, so the Fourier transform on that grid makes it a product, and the step one division per frequency:
+# $A A^*$ maps small pictures to small pictures: zeros in between, correlate, convolve, decimate. That is a circular convolution
+# on the *small* grid, so the Fourier transform on that grid makes it a product, and the step one division per frequency:
 #
 # $$x = x_0 + A^*\, F^{-1}\!\left[\frac{F(y - A x_0)}{\sum_r |A_r|^2 + \alpha}\right]$$
 #
@@ -72,10 +72,10 @@ print(f"prox_image against brute force: {float((prox_image(y, k, x0, 0.01, 2) - 
 # %% [markdown]
 # ## The kernel step, derived
 #
-# Convolution commutes, so with x fixed y is linear in k: $y = B k$, with p² unknowns, a few hundred. There the direct way is the
-# cheap one: $(G + \gamma)\,k = B^* y + \gamma k_0$ with $G = B^* B$, p² × p², read off the autocorrelation of x, and a Cholesky
-# factor. A kernel also has sum 1: with $H = G + \gamma$ and k the free solution, $k + H^{-1}1\,(1 - 1^\top k) / (1^\top H^{-1} 1)$ is
-# the best with that sum; with $k \ge 0$ too it is a small quadratic programme.
+# Convolution commutes, so with x fixed y is linear in k: $y = B k$, with p² unknowns, a few hundred. There the direct way is
+# the cheap one: $(G + \gamma)\,k = B^* y + \gamma k_0$ with $G = B^* B$, p² × p², read off the autocorrelation of x, and a
+# Cholesky factor. A kernel also has sum 1: with $H = G + \gamma$ and k the free solution, $k + H^{-1}1\,(1 - 1^\top k) /
+# (1^\top H^{-1} 1)$ is the best with that sum; with $k \ge 0$ too it is a small quadratic programme.
 
 # %%
 M = as_matrix(D.freeze(x=x, size=5), (1, 5, 5))
@@ -90,8 +90,9 @@ print(f"with sum 1, by the formula:      {float((found - summed).abs().max()):.0
 # ## What the kernel step finds
 #
 # `grid` solves for a kernel as large as the picture and crops it, as IKR-Net's paper does; `support` solves for the p² numbers
-# themselves. All stay near zero with a weight in units of `gram_scale(x, s)`, the mean diagonal of G. In the last row x is
-# only an enlarged y: no form of the step finds much then. It learns from what x explains, no more; a blind method must make x better first.
+# themselves. All stay near zero with a weight in units of `gram_scale(x, s)`, the mean diagonal of G. In the last row x is only
+# an enlarged y: no form of the step finds much then. It learns from what x explains, no more; a blind method must make x better
+# first.
 
 # %%
 side, scale = (128, 2) if FAST else (256, 4)
@@ -120,9 +121,10 @@ save_figure(figure, OUT / "02_closed_forms.png")
 # %% [markdown]
 # ## Why the usual formula loses float32
 #
-# USRNet and IKR-Net solve $(A^*A + \alpha)\,x = d$ with $d = A^*y + \alpha x_0$ by the same identity, written the other way:
-# $x = \frac{1}{\alpha}\left[d - A^* (AA^* + \alpha)^{-1} A d\right]$. In the bracket two nearly equal numbers are subtracted, and what is
-# left, of size α, is divided by α: with seven digits and α = 1e-6 one digit remains. The form above never divides by α alone.
+# USRNet and IKR-Net solve $(A^*A + \alpha)\,x = d$ with $d = A^*y + \alpha x_0$ by the same identity, written the other way: $x
+# = \frac{1}{\alpha}\left[d - A^* (AA^* + \alpha)^{-1} A d\right]$. In the bracket two nearly equal numbers are subtracted, and
+# what is left, of size α, is divided by α: with seven digits and α = 1e-6 one digit remains. The form above never divides by α
+# alone.
 
 
 # %%
@@ -174,7 +176,10 @@ with torch.no_grad():
     y, x0 = Degradation(2)(x, k), torch.zeros_like(x)
     for alpha in (1e-8, 1e8):
         z = prox_image(y, k, x0, alpha, 2)
-        print(f"alpha {alpha:g}: |y - A z| {float((y - Degradation(2)(z, k)).abs().max()):.0e}, |z - x0| {float((z - x0).abs().max()):.0e}")
+        print(
+            f"alpha {alpha:g}: |y - A z| {float((y - Degradation(2)(z, k)).abs().max()):.0e}, "
+            f"|z - x0| {float((z - x0).abs().max()):.0e}"
+        )
 
 # %% tags=["solution"]
 # 2. (y + alpha x0) / (1 + alpha): the derivative of |y - x|² + alpha |x - x0|² is zero there.

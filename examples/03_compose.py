@@ -1,10 +1,11 @@
 # %% [markdown]
 # # 3. Compose your own solver in ten lines
 #
-# A blurred, small, noisy picture $y = (x \otimes k)\downarrow_s + n$ is given, and the scale s. The sharp picture x (b c h w) and the blur
-# kernel k (b 1 p p) are not. Blind solvers take turns: k from x (*estimator*), x from k (*restorer*), and how strong the steps are
-# (*tuner*). `UnrolledSolver` is that loop and nothing else; what fills its slots is any function of the state. Here one is put
-# together, taken apart, and watched. Quality is PSNR in dB: one dB is visible, three are half the squared error.
+# A blurred, small, noisy picture $y = (x \otimes k)\downarrow_s + n$ is given, and the scale s. The sharp picture x (b c h w)
+# and the blur kernel k (b 1 p p) are not. Blind solvers take turns: k from x (*estimator*), x from k (*restorer*), and how
+# strong the steps are (*tuner*). `UnrolledSolver` is that loop and nothing else; what fills its slots is any function of the
+# state. Here one is put together, taken apart, and watched. Quality is PSNR in dB: one dB is visible, three are half the
+# squared error.
 
 # %%
 import functools
@@ -32,7 +33,8 @@ OUT.mkdir(parents=True, exist_ok=True)
 # %% [markdown]
 # ## The problem
 #
-# A slanted Gaussian kernel, every second pixel, 1 % noise. The solvers see y and the scale, nothing else; the truth is for the scores.
+# A slanted Gaussian kernel, every second pixel, 1 % noise. The solvers see y and the scale, nothing else; the truth is for the
+# scores.
 
 # %%
 scale, size, side, T = 2, 15, 128 if FAST else 256, 4 if FAST else 12
@@ -61,7 +63,12 @@ estimator = HQSEstimator(Centred(sparse_simplex), 2e-3, relative=True, around="z
 alpha = [0.03 * 10 ** (t / (T - 1)) for t in range(T)]
 beta = [max(0.03, 1.2 * 0.7**t) for t in range(T)]
 solver = UnrolledSolver(
-    estimator, restorer, T=T, tuner=Schedule(alpha, beta, relative=True), k0=Gaussian(size), order=("tuner", "restorer", "estimator")
+    estimator,
+    restorer,
+    T=T,
+    tuner=Schedule(alpha, beta, relative=True),
+    k0=Gaussian(size),
+    order=("tuner", "restorer", "estimator"),
 )
 out = solver(y, scale)
 print(solver.extra_repr())
@@ -80,8 +87,8 @@ figure = show_iterates(shown, notes=[f"k MSE {kernel_error(s.k):.1f}" for s in s
 save_figure(figure, OUT / "03_iterates.png")
 
 # %% [markdown]
-# The picture is made once the kernel is known: a non-blind solver, here total variation, is given k. `blind_hqs` is these two phases as
-# one recipe.
+# The picture is made once the kernel is known: a non-blind solver, here total variation, is given k. `blind_hqs` is these two
+# phases as one recipe.
 
 # %%
 restored = tv_hqs()(y, scale, k=out.k)

@@ -7,8 +7,9 @@
 #
 # $$x_{i+1} = R(y, k_i) \qquad k_{i+1} = E(y, x_{i+1}) \qquad k_0 = \text{no blur}$$
 #
-# Both R and E are networks. Here a tiny pair is trained for a moment, from nothing: enough to see the loss fall, far too little to
-# be good. Then a trained pair restores a picture. Quality is PSNR in dB: one dB is visible, three are half the squared error.
+# Both R and E are networks. Here a tiny pair is trained for a moment, from nothing: enough to see the loss fall, far too little
+# to be good. Then a trained pair restores a picture. Quality is PSNR in dB: one dB is visible, three are half the squared
+# error.
 
 # %%
 import os
@@ -126,7 +127,8 @@ save_figure(figure, OUT / "04_dan.png")
 # ## Exercises
 #
 # 1. How much of the error is the kernel's? Give the restorer the true one.
-# 2. `detach` cuts the graph where a step reads. Compute the gradient of an image loss on the estimator's weights with and without it.
+# 2. `detach` cuts the graph where a step reads. Compute the gradient of an image loss on the estimator's weights with and
+#    without it.
 
 # %% tags=["solution"]
 # 1. `only` is a view of the solver that runs some of its slots.

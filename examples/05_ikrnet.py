@@ -101,8 +101,8 @@ for name, (parts, loss) in stages.items():
 # %% [markdown]
 # ## Motion and noise
 #
-# `ikrnet-x2` comes with the package, trained on Gaussian and motion kernels and noise up to 5 %. Without `sigma` the tuner estimates
-# the noise. Here it meets a slanted Gaussian and a camera shake, without noise and with 2 %.
+# `ikrnet-x2` comes with the package, trained on Gaussian and motion kernels and noise up to 5 %. Without `sigma` the tuner
+# estimates the noise. Here it meets a slanted Gaussian and a camera shake, without noise and with 2 %.
 
 # %%
 trained = load("ikrnet-x2")
@@ -134,15 +134,17 @@ case = "motion, noise 0%"
 with torch.no_grad():
     iterates = [trained.start(seen[case], scale), *trained.iterate(trained.start(seen[case], scale))]
 curves = {"PSNR of x (dB)": [score(s.x) for s in iterates]}
-figure = demo_figure(seen[case], outs[case].x, outs[case].k, scale=scale, truth=truth, true_kernel=true["motion"], curves=curves, first=0)
+figure = demo_figure(
+    seen[case], outs[case].x, outs[case].k, scale=scale, truth=truth, true_kernel=true["motion"], curves=curves, first=0
+)
 save_figure(figure, OUT / "05_ikrnet.png")
 
 # %% [markdown]
 # ## What each part contributes
 #
-# A part is taken out, and the rest runs with the same weights. Without P the data step is alone: it amplifies what the blur damped, and the noise
-# with it. Without I the kernel is no blur. With one iteration the parts speak once. With the true kernel one sees what is left to
-# gain by a better k.
+# A part is taken out, and the rest runs with the same weights. Without P the data step is alone: it amplifies what the blur
+# damped, and the noise with it. Without I the kernel is no blur. With one iteration the parts speak once. With the true kernel
+# one sees what is left to gain by a better k.
 
 
 # %%

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 6. Train a small solver in two minutes, and read its curves
 #
-# A blind solver is given y, a picture x blurred with a kernel k and made s times smaller, and finds both. What it knows of pictures
-# and kernels it learns from pictures that are degraded on the fly. `pnpsr.train.train` takes a solver, a stream of
-# degraded crops and a list of stages, yields a record every few steps, and leaves a folder from which a run that was
-# killed goes on. The loop is plain PyTorch inside. Here a small solver learns in about two minutes on one core.
+# A blind solver is given y, a picture x blurred with a kernel k and made s times smaller, and finds both. What it knows of
+# pictures and kernels it learns from pictures that are degraded on the fly. `pnpsr.train.train` takes a solver, a stream of
+# degraded crops and a list of stages, yields a record every few steps, and leaves a folder from which a run that was killed
+# goes on. The loop is plain PyTorch inside. Here a small solver learns in about two minutes on one core.
 
 # %%
 import os
@@ -125,15 +125,19 @@ save_figure(figure, OUT / "06_kernels.png")
 # %% [markdown]
 # ## Read the curves
 #
-# Training loss, by stage: each batch has other crops and other kernels, so single records jump; look at the trend. Validation: the same
-# few samples each time, so small changes are real, and the best of them is kept as `best.safetensors`. The loss jumps where the
-# second stage begins, because it minimises something else. If the loss falls and validation does not, the data are too few; if the loss is
-# NaN, `train` has stopped and says where; if neither falls, look at `rate` and at the gradient's `norm` in the records.
+# Training loss, by stage: each batch has other crops and other kernels, so single records jump; look at the trend. Validation:
+# the same few samples each time, so small changes are real, and the best of them is kept as `best.safetensors`. The loss jumps
+# where the second stage begins, because it minimises something else. If the loss falls and validation does not, the data are
+# too few; if the loss is NaN, `train` has stopped and says where; if neither falls, look at `rate` and at the gradient's `norm`
+# in the records.
 
 # %%
 curves = {f"loss, by record: {stage.name}": [r.losses["total"] for r in records if r.stage == stage.name] for stage in stages}
 checked = [r for r in records if r.scores is not None]
-curves |= {"validation: PSNR of x (dB)": [r.scores.psnr for r in checked], "validation: k MSE × 1e5": [r.scores.kernel_error for r in checked]}
+curves |= {
+    "validation: PSNR of x (dB)": [r.scores.psnr for r in checked],
+    "validation: k MSE × 1e5": [r.scores.kernel_error for r in checked],
+}
 figure = show_curves(curves, across="record", columns=2)
 save_figure(figure, OUT / "06_curves.png")
 

@@ -68,10 +68,10 @@ with torch.no_grad():
 # %% [markdown]
 # ## Solver out
 #
-# `AsReconstructor` is a `deepinv.models.Reconstructor`: for metrics, losses, `deepinv.test` and `deepinv.Trainer`. Called with the
-# physics, a non-blind solver is given its kernel and noise level; a blind one reads `physics.factor` and nothing else, although the
-# physics knows the truth. Blind, without a trained network, is for deblurring (scale 1).
-# (The first line below differs a little from the solver's own result: deepinv's total variation starts from its last one.)
+# `AsReconstructor` is a `deepinv.models.Reconstructor`: for metrics, losses, `deepinv.test` and `deepinv.Trainer`. Called with
+# the physics, a non-blind solver is given its kernel and noise level; a blind one reads `physics.factor` and nothing else,
+# although the physics knows the truth. Blind, without a trained network, is for deblurring (scale 1). (The first line below
+# differs a little from the solver's own result: deepinv's total variation starts from its last one.)
 
 # %%
 known = AsReconstructor(solver, blind=False)
@@ -93,8 +93,10 @@ save_figure(figure, OUT / "07_deepinv.png")
 # %% [markdown]
 # ## Exercises
 #
-# 1. deepinv's `prox_l2(z, y, gamma)` weighs the data, pnpsr's `prox_image(y, k, z, alpha, s)` the proximity. Which alpha gives the same?
-# 2. Use deepinv's median filter as the prior, and end with three data steps more than priors. What does the last data step bring back?
+# 1. deepinv's `prox_l2(z, y, gamma)` weighs the data, pnpsr's `prox_image(y, k, z, alpha, s)` the proximity. Which alpha gives
+#    the same?
+# 2. Use deepinv's median filter as the prior, and end with three data steps more than priors. What does the last data step
+#    bring back?
 
 # %% tags=["solution"]
 # 1. alpha = 1 / gamma: argmin gamma |A x - y|² / 2 + |x - z|² / 2.

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # 8. From a blurred photograph to a report
 #
-# A photograph is a file of any size whose border is not periodic, whose noise nobody has measured, and whose blur nobody knows: there is only
-# y, and y = (x ⊗ k)↓s + n for a sharp picture x, a kernel k, a scale s and noise n. `pnpsr.restore` finds candidates for k, restores with
-# each, and believes the one that explains y with the fewest strong edges; or it finds that nothing is blurred, and leaves the picture alone.
+# A photograph is a file of any size whose border is not periodic, whose noise nobody has measured, and whose blur nobody knows:
+# there is only y, and y = (x ⊗ k)↓s + n for a sharp picture x, a kernel k, a scale s and noise n. `pnpsr.restore` finds
+# candidates for k, restores with each, and believes the one that explains y with the fewest strong edges; or it finds that
+# nothing is blurred, and leaves the picture alone.
 #
 # We make our own photograph, so that the truth is there for the last section; `restore` never sees it.
 
@@ -38,7 +39,8 @@ write_image(photo, quantise(shaken))
 # %% [markdown]
 # ## Look first
 #
-# `read_image` keeps what belongs to the picture beside it: depth, colour profile, EXIF. The noise can be estimated without knowing x.
+# `read_image` keeps what belongs to the picture beside it: depth, colour profile, EXIF. The noise can be estimated without
+# knowing x.
 
 # %%
 picture = read_image(photo)
@@ -67,8 +69,8 @@ save_figure(figure, OUT / "08_photograph.png")
 # %% [markdown]
 # ## A report
 #
-# The command does the same with files, and with `--report` writes a page for each picture that opens in any browser: before and after
-# under a slider, the kernel, the iterations, what is left unexplained, the numbers. `main` is the command as a function.
+# The command does the same with files, and with `--report` writes a page for each picture that opens in any browser: before and
+# after under a slider, the kernel, the iterations, what is left unexplained, the numbers. `main` is the command as a function.
 
 # %%
 said = io.StringIO()
@@ -82,8 +84,8 @@ for path in sorted((OUT / "08_restored").iterdir()):
 # %% [markdown]
 # ## Is it right?
 #
-# Without the truth there are two signs: the words say how well x, blurred again, explains y, and the kernel in the figure should look
-# like one blur, not like dust. Here the truth can be asked. Pixels of the border are left out.
+# Without the truth there are two signs: the words say how well x, blurred again, explains y, and the kernel in the figure
+# should look like one blur, not like dust. Here the truth can be asked. Pixels of the border are left out.
 
 # %%
 scores = {

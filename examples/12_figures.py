@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 12. Figures, one call each
 #
-# Every function of `pnpsr.plot` returns a plain matplotlib `Figure`, without window, backend or global state; `save_figure` writes it as
-# PNG, PDF or SVG. Pictures are (1 c h w) in [0, 1], kernels (b 1 p p). First something to show: y, blurred with k and made smaller, and what
-# a blind solver makes of it.
+# Every function of `pnpsr.plot` returns a plain matplotlib `Figure`, without window, backend or global state; `save_figure`
+# writes it as PNG, PDF or SVG. Pictures are (1 c h w) in [0, 1], kernels (b 1 p p). First something to show: y, blurred with k
+# and made smaller, and what a blind solver makes of it.
 
 # %%
 import os
@@ -17,7 +17,15 @@ from pnpsr.evaluate import kernel_mse, psnr
 from pnpsr.images import sample_picture
 from pnpsr.kernels import disk, gaussian, random_motion
 from pnpsr.plot import (
-    demo_figure, save_figure, show_before_after, show_curves, show_images, show_iterates, show_kernels, show_spectra, show_table,
+    demo_figure,
+    save_figure,
+    show_before_after,
+    show_curves,
+    show_images,
+    show_iterates,
+    show_kernels,
+    show_spectra,
+    show_table,
 )  # fmt: skip
 from pnpsr.starts import upsample
 
@@ -64,7 +72,8 @@ save_figure(figure, OUT / "12_iterates.png")
 # %% [markdown]
 # ## Kernels
 #
-# `show_kernels`: the cross is the centre p // 2, the dot the centre of mass. With `log=True` the tails below: log10, down to 1e-4 of the largest.
+# `show_kernels`: the cross is the centre p // 2, the dot the centre of mass. With `log=True` the tails below: log10, down to
+# 1e-4 of the largest.
 
 # %%
 shake = random_motion(1, 21, generator=Generator().manual_seed(3))
@@ -74,8 +83,8 @@ save_figure(figure, OUT / "12_kernels.png")
 # %% [markdown]
 # ## Spectra
 #
-# `show_spectra`: zero frequency in the middle, dark where nothing is left. What lies outside the frame ↓s folds into it. `window=True` keeps
-# the jump at a photograph's border out of it.
+# `show_spectra`: zero frequency in the middle, dark where nothing is left. What lies outside the frame ↓s folds into it.
+# `window=True` keeps the jump at a photograph's border out of it.
 
 # %%
 figure = show_spectra({"true k": k, "found k": out.k, "shake": shake, "defocus": disk(21, 4.0)}, scale=2)
@@ -88,7 +97,8 @@ save_figure(figure, OUT / "12_picture_spectra.png")
 # %% [markdown]
 # ## Convergence
 #
-# `show_curves`: a panel for each title, one curve or several; logarithmic where the range asks for it. Losses of a training are shown the same way.
+# `show_curves`: a panel for each title, one curve or several; logarithmic where the range asks for it. Losses of a training are
+# shown the same way.
 
 # %%
 other = blind_hqs(15, T=6, width=2.0)

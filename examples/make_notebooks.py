@@ -1,9 +1,10 @@
 """Write notebooks/NN_name.ipynb from examples/NN_name.py, run them, and keep small outputs: ``python examples/make_notebooks.py``.
 
-The scripts are the source; a notebook is the same cells with what they printed and drew. Only those whose cells changed are run again;
-``--all`` runs all, ``--check`` only compares, and runs nothing.
+The scripts are the source; a notebook is the same cells with what they printed and drew. Only those whose code does something else
+than when it was run are run again; ``--all`` runs all, ``--check`` only compares, and runs nothing.
 """
 
+import ast
 import base64
 import io
 import json
@@ -50,18 +51,22 @@ def notebook(script: Path) -> NotebookNode:
     return book
 
 
-def sources(book: NotebookNode) -> list[tuple[str, str, list[str]]]:
-    """What a notebook is made of, without what running it left."""
-    return [(cell.cell_type, cell.source, list(cell.metadata.get("tags", ()))) for cell in book.cells]
-
-
-def is_made_of(path: Path, book: NotebookNode) -> bool:
-    """The file has these cells, and all have been run, in order."""
+def with_outputs(book: NotebookNode, path: Path) -> bool:
+    """Give the notebook the outputs of the file, if that has been run, in order, with code that does the same."""
     if not path.is_file():
         return False
-    found = nbformat.read(path, as_version=4)
-    counts = [cell.execution_count for cell in found.cells if cell.cell_type == "code"]
-    return sources(found) == sources(book) and counts == list(range(1, len(counts) + 1))
+    was, now = ([cell for cell in one.cells if cell.cell_type == "code"] for one in (nbformat.read(path, as_version=4), book))
+    counts = [cell.execution_count for cell in was]
+    if counts != list(range(1, len(now) + 1)) or any(meaning(a.source) != meaning(b.source) for a, b in zip(was, now, strict=True)):
+        return False
+    for old, new in zip(was, now, strict=True):
+        new.outputs, new.execution_count = old.outputs, old.execution_count
+    return True
+
+
+def meaning(source: str) -> str:
+    """What a cell does, without its comments and its layout."""
+    return ast.dump(ast.parse(source.replace("%matplotlib inline", "'matplotlib inline'")))
 
 
 def executed(book: NotebookNode, *, timeout: int = 600) -> NotebookNode:
@@ -75,13 +80,20 @@ def executed(book: NotebookNode, *, timeout: int = 600) -> NotebookNode:
         kernel.write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
         os.environ["JUPYTER_PATH"] = folder
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(EXAMPLES.parent), os.environ.get("PYTHONPATH"))))
-        run = NotebookClient(book, kernel_name="python3", timeout=timeout, resources={"metadata": {"path": folder}}, record_timing=False)
+        run = NotebookClient(
+            book, kernel_name="python3", timeout=timeout, resources={"metadata": {"path": folder}}, record_timing=False
+        )
         run.execute()
     for cell in book.cells:
         if cell.cell_type == "code":
             cell.outputs = [kept for output in joined(cell.outputs) if (kept := small(output))]
     book.metadata = nbformat.from_dict(KERNEL)
     return book
+
+
+def text(book: NotebookNode) -> str:
+    """A notebook as its file has it."""
+    return nbformat.writes(book).rstrip("\n") + "\n"
 
 
 def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
@@ -123,18 +135,22 @@ def main(arguments: list[str]) -> int:
         print(f"usage: make_notebooks.py [--check | --all]; got {' '.join(arguments)}", file=sys.stderr)
         return 2
     books = {NOTEBOOKS / f"{s.stem}.ipynb": notebook(s) for s in sorted(EXAMPLES.glob("[0-9][0-9]_*.py"))}
-    wrong = [path for path in sorted({*books, *NOTEBOOKS.glob("*.ipynb")}) if path not in books or not is_made_of(path, books[path])]
+    kept = {path for path, book in books.items() if with_outputs(book, path) and arguments != ["--all"]}
     if arguments == ["--check"]:
-        for path in wrong:
-            print(f"{path.name} is not what its script gives; run python examples/make_notebooks.py", file=sys.stderr)
+        there = sorted({*books, *NOTEBOOKS.glob("*.ipynb")})
+        wrong = [path.name for path in there if path not in kept or text(books[path]) != path.read_text(encoding="utf-8")]
+        for name in wrong:
+            print(f"{name} is not what its script gives; run python examples/make_notebooks.py", file=sys.stderr)
         return 1 if wrong else 0
-    for path in set(wrong) - set(books):
+    for path in set(NOTEBOOKS.glob("*.ipynb")) - set(books):
         path.unlink()
-    todo = [path for path in books if path in wrong or arguments == ["--all"]]
+    NOTEBOOKS.mkdir(exist_ok=True)
+    todo = [path for path in books if path not in kept]
     for path in todo:
         print(f"running {path.name}", flush=True)
-        NOTEBOOKS.mkdir(exist_ok=True)
-        path.write_text(nbformat.writes(executed(books[path])).rstrip("\n") + "\n", encoding="utf-8")
+        path.write_text(text(executed(books[path])), encoding="utf-8")
+    for path in kept:
+        path.write_text(text(books[path]), encoding="utf-8")
     print(f"{len(books)} notebooks, {len(todo)} run")
     return 0
 

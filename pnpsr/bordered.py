@@ -31,7 +31,16 @@ def solve(
     scale: Scale | None = None,
     boundary: str = "extend",
 ) -> State:
-    """The last of :func:`iterates`, which has the same arguments and errors: ``out.x`` (b c sh sw) and ``out.k`` (b 1 p p)."""
+    """The last of :func:`iterates`, which has the same arguments and errors: ``out.x`` (b c sh sw) and ``out.k`` (b 1 p p).
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import blind_hqs
+        >>> from pnpsr.bordered import solve
+        >>> out = solve(blind_hqs(5, T=1, finish=1), torch.rand(1, 1, 16, 16), 2)
+        >>> out.x.shape
+        torch.Size([1, 1, 32, 32])
+    """
     out = None
     for out in iterates(solver, y, physics, sigma=sigma, k=k, T=T, mask=mask, scale=scale, boundary=boundary):  # noqa: B007  only the last is wanted
         pass
@@ -71,6 +80,13 @@ def iterates(
 
     Raises:
         TypeError, ValueError: as :meth:`pnpsr.UnrolledSolver.start`; unknown boundary; k, T or mask for a module that takes none.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import blind_hqs
+        >>> from pnpsr.bordered import iterates
+        >>> [s.x.shape for s in iterates(blind_hqs(5, T=1, finish=1), torch.rand(1, 1, 16, 16), 2)]
+        [torch.Size([1, 1, 32, 32]), torch.Size([1, 1, 32, 32])]
     """
     checks.choice(boundary, BOUNDARIES, "boundary")
     unrolled, others = (solver if isinstance(solver, Iterative) else None), _given(solver, k=k, T=T)
@@ -139,7 +155,15 @@ def _model(solver: nn.Module, physics: Physics | Scale | None, mask: Tensor | No
 
 
 def in_colour(solver: nn.Module, y: Tensor) -> Tensor:
-    """What the solver reads for a picture y (b c h w): y, or a gray y three times where the solver's networks want colours."""
+    """What the solver reads for a picture y (b c h w): y, or a gray y three times where the solver's networks want colours.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import usrnet
+        >>> from pnpsr.bordered import in_colour
+        >>> in_colour(usrnet(T=1, widths=(2, 2, 2, 2)), torch.rand(1, 1, 8, 8)).shape
+        torch.Size([1, 3, 8, 8])
+    """
     return y.expand(-1, 3, -1, -1) if y.shape[1] == 1 and needs_of(solver).channels == 3 else y
 
 

@@ -39,6 +39,12 @@ def save(solver: nn.Module, path: str | Path, *, half: bool = False, bytewise: S
         ValueError: ``bytewise`` names a part that has no parameters.
         ValueError: the solver was not built by a recipe, or a part of it cannot be written down, such as a lambda.
         FileNotFoundError: the folder does not exist.
+
+    Example:
+        >>> from pnpsr import load, save, usrnet
+        >>> save(usrnet(T=1, widths=(2, 2, 2, 2)), "small.safetensors")
+        >>> load("small.safetensors").T
+        1
     """
     if isinstance(bytewise, str):
         raise TypeError(f"bytewise must be a list of parts, as ({bytewise!r},)")
@@ -69,6 +75,14 @@ def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
         FileNotFoundError: no such file or preset; the message lists the presets.
         ValueError: a truncated or foreign file, an unknown recipe, weights that do not fit the recipe, or functions of a module
             that nobody brought in (:func:`pnpsr.use`): a file alone never decides what code runs.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import load
+        >>> solver = load("dan-x2")
+        >>> with torch.no_grad():
+        ...     print(solver(torch.rand(1, 3, 24, 24)).x.shape)
+        torch.Size([1, 3, 48, 48])
     """
     path = Path(name)
     if not path.is_file():

@@ -16,7 +16,15 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 class Whole(nn.Module):
-    """A layer in the precision of its weights, whatever surrounds it."""
+    """A layer in the precision of its weights, whatever surrounds it.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.fast import Whole
+        >>> layer = torch.nn.Conv2d(3, 4, 3, padding=1)
+        >>> Whole(layer)(torch.rand(1, 3, 8, 8)).dtype
+        torch.float32
+    """
 
     def __init__(self, layer: nn.Conv2d) -> None:
         super().__init__()
@@ -34,7 +42,17 @@ class Whole(nn.Module):
 
 
 class Reduced(nn.Module):
-    """A network whose inner layers multiply in bfloat16; what goes in and comes out is what the network without it has."""
+    """A network whose inner layers multiply in bfloat16; what goes in and comes out is what the network without it has.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.fast import Reduced
+        >>> from pnpsr.nets import ResUNet
+        >>> net = Reduced(ResUNet(3, widths=(2, 2, 2, 2)).eval())
+        >>> with torch.no_grad():
+        ...     print(net(torch.rand(1, 3, 16, 16)).dtype)
+        torch.float32
+    """
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -52,7 +70,13 @@ class Reduced(nn.Module):
 
 
 def native_bfloat16(device: str | torch.device = "cpu") -> bool:
-    """Whether the device multiplies bfloat16 in hardware; elsewhere it is slower than float32."""
+    """Whether the device multiplies bfloat16 in hardware; elsewhere it is slower than float32.
+
+    Example:
+        >>> from pnpsr.fast import native_bfloat16
+        >>> native_bfloat16() in (True, False)
+        True
+    """
     kind = torch.device(device).type
     if kind == "cpu":
         able = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
@@ -65,6 +89,11 @@ def resolved(precision: str, device: str | torch.device = "cpu") -> str:
 
     Raises:
         ValueError: unknown precision.
+
+    Example:
+        >>> from pnpsr.fast import resolved
+        >>> resolved("float32")
+        'float32'
     """
     checks.choice(precision, PRECISIONS, "precision")
     return precision if precision != "auto" else "bfloat16" if native_bfloat16(device) else "float32"
@@ -83,6 +112,16 @@ def fast(solver: nn.Module, precision: str = "auto") -> nn.Module:
 
     Raises:
         ValueError: unknown precision.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import usrnet
+        >>> from pnpsr.fast import fast
+        >>> from pnpsr.kernels import gaussian
+        >>> quick = fast(usrnet(T=1, widths=(2, 2, 2, 2)).eval(), "float32")
+        >>> with torch.no_grad():
+        ...     print(quick(torch.rand(1, 3, 8, 8), 2, k=gaussian(5, 1.0), sigma=0.0).x.shape)
+        torch.Size([1, 3, 16, 16])
     """
     quick = copy.deepcopy(solver).eval().requires_grad_(False).to(memory_format=torch.channels_last)
     first = next(quick.parameters(), None)

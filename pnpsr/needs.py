@@ -11,6 +11,12 @@ class Needs:
 
     A step, start, tuner or network says so by an attribute or property ``needs``; one that has none needs nothing. ``a & b`` is
     what a part needs that holds both.
+
+    Example:
+        >>> from pnpsr.needs import Needs
+        >>> both = Needs(kernel=True) & Needs(sigma=True)
+        >>> both.kernel, both.sigma, both.periodic
+        (True, True, False)
     """
 
     sigma: bool = False  # the noise level must be given
@@ -40,6 +46,12 @@ def needs_of(part: object) -> Needs:
 
     Raises:
         TypeError: its ``needs`` is something else.
+
+    Example:
+        >>> from pnpsr import blind_hqs, usrnet
+        >>> from pnpsr.needs import needs_of
+        >>> needs_of(usrnet(T=1, widths=(2, 2, 2, 2))).kernel, needs_of(blind_hqs(5)).kernel
+        (True, False)
     """
     said = getattr(part, "needs", None)
     if said is not None and not isinstance(said, Needs):
@@ -48,12 +60,28 @@ def needs_of(part: object) -> Needs:
 
 
 def reads_image(step: object) -> bool:
-    """Whether a step reads the image of the iteration before: it does, unless its ``reads`` names its fields and x is not one."""
+    """Whether a step reads the image of the iteration before: it does, unless its ``reads`` names its fields and x is not one.
+
+    Example:
+        >>> from pnpsr.needs import reads_image
+        >>> from pnpsr.prox import tv
+        >>> from pnpsr.steps import HQSRestorer
+        >>> reads_image(HQSRestorer(tv))
+        True
+    """
     return "x" in getattr(step, "reads", ("x",))
 
 
 def together(parts: Iterable[object]) -> Needs:
-    """What a part needs that holds all of these; empty slots (None) need nothing."""
+    """What a part needs that holds all of these; empty slots (None) need nothing.
+
+    Example:
+        >>> from pnpsr.needs import together
+        >>> from pnpsr.prox import tv
+        >>> from pnpsr.steps import HQSRestorer, HyperNet
+        >>> together([HQSRestorer(tv), HyperNet()]).sigma
+        True
+    """
     return reduce(lambda a, b: a & b, map(needs_of, parts), Needs())
 
 

@@ -45,6 +45,20 @@ class UnrolledSolver(Slotted):
     Raises:
         ValueError: unknown names in ``order`` or ``detach``, negative T.
         TypeError: a slot that cannot be called, here or when it is set later.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import UnrolledSolver
+        >>> from pnpsr.prox import simplex, tv
+        >>> from pnpsr.starts import Gaussian
+        >>> from pnpsr.steps import HQSEstimator, HQSRestorer, Schedule
+        >>> estimator, restorer = HQSEstimator(simplex, relative=True), HQSRestorer(tv)
+        >>> solver = UnrolledSolver(estimator, restorer, T=2, tuner=Schedule(0.1, 0.01), k0=Gaussian(5))
+        >>> out = solver(torch.rand(1, 1, 8, 8), 2)
+        >>> out.x.shape, out.k.shape
+        (torch.Size([1, 1, 16, 16]), torch.Size([1, 1, 5, 5]))
+        >>> [s.t for s in solver.iterate(solver.start(torch.rand(1, 1, 8, 8), 2), T=3)]
+        [1, 2, 3]
     """
 
     WRITES: ClassVar = {"estimator": "k", "tuner": "hyper", "restorer": "x"}
@@ -246,6 +260,17 @@ class PerIteration(nn.Module):
 
     Raises:
         TypeError: an item that cannot be called.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import PerIteration, UnrolledSolver
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.prox import identity, tv
+        >>> from pnpsr.steps import HQSRestorer, Schedule
+        >>> restorer = PerIteration([HQSRestorer(identity), HQSRestorer(tv)])
+        >>> solver = UnrolledSolver(None, restorer, T=2, tuner=Schedule(0.1, 0.01))
+        >>> solver(torch.rand(1, 1, 8, 8), 2, k=gaussian(5, 1.0)).t
+        2
     """
 
     def __init__(self, steps: Sequence[Step]) -> None:
@@ -287,6 +312,13 @@ def train_only(solver: nn.Module, *names: str) -> list[nn.Parameter]:
 
     Raises:
         ValueError: a name that is no part of the solver, or a part without parameters.
+
+    Example:
+        >>> from pnpsr import usrnet
+        >>> from pnpsr.solver import train_only
+        >>> solver = usrnet(T=1, widths=(2, 2, 2, 2))
+        >>> len(train_only(solver, "tuner")), any(p.requires_grad for p in solver.restorer.parameters())
+        (6, False)
     """
     parts = dict(solver.named_modules(remove_duplicate=False))  # a net in two slots answers to both names
     for name in names:

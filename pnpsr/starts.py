@@ -20,6 +20,11 @@ def interpolation_weights(scale: int, offset: float, mode: str) -> list[list[flo
     """Row r: weights of low-resolution pixels j-2 .. j+2 for high-resolution pixel s j + r, which is at j + (r - offset) / s.
 
     ``bicubic`` is Keys' cubic with a = -1/2 (Keys 1981), the one that reproduces quadratics; ``nearest`` repeats pixel j.
+
+    Example:
+        >>> from pnpsr.starts import interpolation_weights
+        >>> interpolation_weights(2, 0.0, "bilinear")
+        [[0.0, 0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5, 0.0]]
     """
 
     def weight(d: float) -> float:
@@ -44,6 +49,13 @@ def upsample(y: Tensor, scale: Scale, mode: str = "bicubic", offset: float | tup
 
     Raises:
         ValueError: unknown mode, or an offset outside 0 .. s - 1.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.starts import upsample
+        >>> y = torch.rand(1, 3, 4, 4)
+        >>> upsample(y, 2).shape, torch.equal(upsample(y, 2, "nearest")[..., ::2, ::2], y)
+        (torch.Size([1, 3, 8, 8]), True)
     """
     checks.choice(mode, MODES, "mode")
     pair = offset if isinstance(offset, tuple) else (offset, offset)
@@ -61,7 +73,15 @@ def upsample(y: Tensor, scale: Scale, mode: str = "bicubic", offset: float | tup
 
 @dataclass(frozen=True)
 class Upsample:
-    """x0 = y↑s, interpolated on the grid of ↓s (see :func:`upsample`)."""
+    """x0 = y↑s, interpolated on the grid of ↓s (see :func:`upsample`).
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation, State
+        >>> from pnpsr.starts import Upsample
+        >>> Upsample("bilinear")(State(torch.rand(1, 3, 4, 4), Degradation(3))).shape
+        torch.Size([1, 3, 12, 12])
+    """
 
     mode: str = "bicubic"
 
@@ -75,7 +95,15 @@ class Upsample:
 
 @dataclass(frozen=True)
 class Dirac:
-    """k0 = δ: one at the centre p // 2 of a p x p (or p x q) grid, for "no blur at all" (DAN section 3.3)."""
+    """k0 = δ: one at the centre p // 2 of a p x p (or p x q) grid, for "no blur at all" (DAN section 3.3).
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation, State
+        >>> from pnpsr.starts import Dirac
+        >>> Dirac(5)(State(torch.rand(2, 3, 4, 4), Degradation(2))).shape
+        torch.Size([2, 1, 5, 5])
+    """
 
     size: Scale = 21
 
@@ -97,7 +125,15 @@ class Dirac:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """k0 ∝ exp(-|n - p // 2|² / 2 width²), of sum 1; the width in high-resolution pixels."""
+    """k0 ∝ exp(-|n - p // 2|² / 2 width²), of sum 1; the width in high-resolution pixels.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation, State
+        >>> from pnpsr.starts import Gaussian
+        >>> Gaussian(5, 0.8)(State(torch.rand(2, 3, 4, 4), Degradation(2))).shape
+        torch.Size([2, 1, 5, 5])
+    """
 
     size: Scale = 21
     width: float = 1.0

@@ -15,7 +15,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Hyper:
-    """What a tuner believes and decides: noise level and the two strengths of half-quadratic splitting, each (b 1 1 1) or None."""
+    """What a tuner believes and decides: noise level and the two strengths of half-quadratic splitting, each (b 1 1 1) or None.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Hyper
+        >>> Hyper(sigma=torch.full((1, 1, 1, 1), 0.01)).alpha is None
+        True
+    """
 
     sigma: Tensor | None = None  # noise standard deviation, in the units of the image
     alpha: Tensor | None = None  # weight of the proximity term of the image data step
@@ -28,7 +35,18 @@ class Hyper:
 
 @dataclass(frozen=True, eq=False)  # tensors have no one truth value
 class State:
-    """Everything a step may read; ``write`` returns a new one. y = (x ⊗ k)↓s + n, images in [0, 1]."""
+    """Everything a step may read; ``write`` returns a new one. y = (x ⊗ k)↓s + n, images in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation, State
+        >>> from pnpsr.kernels import gaussian
+        >>> s = State(torch.rand(1, 3, 8, 8), Degradation(2))
+        >>> s.write("k", gaussian(5, 1.0)).k.shape
+        torch.Size([1, 1, 5, 5])
+        >>> s.scale
+        2
+    """
 
     y: Tensor  # given, (b c h w)
     physics: Physics  # given: what made y of x and k; an integer, or one per axis, stands for Degradation(scale)
@@ -132,7 +150,16 @@ def _shown(s: State) -> Tensor | None:
 
 
 class Step(Protocol):
-    """Reads a state, returns one value: any callable will do. The slot it sits in decides which field it writes."""
+    """Reads a state, returns one value: any callable will do. The slot it sits in decides which field it writes.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import State
+        >>> from pnpsr.state import Step
+        >>> def keep(state: State) -> torch.Tensor:
+        ...     return state.k
+        >>> step: Step = keep
+    """
 
     def __call__(self, state: State, /) -> "Tensor | Hyper":
         """The new x, k or hyper."""
@@ -143,6 +170,16 @@ class Prior(Protocol):
 
     The strength is β of argmin_u ½ |u - v|² + β Φ(u): (b 1 1 1), a number, or None where it has no meaning, as for projections and
     kernels. For a denoiser it is the standard deviation σ of the noise to take away, which is β = σ². Networks learn what it means.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.state import Prior
+        >>> from pnpsr.steps import HQSRestorer
+        >>> def half(v: torch.Tensor, strength: float | None = None) -> torch.Tensor:
+        ...     return v / 2
+        >>> prior: Prior = half
+        >>> HQSRestorer(prior).prior is half
+        True
     """
 
     def __call__(self, v: Tensor, strength: "Tensor | float | None" = None, /) -> Tensor:
@@ -155,6 +192,12 @@ def as_physics(value: object) -> Physics:
     Raises:
         TypeError: neither.
         ValueError: a scale below 1.
+
+    Example:
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.state import as_physics
+        >>> as_physics(2).scale, as_physics(Degradation(3)).scale
+        ((2, 2), (3, 3))
     """
     if isinstance(value, Physics):
         return value

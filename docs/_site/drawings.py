@@ -36,8 +36,10 @@ def arrow(*points: tuple[float, float], dashed: bool = False) -> str:
 
 def sheet(width: int, height: int, title: str, *parts: str) -> str:
     """The whole file."""
-    head = f"<marker id='head' viewBox='0 0 10 10' refX='9' refY='5' markerWidth='7' markerHeight='7' orient='auto'><path d='M0 0L10 5L0 10z' fill='{LINE}'/></marker>"  # noqa: E501
-    opened = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' width='{width}' height='{height}' {FONT} role='img'>"
+    place = "viewBox='0 0 10 10' refX='9' refY='5' markerWidth='7' markerHeight='7' orient='auto'"
+    head = f"<marker id='head' {place}><path d='M0 0L10 5L0 10z' fill='{LINE}'/></marker>"
+    size = f"viewBox='0 0 {width} {height}' width='{width}' height='{height}'"
+    opened = f"<svg xmlns='http://www.w3.org/2000/svg' {size} {FONT} role='img'>"
     ground = f"<rect width='{width}' height='{height}' rx='10' fill='white'/>"
     return "\n".join([opened, f"<title>{escape(title)}</title>", f"<defs>{head}</defs>", ground, *parts, "</svg>"]) + "\n"
 
@@ -62,10 +64,18 @@ def flow() -> str:
     for i, (slot, field) in enumerate(writes.items()):
         left = 30 + 305 * i
         parts.append(box(left, 180, 250, 72, STEP, slot, *fills[slot]))
-        parts.append(box(left + 45, 316, 160, 46, FOUND, field if field != "hyper" else "hyper (σ, α, β)", f"written by {slot} only"))
-        parts += [arrow((left + 150, 252), (left + 150, 314)), text(left + 158, 290, "writes one", size=11, anchor="start", colour=LINE)]
-        parts += [arrow((left + 90, 316), (left + 90, 254), dashed=True), text(left + 82, 290, "reads all", size=11, anchor="end", colour=LINE)]
-    told = "D, D_k: exact data steps of the physics.   P, P_k: priors, any (v, strength) → v.   A step is any function: state → one value."
+        parts.append(
+            box(left + 45, 316, 160, 46, FOUND, field if field != "hyper" else "hyper (σ, α, β)", f"written by {slot} only")
+        )
+        parts += [
+            arrow((left + 150, 252), (left + 150, 314)),
+            text(left + 158, 290, "writes one", size=11, anchor="start", colour=LINE),
+        ]
+        parts += [
+            arrow((left + 90, 316), (left + 90, 254), dashed=True),
+            text(left + 82, 290, "reads all", size=11, anchor="end", colour=LINE),
+        ]
+    told = "D, D_k: exact data steps.   P, P_k: priors, any (v, strength) → v.   A step is any function: state → one value."
     parts.append(text(460, 410, told, size=12))
     return sheet(920, 430, "What flows through a solver", *parts)
 
@@ -78,13 +88,31 @@ def layers() -> dict[str, float]:
 
 
 SAYS = {
-    "cli": "the command", "studies": "tables of the papers", "train": "training in stages", "evaluate": "protocols, scores",
-    "photo": "photographs", "plot": "figures", "fast": "inference", "checkpoint": "save, load", "released": "others' files",
-    "interop": "deepinv", "bordered": "a border", "recipes": "methods as expressions", "steps": "what fills slots",
-    "solver": "the loop", "data": "degraded crops", "prox": "priors, steps", "nets": "networks", "conventions": "others' y and k",
-    "kernels": "families, files", "starts": "first x and k", "images": "files, samples", "state": "what flows", "physics": "y from x and k",
+    "cli": "the command",
+    "studies": "tables of the papers",
+    "train": "training in stages",
+    "evaluate": "protocols, scores",
+    "photo": "photographs",
+    "plot": "figures",
+    "fast": "inference",
+    "checkpoint": "save, load",
+    "released": "others' files",
+    "interop": "deepinv",
+    "bordered": "a border",
+    "recipes": "methods as expressions",
+    "steps": "what fills slots",
+    "solver": "the loop",
+    "data": "degraded crops",
+    "prox": "priors, steps",
+    "nets": "networks",
+    "conventions": "others' y and k",
+    "kernels": "families, files",
+    "starts": "first x and k",
+    "images": "files, samples",
+    "state": "what flows",
+    "physics": "y from x and k",
     "values": "names, descriptions",
-}  # fmt: skip
+}
 
 
 def rooms() -> str:
@@ -101,7 +129,10 @@ def rooms() -> str:
         parts += [box(left + i * (width + 10), height, width, 44, STEP, name, SAYS[name]) for i, name in enumerate(names)]
         height += 58
     parts += [text(430, 28, "pnpsr: each room imports only from rooms below it", size=15, bold=True)]
-    parts += [arrow((24, 60), (24, height - 30)), text(430, height + 14, "below all: checks, precision, files, needs, weights, version", size=12)]
+    parts += [
+        arrow((24, 60), (24, height - 30)),
+        text(430, height + 14, "below all: checks, precision, files, needs, weights, version", size=12),
+    ]
     return sheet(860, height + 32, "The rooms of the package", *parts)
 
 

@@ -118,8 +118,8 @@ def example_pages() -> dict[str, str]:
         book = nbformat.reads(text, as_version=4)
         title = book.cells[0].source.splitlines()[0].removeprefix("# ")
         cards.append(f":::{{container}} card\n[![{title}]({path.stem}.jpg)]({path.name})\n\n[{title}]({path.name})\n:::")
-    head = "# Tutorials and gallery\n\nEach can be read alone. The first eight end with two exercises and their solutions. The scripts are in\n"
-    head += "`examples/`, the notebooks in `notebooks/`; the last is a gallery of the figures that one call makes.\n\n"
+    head = "# Tutorials and gallery\n\nEach can be read alone. The first eight end with two exercises and their solutions.\n"
+    head += "The scripts are in `examples/`, the notebooks in `notebooks/`; the last is a gallery of figures.\n\n"
     pages["examples/index.md"] = head + "::::{container} gallery\n" + "\n".join(cards) + "\n::::\n"
     pages["examples/index.md"] += "\n```{toctree}\n:hidden:\n:glob:\n\n[0-9]*\n```\n"
     return pages
@@ -178,11 +178,15 @@ LITERAL = re.compile(r"(``.+?``|:[\w:]+:`[^`]+`|`[^`]+`_?)")
 
 def plain(_app: Any, what: str, _name: str, _thing: Any, _options: Any, lines: list[str]) -> None:
     """|x|², A* and x_ in a docstring are mathematics, not markup: they are escaped, but not in literals and code."""
-    code = None  # the indent of the paragraph that announced code by ``::``
+    code, typed = None, False  # the indent of the paragraph that announced code by ``::``
     for i, line in enumerate(lines):
         indent = len(line) - len(line.lstrip())
         if code is not None and line.strip() and indent <= code:
             code = None
+        if line.lstrip().startswith(">>>") or (typed and line.strip()):
+            typed = True  # what was typed and what came of it, up to the next empty line
+            continue
+        typed = False
         if code is None:
             parts = LITERAL.split(line)
             parts[::2] = [re.sub(r"(?<!\\)([|*]|(?<=\w)_(?!\w))", r"\\\1", part) for part in parts[::2]]

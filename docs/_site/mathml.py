@@ -1,4 +1,4 @@
-"""Formulas as MathML, which every browser sets by itself: nothing is fetched, no script runs, and a formula can be copied as text."""
+"""Formulas as MathML, which every browser sets by itself: nothing is fetched, no script runs."""
 
 from typing import Any
 

@@ -35,6 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ``--use MODULE`` goes with every command, before or after its name, and more than once: an importable module or a .py file
     whose recipes, settings, families, metrics, protocols, methods and studies the command then knows. Modules that installed
     packages name in the entry-point group ``pnpsr`` need no such word.
+
+    Example:
+        >>> from pnpsr.cli import main
+        >>> main(["kernels", "--family", "motion", "--count", "2", "--out", "drawn"]) == 0
+        motion 1: centre of mass (-0.00, -0.00) from p // 2, largest 0.0627
+        motion 2: centre of mass (-0.00, -0.00) from p // 2, largest 0.0793
+        wrote     drawn/motion.npz drawn/motion.png
+        True
     """
     import tyro
 
@@ -67,6 +75,11 @@ def split_use(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
     Raises:
         ValueError: nothing after ``--use``.
+
+    Example:
+        >>> from pnpsr.cli import split_use
+        >>> split_use(["demo", "--use", "mine.py"])
+        (['demo'], ['mine.py'])
     """
     words, modules, rest = list[str](), list[str](), list(arguments)
     while rest:

@@ -38,6 +38,14 @@ class Convention:
     Raises:
         TypeError: an offset that is neither an integer nor a rule.
         ValueError: an unknown rule, a negative offset, bicubic decimation with an offset or without a border, truncation of it.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.conventions import Convention
+        >>> from pnpsr.kernels import gaussian
+        >>> mine = Convention("mine", offset=1, correlation=True)
+        >>> mine.at(2)(torch.rand(1, 1, 8, 8), gaussian(3, 0.8)).shape
+        torch.Size([1, 1, 4, 4])
     """
 
     name: str = field(compare=False)

@@ -36,6 +36,15 @@ def convert_kernel(
     Raises:
         TypeError: no conventions, no kernels.
         ValueError: no kernel can do it, or only one that needs ``interior`` or ``interpolate``.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.conventions import convert_kernel, degrade, IKRNET_TRAIN, PNPSR
+        >>> from pnpsr.kernels import gaussian, shift_kernel
+        >>> x, k = torch.rand(1, 1, 12, 12), shift_kernel(gaussian(7, 0.8), (1, 0))
+        >>> ours = convert_kernel(k, IKRNET_TRAIN, PNPSR, 2)
+        >>> torch.allclose(degrade(x, ours, 2, PNPSR), degrade(x, k, 2, IKRNET_TRAIN), atol=1e-6)
+        True
     """
     checks.kernel(k, "k")
     pair = checks.factors(scale)

@@ -31,6 +31,13 @@ def degrade(x: Tensor, k: Tensor, scale: Scale, convention: Convention = PNPSR) 
         TypeError: no convention, tensors of different dtypes, a scale that is no integer.
         ValueError: sizes that do not fit; a kernel between pixels (see :func:`convert_kernel`); for ``truncate`` an x that is not
             on the 256 levels, or a result beyond them.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.conventions import DAN, degrade
+        >>> from pnpsr.kernels import gaussian
+        >>> degrade(torch.rand(1, 3, 12, 12), gaussian(5, 1.0), 2, DAN).shape
+        torch.Size([1, 3, 6, 6])
     """
     named(convention, "convention")
     pair, x = checks.factors(scale), checks.image(x, "x")

@@ -42,6 +42,14 @@ def identify(y: Tensor, x: Tensor, k: Tensor, scale: Scale, *, border: Scale | N
     Raises:
         TypeError: as :func:`degrade`.
         ValueError: as :func:`reproduces`.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.conventions import degrade, identify, KAIR_CENTER
+        >>> from pnpsr.kernels import gaussian, shift_kernel
+        >>> x, k = torch.rand(1, 1, 24, 24, generator=torch.Generator().manual_seed(0)), shift_kernel(gaussian(7, 1.0), (1, 0))
+        >>> identify(degrade(x, k, 3, KAIR_CENTER), x, k, 3)[0][0]
+        'USRNET_UNSHIFTED = KAIR_CENTER'
     """
     y, pair = checks.image(y, "y"), checks.factors(scale)
     checks.divisible(checks.image(x, "x"), scale, "x")

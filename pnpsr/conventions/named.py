@@ -72,6 +72,17 @@ def register_physics(name: str) -> Callable[[F], F]:
 
     Raises:
         ValueError: another function has the name.
+
+    Example:
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.conventions import named_physics, PHYSICS, register_physics
+        >>> from pnpsr.physics import Mosaic
+        >>> @register_physics("my camera")
+        ... def camera(scale):
+        ...     return Mosaic(Degradation(scale))
+        >>> named_physics("my camera", 1).scale
+        (1, 1)
+        >>> del PHYSICS["my camera"]
     """
 
     def add(build: F) -> F:
@@ -128,5 +139,10 @@ def named_physics(name: str, scale: int, size: tuple[int, int] | None = None) ->
     Raises:
         ValueError: an unknown name, a scale that it does not do, no size where it needs one.
         TypeError: the function of that name built something else.
+
+    Example:
+        >>> from pnpsr.conventions import named_physics, PHYSICS
+        >>> named_physics(next(iter(PHYSICS)), 2).scale
+        (2, 2)
     """
     return physics_at(PHYSICS.find(name), scale, size)

@@ -23,6 +23,13 @@ class Bank:
     Raises:
         ValueError, OSError: a picture cannot be read; the message names it.
         ValueError: pictures of different channels, which no batch can hold.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import Bank, FromDataset
+        >>> bank = Bank(FromDataset([torch.rand(3, 24, 30)]), least=16)
+        >>> len(bank)
+        1
     """
 
     def __init__(self, pictures: Pictures, least: int = 1, device: torch.device | str = "cpu", *, gray: bool = False) -> None:

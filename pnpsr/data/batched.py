@@ -37,6 +37,13 @@ class BatchedStream:
         TypeError: a count that is no integer.
         ValueError: a patch that a scale does not divide, that a kernel does not fit, or beyond the bank's pictures; a batch that
             cannot be shared out.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import Bank, BatchedStream, FromDataset, setting
+        >>> bank = Bank(FromDataset([torch.rand(3, 48, 48)]), least=32)
+        >>> BatchedStream(bank, setting("usrnet"), batch=2, patch=24)[0].x.shape
+        torch.Size([2, 3, 24, 24])
     """
 
     def __init__(

@@ -83,6 +83,15 @@ def cached(pictures: Pictures, folder: str | Path, progress: Progress | None = N
     Raises:
         ValueError: not one picture can be read, or the file is damaged.
         OSError: the disk is full, or the folder cannot be made.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import cached, Folder
+        >>> from pnpsr.images import write_image
+        >>> write_image("one.png", torch.rand(1, 3, 16, 16))
+        ()
+        >>> len(cached(Folder("."), "cache").whole.names)
+        1
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

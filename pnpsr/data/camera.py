@@ -27,6 +27,11 @@ class Camera:
         mosaic: share of the samples whose noise went through interpolation.
         quality: range of the JPEG quality.
         plain: share of the samples that are stored without JPEG.
+
+    Example:
+        >>> from pnpsr.data import Camera
+        >>> Camera(mosaic=0.0).quality
+        (40.0, 95.0)
     """
 
     exposure: tuple[float, float] = (0.9, 1.2)

@@ -102,6 +102,13 @@ def jpeg(x: Tensor, quality: Tensor | float, *, halved: bool = True) -> Tensor:
 
     Raises:
         ValueError: no pictures, or a quality outside 1 to 100.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import jpeg
+        >>> x = torch.rand(1, 3, 16, 16)
+        >>> bool((jpeg(x, 95.0) - x).abs().mean() < (jpeg(x, 10.0) - x).abs().mean())
+        True
     """
     q = checks.per_sample(quality, checks.image(x, "x"), "quality", positive=True)
     if checks.reading() and not bool(((q >= 1) & (q <= 100)).all()):

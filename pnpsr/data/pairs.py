@@ -32,6 +32,13 @@ class Pairs:
 
     Raises:
         ValueError: names without a partner, or twice; a first pair whose sizes have no integer factor.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import FromDataset, Pairs
+        >>> pairs = Pairs(FromDataset([torch.rand(3, 8, 8)]), FromDataset([torch.rand(3, 16, 16)]))
+        >>> pairs.names, pairs.scale
+        (('list-00000',), 2)
     """
 
     def __init__(self, y: Pictures, x: Pictures, scale: int | None = None) -> None:
@@ -130,6 +137,14 @@ class PairStream(Dataset[Sample]):
 
     Raises:
         ValueError: a patch that the scale does not divide.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import FromDataset, Pairs, PairStream
+        >>> pairs = Pairs(FromDataset([torch.rand(3, 8, 8)]), FromDataset([torch.rand(3, 16, 16)]))
+        >>> sample = PairStream(pairs, batch=2, patch=8)[0]
+        >>> sample.y.shape, sample.x.shape
+        (torch.Size([2, 3, 4, 4]), torch.Size([2, 3, 8, 8]))
     """
 
     rank, world = 0, 1

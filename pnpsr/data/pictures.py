@@ -15,7 +15,15 @@ SUFFIXES = tuple(dict.fromkeys((*FORMATS, ".webp")))  # what is looked for in a 
 
 
 class Pictures(Protocol):
-    """A finite collection of named pictures that are read when asked for."""
+    """A finite collection of named pictures that are read when asked for.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import FromDataset, Pictures
+        >>> pictures: Pictures = FromDataset([torch.rand(3, 8, 8)])
+        >>> pictures.names
+        ('list-00000',)
+    """
 
     @property
     def names(self) -> Sequence[str]:
@@ -50,6 +58,16 @@ class Folder:
     Raises:
         FileNotFoundError: no such folder.
         ValueError: no pictures in it.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import Folder
+        >>> from pnpsr.images import write_image
+        >>> write_image("one.png", torch.rand(1, 3, 8, 8))
+        ()
+        >>> pictures = Folder(".")
+        >>> pictures.names
+        ('one.png',)
     """
 
     def __init__(self, path: str | Path, channels: int = 3) -> None:
@@ -90,6 +108,13 @@ class FromDataset:
     Args:
         dataset: its items are (c h w) tensors of floats in [0, 1] or of 8 bits, or PIL pictures.
         channels: 3 repeats gray pictures; coloured ones in a gray collection are refused.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import FromDataset
+        >>> pictures = FromDataset([torch.rand(3, 8, 8)])
+        >>> pictures.names
+        ('list-00000',)
     """
 
     def __init__(self, dataset: Any, channels: int = 3) -> None:
@@ -181,6 +206,13 @@ def held_out(pictures: Pictures, count: int, seed: int = 0) -> tuple[Subset, Sub
 
     Raises:
         ValueError: nothing would be left to train on.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import FromDataset, held_out
+        >>> train, check = held_out(FromDataset([torch.rand(3, 8, 8) for _ in range(5)]), 2)
+        >>> len(train.names), len(check.names)
+        (3, 2)
     """
     rest, held = parted(len(pictures.names), count, seed)
     return Subset(pictures, rest), Subset(pictures, held)

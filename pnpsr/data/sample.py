@@ -13,7 +13,18 @@ from pnpsr.physics import Degradation, Physics
 
 @dataclass(frozen=True)
 class Sample:
-    """What was observed, and the truth behind it: y = (x ⊗ k)↓s + n."""
+    """What was observed, and the truth behind it: y = (x ⊗ k)↓s + n.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.data import Sample
+        >>> from pnpsr.kernels import dirac
+        >>> x, k = torch.rand(2, 3, 16, 16), dirac(5, 2)
+        >>> sample = Sample(Degradation(2)(x, k), x, k, torch.zeros(2, 1, 1, 1), 2)
+        >>> sample.y.shape
+        torch.Size([2, 3, 8, 8])
+    """
 
     y: Tensor  # (b c h w)
     x: Tensor  # (b c sh sw)

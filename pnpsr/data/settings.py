@@ -44,6 +44,15 @@ class Setting:
         TypeError: scales or sources that are no tuple: ``scales=(2,)``; a physics that is no function.
         ValueError: no scales or sources, ranges in the wrong order, a share outside [0, 1], a convention that changes the size, an
             unknown physics, or one together with a convention or a camera.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import FromDataset, Setting, Stream
+        >>> from pnpsr.kernels import random_gaussian
+        >>> draw = lambda scale, size, g: random_gaussian(1, size, generator=g)
+        >>> mine = Setting("mine", scales=(2,), sources=(draw,), size=11, sigma=(0.0, 0.02))
+        >>> next(Stream(FromDataset([torch.rand(3, 48, 48)]), mine, batch=2, patch=24).samples()).k.shape
+        torch.Size([2, 1, 11, 11])
     """
 
     name: str
@@ -276,6 +285,11 @@ def setting(
 
     Raises:
         ValueError: unknown name, or values the setting refuses.
+
+    Example:
+        >>> from pnpsr.data import setting
+        >>> setting("ikrnet", scales=(2,), sigma=(0.0, 0.01)).scales
+        (2,)
     """
     given = {
         "scales": scales,

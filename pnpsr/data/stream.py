@@ -27,7 +27,15 @@ P = TypeVar("P")
 
 
 class Source(Protocol):
-    """What a training needs of its data: batches by step, each process's share of them, and what they are made of."""
+    """What a training needs of its data: batches by step, each process's share of them, and what they are made of.
+
+    Example:
+        >>> from pnpsr.data import Source
+        >>> from pnpsr.kernels import random_gaussian
+        >>> def mine(scale, size, generator):
+        ...     return random_gaussian(1, size, generator=generator)
+        >>> source: Source = mine
+    """
 
     batch: int  # samples per step, over all processes
     rank: int  # set by the training
@@ -85,6 +93,14 @@ class Stream(Dataset[Draft]):
     Raises:
         ValueError: a patch that a scale does not divide or that a kernel does not fit, a batch that cannot be shared out, a source
             of kernels that returns none.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import FromDataset, setting, Stream
+        >>> stream = Stream(FromDataset([torch.rand(3, 48, 48)]), setting("usrnet"), batch=2, patch=24)
+        >>> sample = next(stream.samples())
+        >>> sample.y.shape, sample.k.shape
+        (torch.Size([2, 3, 8, 8]), torch.Size([2, 1, 21, 21]))
     """
 
     def __init__(

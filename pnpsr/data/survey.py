@@ -15,7 +15,15 @@ Progress = Callable[[int, int], None]  # (pictures done, pictures in all)
 
 @dataclass(frozen=True)
 class Survey:
-    """What the pictures of a collection are."""
+    """What the pictures of a collection are.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import FromDataset, Survey, surveyed
+        >>> survey = surveyed(FromDataset([torch.rand(3, 8, 8)]))
+        >>> isinstance(survey, Survey), dict(survey.broken)
+        (True, {})
+    """
 
     whole: Subset  # those that can be read, in their order
     broken: Mapping[str, str] = field(default_factory=dict)  # the others, by name, each with the reason
@@ -44,6 +52,12 @@ def surveyed(pictures: Pictures, progress: Progress | None = None, *, threads: i
 
     Raises:
         ValueError: not one of them can be read.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import FromDataset, surveyed
+        >>> len(surveyed(FromDataset([torch.rand(3, 8, 8)])).whole.names)
+        1
     """
     count = len(pictures.names)
     found = dict[int, str]()

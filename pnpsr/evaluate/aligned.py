@@ -19,6 +19,13 @@ def psnr_aligned(x: Tensor, truth: Tensor, *, border: Scale = 0, colour: str = "
 
     x is mirrored beyond its border and moved by its Fourier series; d, at most 4 pixels on each axis, minimises the squared error
     within the border: over whole pixels first, then by Gauss-Newton steps. Arguments and errors as :func:`psnr`.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.evaluate import psnr, psnr_aligned
+        >>> x = torch.rand(1, 1, 24, 24)
+        >>> bool(psnr_aligned(x.roll(1, -1), x, border=4) > psnr(x.roll(1, -1), x, border=4))
+        True
     """
     plain = psnr(x, truth, border=border, colour=colour)
     b = max(len(x), len(truth))

@@ -17,12 +17,25 @@ from pnpsr.state import State, as_physics
 
 
 def bicubic() -> Method:
-    """x = y↑s on the grid of ↓s, by :func:`pnpsr.starts.upsample`: aligned where ↓s keeps the upper left pixel."""
+    """x = y↑s on the grid of ↓s, by :func:`pnpsr.starts.upsample`: aligned where ↓s keeps the upper left pixel.
+
+    Example:
+        >>> from pnpsr.evaluate import bicubic
+        >>> method = bicubic()
+        >>> method.name, method.needs
+        ('bicubic', ())
+    """
     return Method("bicubic", aligned_bicubic)
 
 
 def bicubic_centre() -> Method:
-    """x = y↑s as MATLAB's imresize: aligned where ↓s is centred on the patch, off by (s - 1) / 2 pixels elsewhere."""
+    """x = y↑s as MATLAB's imresize: aligned where ↓s is centred on the patch, off by (s - 1) / 2 pixels elsewhere.
+
+    Example:
+        >>> from pnpsr.evaluate import bicubic_centre
+        >>> bicubic_centre().name
+        'bicubic_centre'
+    """
     return Method("bicubic_centre", centred_bicubic)
 
 
@@ -58,6 +71,13 @@ def kernel_first(name: str, first: Method, second: nn.Module, *, boundary: str =
 
     Raises:
         ValueError: a first method that needs the truth, a second solver that finds kernels itself.
+
+    Example:
+        >>> from pnpsr import blind_hqs
+        >>> from pnpsr.evaluate import from_solver, kernel_first
+        >>> from pnpsr.recipes import tv_hqs
+        >>> kernel_first("two-steps", from_solver("blind_hqs", blind_hqs(5, T=1, finish=1)), tv_hqs(T=2)).name
+        'two-steps'
     """
     if first.needs:
         raise ValueError(f"{first.name} needs {', '.join(first.needs)}: the first step of {name} must be blind")
@@ -104,6 +124,11 @@ def deepinv_hqs(*, boundary: str = "circular", T: int = 12, floor: float = 1e-4,
         T: iterations, over which the step size falls from 1000 to 1.
         floor: λ without noise.
         gain: λ per noise variance.
+
+    Example:
+        >>> from pnpsr.evaluate import deepinv_hqs
+        >>> deepinv_hqs(T=2).needs
+        ('k', 'sigma')
     """
     return Method("deepinv_hqs", DeepinvHQS(boundary, T, floor, gain), ("k", "sigma"))
 

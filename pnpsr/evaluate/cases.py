@@ -21,7 +21,13 @@ from pnpsr.physics import gaussian_noise, quantise
 
 
 class Key(NamedTuple):
-    """Which row: picture, kernel (counted from 1), factor, noise level."""
+    """Which row: picture, kernel (counted from 1), factor, noise level.
+
+    Example:
+        >>> from pnpsr.evaluate import Key
+        >>> Key("butterfly", 3, 4, 0.01).kernel
+        3
+    """
 
     image: str
     kernel: int
@@ -31,7 +37,17 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One y with its truth."""
+    """One y with its truth.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.evaluate import Case, Key
+        >>> from pnpsr.kernels import gaussian
+        >>> x, k = torch.rand(1, 3, 16, 16), gaussian(5, 1.0)
+        >>> Case(Key("mine", 0, 2, 0.0), x, k, Degradation(2)(x, k)).key.image
+        'mine'
+    """
 
     key: Key
     x: Tensor  # (1 c sh sw) in [0, 1]
@@ -52,14 +68,33 @@ class Case:
 
 @dataclass(frozen=True)
 class Failure:
-    """A row that could not be made or solved, and why."""
+    """A row that could not be made or solved, and why.
+
+    Example:
+        >>> from pnpsr.evaluate import Failure, Key
+        >>> str(Failure(Key("mine", 0, 2, 0.0), "too small").reason)
+        'too small'
+    """
 
     key: Key
     reason: str
 
 
 class Source(Interface):
-    """Where rows come from, in a fixed order."""
+    """Where rows come from, in a fixed order.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.evaluate import Case, Key
+        >>> from pnpsr.kernels import gaussian
+        >>> class Two:
+        ...     def __iter__(self):
+        ...         x, k = torch.rand(1, 3, 16, 16), gaussian(5, 1.0)
+        ...         yield Case(Key("one", 0, 2, 0.0), x, k, Degradation(2)(x, k))
+        >>> next(iter(Two())).y.shape
+        torch.Size([1, 3, 8, 8])
+    """
 
     def keys(self) -> Sequence[Key]:
         """All rows."""

@@ -31,6 +31,14 @@ def kernel_mse(k: Tensor, truth: Tensor, *, align: bool = False) -> Tensor:
     Raises:
         ValueError: no kernel batches, NaN, different batch sizes.
         TypeError: integers, different dtypes.
+
+    Example:
+        >>> from pnpsr.evaluate import kernel_mse
+        >>> from pnpsr.kernels import gaussian, shift_kernel
+        >>> k = gaussian(11, 1.0)
+        >>> moved = shift_kernel(k, (1, 0))
+        >>> bool(kernel_mse(moved, k, align=True) < 0.01 * kernel_mse(moved, k))
+        True
     """
     wide, target, size = _on_one_grid(k, truth)
     error = (wide - target).square().sum((1, 2, 3))
@@ -42,7 +50,14 @@ def kernel_mse(k: Tensor, truth: Tensor, *, align: bool = False) -> Tensor:
 
 
 def kernel_psnr(k: Tensor, truth: Tensor, *, align: bool = False) -> Tensor:
-    """-10 log10 :func:`kernel_mse` in dB, (b,); the peak is 1, as in IKR-Net's tables (Ates et al. 2023). Equal ones give inf."""
+    """-10 log10 :func:`kernel_mse` in dB, (b,); the peak is 1, as in IKR-Net's tables (Ates et al. 2023). Equal ones give inf.
+
+    Example:
+        >>> from pnpsr.evaluate import kernel_psnr
+        >>> from pnpsr.kernels import gaussian
+        >>> bool(kernel_psnr(gaussian(11, 1.1), gaussian(11, 1.0)) > 30)
+        True
+    """
     return -10 * kernel_mse(k, truth, align=align).log10()
 
 
@@ -55,6 +70,12 @@ def kernel_l1(k: Tensor, truth: Tensor, basis: KernelBasis | None = None) -> Ten
         k: estimated kernels (b 1 p p).
         truth: what they should be.
         basis: the principal components; by default ten of the larger size, fitted to random Gaussians.
+
+    Example:
+        >>> from pnpsr.evaluate import kernel_l1
+        >>> from pnpsr.kernels import gaussian
+        >>> kernel_l1(gaussian(5, 1.0), gaussian(5, 1.0)).tolist()
+        [0.0]
     """
     checks.matching(checks.kernel(k, "k"), checks.kernel(truth, "truth"), "k and truth")
     size = tuple(max(sides) for sides in zip(k.shape[-2:], truth.shape[-2:], strict=True))
@@ -74,6 +95,13 @@ def best_shift(k: Tensor, truth: Tensor) -> Tensor:
     Found to 1/100 pixel: the maximum of the cross-correlation over whole pixels, refined on its Fourier series (Guizar-Sicairos,
     Thurman, Fienup 2008). Among shifts of one kernel this is also the least squared error. An empty kernel stays where it is.
     Errors as :func:`kernel_mse`.
+
+    Example:
+        >>> from pnpsr.evaluate import best_shift
+        >>> from pnpsr.kernels import gaussian, shift_kernel
+        >>> k = gaussian(11, 1.0)
+        >>> [round(v, 1) for v in best_shift(shift_kernel(k, (1, 0)), k)[0].tolist()]
+        [-1.0, 0.0]
     """
     wide, target, _ = _on_one_grid(k, truth)
     return _best_shift(wide.detach(), target.detach()).to(k)

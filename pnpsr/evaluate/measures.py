@@ -21,7 +21,13 @@ from pnpsr.physics import Physics, quantise
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """One solved row: what was found, what is true, under which protocol. ``x`` is clamped and, if it says so, rounded."""
+    """One solved row: what was found, what is true, under which protocol. ``x`` is clamped and, if it says so, rounded.
+
+    Example:
+        >>> from pnpsr.evaluate import Seen
+        >>> Seen.__dataclass_fields__.keys() >= {"case", "x", "k"}
+        True
+    """
 
     protocol: Protocol
     case: Case

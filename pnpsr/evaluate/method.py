@@ -22,7 +22,14 @@ TRUTHS = ("k", "sigma")
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a method found: x (1 c sh sw), and k (1 1 p q) if it looks for one."""
+    """What a method found: x (1 c sh sw), and k (1 1 p q) if it looks for one.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.evaluate import Result
+        >>> Result(torch.rand(1, 3, 8, 8)).k is None
+        True
+    """
 
     x: Tensor
     k: Tensor | None = None
@@ -49,6 +56,13 @@ class Method:
     Raises:
         ValueError: a name that is no file name, unknown needs.
         TypeError: a ``run`` that cannot be called as said.
+
+    Example:
+        >>> from pnpsr.evaluate import Method
+        >>> from pnpsr.starts import upsample
+        >>> method = Method("half", lambda y, scale: upsample(y, scale) / 2)
+        >>> method.name, method.needs
+        ('half', ())
     """
 
     name: str

@@ -22,6 +22,12 @@ def luminance(x: Tensor) -> Tensor:
 
     Raises:
         ValueError: the image has not three channels.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.evaluate import luminance
+        >>> luminance(torch.rand(1, 3, 4, 4)).shape
+        torch.Size([1, 1, 4, 4])
     """
     weights = checks.image(x, "x", 3).new_tensor(_YCBCR).reshape(1, 3, 1, 1)
     return ((x * weights).sum(1, keepdim=True) + 16) / 255
@@ -34,6 +40,12 @@ def luma(x: Tensor) -> Tensor:
 
     Raises:
         ValueError: the image has not three channels.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.evaluate import luma
+        >>> [round(v, 3) for v in luma(torch.ones(1, 3, 1, 1)).flatten().tolist()]
+        [1.0]
     """
     return (checks.image(x, "x", 3) * x.new_tensor(_LUMA).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
 
@@ -55,6 +67,13 @@ def psnr(x: Tensor, truth: Tensor, *, border: Scale = 0, colour: str = "rgb", da
         ValueError: different shapes, unknown colour, a border that leaves nothing, NaN; a truth outside [0, data_range],
             by more than noise would leave it.
         TypeError: integers, different dtypes.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.evaluate import psnr
+        >>> x = torch.full((1, 3, 8, 8), 0.5)
+        >>> round(float(psnr(x + 0.1, x)), 2)
+        20.0
     """
     a, b = _comparable(x, truth, border, colour, data_range)
     return -10 * (a - b).square().mean((1, 2, 3)).log10().to(x)
@@ -69,6 +88,13 @@ def ssim(x: Tensor, truth: Tensor, *, border: Scale = 0, colour: str = "rgb", da
 
     Raises:
         ValueError: also for images which are smaller than the window once the border is cut.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.evaluate import ssim
+        >>> x = torch.rand(1, 3, 16, 16)
+        >>> round(float(ssim(x, x)), 4)
+        1.0
     """
     from skimage.metrics import structural_similarity
 

@@ -58,6 +58,11 @@ def named_protocol(name: str, kernels: Tensor | None = None) -> Protocol:
     Raises:
         ValueError: an unknown name, missing kernels, or kernels for a protocol that has its own.
         TypeError: the function of that name built something else.
+
+    Example:
+        >>> from pnpsr.evaluate import named_protocol
+        >>> named_protocol("dan-setting1").name
+        'dan-setting1'
     """
     entry = PROTOCOLS.find(name)
     if entry.kernels and kernels is None:

@@ -22,6 +22,13 @@ def lpips(x: Tensor, truth: Tensor, *, border: Scale = 0, network: Callable[[Ten
 
     Raises:
         ValueError: different shapes; a border that leaves nothing; the weights are not there and cannot be fetched.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.evaluate import lpips
+        >>> x = torch.rand(1, 3, 16, 16)
+        >>> float(lpips(x, x, network=lambda a, b: (a - b).abs().mean((1, 2, 3))))
+        0.0
     """
     a, b = (checks.inside(checks.image(t, name), border, name) for t, name in ((x, "x"), (truth, "truth")))
     if a.shape[1:] != b.shape[1:]:

@@ -45,6 +45,12 @@ class Protocol:
 
     Raises:
         TypeError, ValueError: values that mean nothing; the message names the argument.
+
+    Example:
+        >>> from pnpsr.evaluate import grid, Protocol
+        >>> from pnpsr.kernels import gaussian
+        >>> Protocol("mine", grid((2,), (0.0, 0.01)), gaussian(5, 1.0)).conditions
+        ((2, 0.0), (2, 0.01))
     """
 
     name: str
@@ -162,7 +168,13 @@ class Protocol:
 
 
 def grid(scales: Sequence[int], sigmas: Sequence[float] = (0.0,)) -> tuple[tuple[int, float], ...]:
-    """Every scale with every noise level: the ``conditions`` of most protocols."""
+    """Every scale with every noise level: the ``conditions`` of most protocols.
+
+    Example:
+        >>> from pnpsr.evaluate import grid
+        >>> grid((2, 4), (0.0, 0.01))
+        ((2, 0.0), (2, 0.01), (4, 0.0), (4, 0.01))
+    """
     return tuple((s, sigma) for s in scales for sigma in sigmas)
 
 

@@ -41,6 +41,15 @@ def register_metric(run: Any = None, *, name: str | None = None) -> Any:
 
     Raises:
         ValueError: a name that is no column, or that another metric has; neither one nor two arguments.
+
+    Example:
+        >>> from pnpsr.evaluate import METRICS, register_metric
+        >>> @register_metric
+        ... def brightness(seen):
+        ...     return float(seen.x.mean())
+        >>> "brightness" in METRICS
+        True
+        >>> del METRICS["brightness"]
     """
     if run is None:
         return lambda function: _metric(function, name)
@@ -122,6 +131,16 @@ def register_protocol(name: str, *, pictures: Callable[[str, "int | None"], Any]
     Args:
         name: of the protocol.
         pictures: ``(images, limit) -> pictures or source``, where a folder of sharp pictures is not what it needs.
+
+    Example:
+        >>> from pnpsr.evaluate import grid, named_protocol, Protocol, PROTOCOLS, register_protocol
+        >>> from pnpsr.kernels import gaussian
+        >>> @register_protocol("mine")
+        ... def mine():
+        ...     return Protocol("mine", grid((2,)), gaussian(5, 1.0))
+        >>> named_protocol("mine").name
+        'mine'
+        >>> del PROTOCOLS["mine"]
     """
 
     def added(build: F) -> F:
@@ -136,7 +155,18 @@ METHODS: Registry[MethodBuilder] = Registry("method")
 
 
 def register_method(name: str) -> Callable[[F], F]:
-    """Make a function ``(boundary) -> Method`` known by a name; boundary is ``circular`` or, for other y, ``extend``."""
+    """Make a function ``(boundary) -> Method`` known by a name; boundary is ``circular`` or, for other y, ``extend``.
+
+    Example:
+        >>> from pnpsr.evaluate import Method, METHODS, register_method
+        >>> from pnpsr.starts import upsample
+        >>> @register_method("half")
+        ... def half(boundary):
+        ...     return Method("half", lambda y, scale: upsample(y, scale) / 2)
+        >>> METHODS["half"]("circular").name
+        'half'
+        >>> del METHODS["half"]
+    """
 
     def added(build: F) -> F:
         METHODS[name] = build

@@ -14,7 +14,13 @@ COLUMNS = ("method", "solver", "version", "protocol", "image", "pixels", "kernel
 
 @dataclass(frozen=True)
 class Row:
-    """One line: method, digest of the protocol, key, and the metrics, None where one has no meaning; and what it belongs to."""
+    """One line: method, digest of the protocol, key, and the metrics, None where one has no meaning; and what it belongs to.
+
+    Example:
+        >>> from pnpsr.evaluate import Key, Row
+        >>> Row("bicubic", "mine", Key("one", 0, 2, 0.0), {"psnr": 25.0}).values["psnr"]
+        25.0
+    """
 
     method: str
     protocol: str
@@ -31,6 +37,16 @@ def read_rows(path: str | Path) -> list[Row]:
     Raises:
         FileNotFoundError: no such file.
         ValueError: another kind of file, or a damaged line.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import FromDataset
+        >>> from pnpsr.evaluate import bicubic, evaluate, grid, Protocol, read_rows
+        >>> from pnpsr.kernels import gaussian
+        >>> protocol = Protocol("mine", grid((2,)), gaussian(5, 1.0))
+        >>> done = evaluate(bicubic(), protocol, FromDataset([torch.rand(3, 32, 32)]), "results")
+        >>> len(read_rows("results/bicubic.csv"))
+        1
     """
     return [row for row, _ in read_lines(Path(path))]
 

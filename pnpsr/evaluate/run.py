@@ -28,7 +28,18 @@ ROW = (ValueError, RuntimeError, ArithmeticError, OSError, MemoryError)  # one r
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All rows of one method, in the order of the protocol; those that could not be made; sentences on what was computed anew."""
+    """All rows of one method, in the order of the protocol; those that could not be made; sentences on what was computed anew.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import FromDataset
+        >>> from pnpsr.evaluate import bicubic, evaluate, Evaluation, grid, Protocol
+        >>> from pnpsr.kernels import gaussian
+        >>> protocol = Protocol("mine", grid((2,)), gaussian(5, 1.0))
+        >>> done = evaluate(bicubic(), protocol, FromDataset([torch.rand(3, 32, 32)]), "results")
+        >>> isinstance(done, Evaluation), len(done.rows), list(done.failures)
+        (True, 1, [])
+    """
 
     rows: Sequence[Row]
     failures: Sequence[Failure]
@@ -68,6 +79,16 @@ def evaluate(
         ValueError: the folder holds results of another protocol; a method that can do no scale of the protocol, or needs of
             pairs what nobody knows.
         TypeError: no method, no protocol, a method or metric that returns something else.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import FromDataset
+        >>> from pnpsr.evaluate import bicubic, evaluate, grid, Protocol
+        >>> from pnpsr.kernels import gaussian
+        >>> protocol = Protocol("mine", grid((2,), (0.0, 0.01)), gaussian(5, 1.0))
+        >>> done = evaluate(bicubic(), protocol, FromDataset([torch.rand(3, 32, 32)]), "results")
+        >>> [row.key.sigma for row in done.rows]
+        [0.0, 0.01]
     """
     checks.whole(threads, "threads")
     place, count = share
@@ -104,6 +125,15 @@ def prepare(method: Method, protocol: Protocol, pictures: Rows, out: str | Path)
     """The rows to make, once everything but the computing is sure: :func:`evaluate` begins with this, and has the same errors.
 
     For several methods call it for each before the first is evaluated: mistakes then show before hours of computing.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import FromDataset
+        >>> from pnpsr.evaluate import bicubic, grid, prepare, Protocol
+        >>> from pnpsr.kernels import gaussian
+        >>> protocol = Protocol("mine", grid((2,)), gaussian(5, 1.0))
+        >>> prepare(bicubic(), protocol, FromDataset([torch.rand(3, 32, 32)]), "results") is not None
+        True
     """
     source, folder = _source(method, protocol, pictures), Path(out)
     folder.mkdir(parents=True, exist_ok=True)

@@ -77,6 +77,13 @@ def from_solver(
 
     Raises:
         ValueError: solvers for no scale or one scale twice, an assumed kernel for a blind solver, unknown words.
+
+    Example:
+        >>> from pnpsr import blind_hqs
+        >>> from pnpsr.evaluate import from_solver
+        >>> method = from_solver("blind_hqs", blind_hqs(5, T=1, finish=1))
+        >>> method.name, method.needs
+        ('blind_hqs', ())
     """
     checks.choice(boundary, BOUNDARIES, "boundary")
     said = [needs_of(solver) for solver in solvers]

@@ -27,6 +27,16 @@ def table(rows: Sequence[Row], protocol: Protocol | None = None, *, detail: str 
 
     Raises:
         ValueError: no rows, rows of different protocols, or a detail that was not measured.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.data import FromDataset
+        >>> from pnpsr.evaluate import bicubic, evaluate, grid, Protocol, table
+        >>> from pnpsr.kernels import gaussian
+        >>> protocol = Protocol("mine", grid((2,)), gaussian(5, 1.0))
+        >>> done = evaluate(bicubic(), protocol, FromDataset([torch.rand(3, 32, 32)]), "results")
+        >>> "bicubic" in table(done.rows, protocol)
+        True
     """
     labels = {row.protocol for row in rows}
     if len(labels) != 1:

@@ -23,6 +23,14 @@ class Triples:
     Raises:
         FileNotFoundError: no such folder, or none of those in it.
         ValueError: two files with one number.
+
+    Example:
+        >>> from pnpsr.evaluate import Triples
+        >>> try:
+        ...     Triples("nowhere")
+        ... except FileNotFoundError:
+        ...     print("a folder of y, x and k")
+        a folder of y, x and k
     """
 
     def __init__(self, path: str | Path, limit: int | None = None) -> None:

@@ -24,6 +24,11 @@ def check_destination(path: str | Path, *, bits: int = 8, alpha: bool = False) -
     Raises:
         ValueError: unknown suffix, a format without such bits or without alpha, a folder in place of the file.
         FileNotFoundError: no such folder.
+
+    Example:
+        >>> from pnpsr.images import check_destination
+        >>> check_destination("new.png").name
+        'new.png'
     """
     path = Path(path)
     checks.choice(bits, tuple(PEAK), "bits")

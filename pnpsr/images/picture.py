@@ -12,7 +12,14 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, full range
 
 @dataclass(frozen=True)
 class Picture:
-    """What a file held, and what is needed to write a result of the same kind."""
+    """What a file held, and what is needed to write a result of the same kind.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.images import Picture
+        >>> Picture(torch.rand(1, 3, 4, 4)).bits
+        8
+    """
 
     image: Tensor  # (1 c h w) float32 in [0, 1]; c = 1 gray, 3 red green blue
     alpha: Tensor | None = None  # (1 1 h w) float32 in [0, 1], or None: the file has no transparency
@@ -28,6 +35,12 @@ def crop_to_multiple(x: Tensor, scale: Scale) -> Tensor:
 
     Raises:
         ValueError: the image is smaller than the scale.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.images import crop_to_multiple
+        >>> crop_to_multiple(torch.rand(1, 3, 9, 11), 4).shape
+        torch.Size([1, 3, 8, 8])
     """
     (s1, s2), (h, w) = checks.factors(scale), checks.image(x, "x").shape[-2:]
     if h < s1 or w < s2:

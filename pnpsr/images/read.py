@@ -31,6 +31,15 @@ def read_image(path: str | Path, *, channels: int | None = None, page: int | Non
         FileNotFoundError: no such file.
         ValueError: a folder, a file that is no (whole) picture, a page that it has not, over 178 megapixels, unsupported
             samples, floats outside [0, 1].
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.images import read_image, write_image
+        >>> write_image("deep.png", torch.full((1, 1, 4, 4), 0.25), bits=16)
+        ()
+        >>> picture = read_image("deep.png")
+        >>> picture.bits, picture.image.shape, round(float(picture.image.mean()), 4)
+        (16, torch.Size([1, 1, 4, 4]), 0.25)
     """
     checks.choice(channels, (None, 1, 3), "channels")
     path = _file(path)

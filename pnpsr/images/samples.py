@@ -18,6 +18,11 @@ def sample_picture(name: str = "astronaut") -> Tensor:
 
     Raises:
         ValueError: unknown name; the message lists them.
+
+    Example:
+        >>> from pnpsr.images import sample_picture
+        >>> sample_picture("camera").shape
+        torch.Size([1, 1, 512, 512])
     """
     checks.choice(name, SAMPLES, "name")
     from skimage import data

@@ -48,6 +48,14 @@ def write_image(
     Raises:
         ValueError: a batch, another number of channels, NaN, a combination that :func:`check_destination` refuses.
         OSError: no such folder, or the disk said no.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.images import read_image, write_image
+        >>> write_image("one.png", torch.rand(1, 3, 4, 4))
+        ()
+        >>> read_image("one.png").image.shape
+        torch.Size([1, 3, 4, 4])
     """
     path = check_destination(path, bits=bits, alpha=alpha is not None)
     image = checks.image(image, "image").detach()

@@ -15,7 +15,13 @@ GRAY = ("repeat", "refuse")
 
 
 class DenoiserPrior(nn.Module):
-    """v ↦ D(v; sigma = strength), see :func:`as_prior`. The denoiser's weights are this module's: they train with the solver."""
+    """v ↦ D(v; sigma = strength), see :func:`as_prior`. The denoiser's weights are this module's: they train with the solver.
+
+    Example:
+        >>> from pnpsr.interop.deepinv import as_prior, DenoiserPrior
+        >>> isinstance(as_prior(lambda x, sigma: x), DenoiserPrior)
+        True
+    """
 
     def __init__(self, denoiser: Callable[..., Tensor], channels: int | None, gray: str, multiple: int, weight: bool) -> None:
         super().__init__()
@@ -92,6 +98,13 @@ def as_prior(
     Raises:
         TypeError: a denoiser that cannot be called, ``channels`` or ``multiple`` that is no integer.
         ValueError: unknown ``gray``, ``channels`` or ``multiple`` below 1.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.interop.deepinv import as_prior
+        >>> prior = as_prior(lambda x, sigma: x / 2, multiple=1)
+        >>> prior(torch.ones(1, 3, 4, 4), 0.1).mean().item()
+        0.5
     """
     if not callable(denoiser):
         raise TypeError(f"denoiser must be callable, (x, sigma) -> x; got {denoiser!r}")
@@ -101,7 +114,14 @@ def as_prior(
 
 
 class AsDenoiser(Denoiser):  # type: ignore[misc]
-    """x ↦ P(x; strength = sigma), see :func:`as_denoiser`."""
+    """x ↦ P(x; strength = sigma), see :func:`as_denoiser`.
+
+    Example:
+        >>> from pnpsr.interop.deepinv import as_denoiser, AsDenoiser
+        >>> from pnpsr.prox import tv
+        >>> isinstance(as_denoiser(tv), AsDenoiser)
+        True
+    """
 
     def __init__(self, prior: Prior, *, uses_sigma: bool = True) -> None:
         super().__init__()
@@ -128,6 +148,13 @@ def as_denoiser(prior: Prior, *, uses_sigma: bool = True) -> AsDenoiser:
 
     Raises:
         TypeError: a prior that cannot be called.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.interop.deepinv import as_denoiser
+        >>> from pnpsr.prox import tv
+        >>> as_denoiser(tv)(torch.rand(1, 1, 8, 8), 0.1).shape
+        torch.Size([1, 1, 8, 8])
     """
     if not callable(prior):
         raise TypeError(f"prior must be callable, (v, strength) -> v; got {prior!r}")

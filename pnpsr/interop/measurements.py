@@ -45,6 +45,15 @@ def sample_from(
     Raises:
         TypeError: a physics without a kernel.
         ValueError: a physics whose kernel was never set, or differs between channels.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.interop.deepinv import sample_from, to_deepinv
+        >>> from pnpsr.kernels import gaussian
+        >>> x = torch.rand(1, 1, 8, 8)
+        >>> sample_from(to_deepinv(Degradation(2), gaussian(3, 0.8)), x).y.shape
+        torch.Size([1, 1, 4, 4])
     """
     x, clone = checks.image(x, "x"), physics.clone()
     if hasattr(parameters, "step"):
@@ -65,6 +74,14 @@ def degradation_from(physics: Physics) -> tuple[Degradation, Tensor]:
     Raises:
         TypeError: neither ``Blur``, ``BlurFFT``, ``Downsampling`` nor :class:`DegradationPhysics` (a subclass may do anything).
         ValueError: a physics whose kernel was never set, or differs between channels.
+
+    Example:
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.interop.deepinv import degradation_from, to_deepinv
+        >>> from pnpsr.kernels import gaussian
+        >>> D, k = degradation_from(to_deepinv(Degradation(2), gaussian(5, 1.0)))
+        >>> D.scale, k.shape
+        ((2, 2), torch.Size([1, 1, 5, 5]))
     """
     if isinstance(physics, DegradationPhysics):
         return physics.degradation, kernel_of(physics)

@@ -25,6 +25,15 @@ class DegradationPhysics(LinearPhysics):  # type: ignore[misc]
 
     Every method takes ``kernel=`` (or ``filter=``, deepinv's name for it) and ``factor=``, used by that call alone; ``update``
     stores them as they are, with dtype and graph. Nothing else is kept: no spectra, no image size. Unknown keywords: TypeError.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.interop.deepinv import DegradationPhysics
+        >>> from pnpsr.kernels import gaussian
+        >>> physics = DegradationPhysics(Degradation(2), gaussian(5, 1.0))
+        >>> physics.A(torch.rand(1, 1, 8, 8)).shape
+        torch.Size([1, 1, 4, 4])
     """
 
     kernel: Tensor | None
@@ -204,6 +213,16 @@ def to_deepinv(
     Raises:
         TypeError: no :class:`Degradation`, a kernel that holds no floats.
         ValueError: a kernel of several channels, negative sigma, a kernel larger than ``img_size``.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.interop.deepinv import to_deepinv
+        >>> from pnpsr.kernels import gaussian
+        >>> physics = to_deepinv(Degradation(2), gaussian(5, 1.0))
+        >>> y = physics(torch.rand(1, 1, 8, 8))
+        >>> physics.prox_l2(torch.zeros(1, 1, 8, 8), y, 10.0).shape
+        torch.Size([1, 1, 8, 8])
     """
     if not isinstance(degradation, Degradation):
         raise TypeError(f"degradation must be a pnpsr Degradation, got {type(degradation).__name__}")

@@ -52,5 +52,13 @@ def as_physics(physics: LinearPhysics, *, before: Physics | None = None) -> Meas
 
     Raises:
         TypeError: a physics that is not linear.
+
+    Example:
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.interop.deepinv import as_physics, to_deepinv
+        >>> from pnpsr.kernels import gaussian
+        >>> physics = as_physics(to_deepinv(Degradation(2), gaussian(5, 1.0)))
+        >>> physics.scale
+        (1, 1)
     """
     return DeepinvPhysics(physics) if before is None else Measured(DeepinvOperator(physics), before)

@@ -27,6 +27,16 @@ class AsReconstructor(Reconstructor):  # type: ignore[misc]
     Raises:
         TypeError: a solver that cannot be called, a scale that is no integer.
         ValueError: a scale below 1.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import blind_hqs, Degradation
+        >>> from pnpsr.interop.deepinv import AsReconstructor, to_deepinv
+        >>> from pnpsr.kernels import gaussian
+        >>> model = AsReconstructor(blind_hqs(5, T=1, finish=1))
+        >>> physics = to_deepinv(Degradation(1), gaussian(5, 1.0))
+        >>> model(physics(torch.rand(1, 1, 16, 16)), physics).shape
+        torch.Size([1, 1, 16, 16])
     """
 
     def __init__(self, solver: Callable[..., State], *, blind: bool = True, scale: Scale | None = None) -> None:

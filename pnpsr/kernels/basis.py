@@ -31,6 +31,14 @@ class KernelBasis(nn.Module):
 
     ``KernelBasis(size, dim)`` is ready to use: fitted to random anisotropic Gaussians with widths up to a quarter of the size,
     always the same ones. For other kernels use :meth:`fit`, for a published matrix :meth:`from_matrix`.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.kernels import KernelBasis, random_gaussian
+        >>> kernels = random_gaussian(20, 7, generator=torch.Generator().manual_seed(0))
+        >>> basis = KernelBasis.fit(kernels, 4)
+        >>> basis.encode(kernels[:2]).shape, basis.decode(basis.encode(kernels[:2])).shape
+        (torch.Size([2, 4]), torch.Size([2, 1, 7, 7]))
     """
 
     matrix: Tensor

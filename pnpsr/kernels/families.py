@@ -60,6 +60,15 @@ def family(name: str) -> Callable[[F], F]:
 
     Raises:
         TypeError, ValueError: as ``checked_draw``; or draws that the generator does not decide.
+
+    Example:
+        >>> from pnpsr.kernels import FAMILIES, family, line
+        >>> @family("short line")
+        ... def short(scale, size, generator):
+        ...     return line(size, 2.0 * scale)
+        >>> "short line" in FAMILIES
+        True
+        >>> del FAMILIES["short line"]
     """
 
     def added(draw: F) -> F:

@@ -96,6 +96,13 @@ def load_kernels(
         FileNotFoundError: no such file.
         ValueError: naming the file and what was found: an unknown type, a damaged file, no such key, no kernel (colour, a
             scalar among arrays, text), NaN, or a sum that is not positive.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.kernels import gaussian, load_kernels, save_kernels
+        >>> save_kernels("two.npz", gaussian(5, torch.tensor([1.0, 1.5])))
+        >>> load_kernels("two.npz").shape
+        torch.Size([2, 1, 5, 5])
     """
     path = Path(path)
     checks.precision(dtype)
@@ -140,6 +147,13 @@ def save_kernels(path: str | Path, k: Tensor) -> None:
     Raises:
         ValueError: no kernel batch, an unknown type of file, several or negative kernels for .png.
         FileNotFoundError: no such folder.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.kernels import gaussian, load_kernels, save_kernels
+        >>> save_kernels("one.npz", gaussian(5, 1.0))
+        >>> torch.allclose(load_kernels("one.npz"), gaussian(5, 1.0))
+        True
     """
     path, suffix = Path(path), Path(path).suffix.lower()
     checks.choice(suffix, WRITES, "the suffix of path")

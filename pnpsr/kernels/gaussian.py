@@ -36,6 +36,14 @@ def gaussian(
     Raises:
         TypeError: size or dtype of another kind.
         ValueError: a width that is not positive, or batches that differ.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.kernels import gaussian
+        >>> gaussian(5, 1.0).shape
+        torch.Size([1, 1, 5, 5])
+        >>> gaussian(9, torch.tensor([1.0, 2.0]), width2=0.8, angle=0.5).shape
+        torch.Size([2, 1, 9, 9])
     """
     shape = checks.size(size, "size")
     like = blank((width, width2, angle), dtype, device)
@@ -69,6 +77,11 @@ def random_gaussian(
     Raises:
         TypeError: count, size, widths or dtype of another kind.
         ValueError: widths not positive or in the wrong order, negative noise.
+
+    Example:
+        >>> from pnpsr.kernels import random_gaussian
+        >>> random_gaussian(4, 9, widths=(0.6, 2.0), anisotropic=True).shape
+        torch.Size([4, 1, 9, 9])
     """
     shape, b = checks.size(size, "size"), checks.whole(count, "count")
     low, high = checks.span(widths, "widths")
@@ -98,6 +111,11 @@ def dan_setting1(
 
     Raises:
         ValueError: a scale without a range in the paper; use :func:`random_gaussian` with ``widths``.
+
+    Example:
+        >>> from pnpsr.kernels import dan_setting1
+        >>> dan_setting1(3, 2).shape
+        torch.Size([3, 1, 21, 21])
     """
     checks.choice(scale, SETTING1_WIDTHS, "scale")
     return random_gaussian(count, size, widths=SETTING1_WIDTHS[scale], generator=generator, dtype=dtype, device=device)
@@ -114,6 +132,13 @@ def dan_setting2(
     """DAN's training setting 2: anisotropic, both widths uniform in (0.6, 5), any angle, 25 % noise (Luo et al. 2021, section 4.1).
 
     The paper takes size 11 at scale 2 and 31 at scale 4.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.kernels import dan_setting2
+        >>> k = dan_setting2(3, 11, generator=torch.Generator().manual_seed(0))
+        >>> k.shape, [round(float(v), 4) for v in k.sum((1, 2, 3))]
+        (torch.Size([3, 1, 11, 11]), [1.0, 1.0, 1.0])
     """
     return random_gaussian(
         count, size, widths=SETTING2_WIDTHS, anisotropic=True, multiplicative=0.25, generator=generator, dtype=dtype, device=device
@@ -129,6 +154,11 @@ def gaussian8(
 
     Raises:
         ValueError: another scale; no range is defined for it.
+
+    Example:
+        >>> from pnpsr.kernels import gaussian8
+        >>> gaussian8(4).shape
+        torch.Size([8, 1, 21, 21])
     """
     checks.choice(scale, GAUSSIAN8_WIDTHS, "scale")
     low, high = GAUSSIAN8_WIDTHS[scale]

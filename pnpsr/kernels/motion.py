@@ -58,6 +58,13 @@ def random_motion(
     Raises:
         TypeError: count, size, length or dtype of another kind.
         ValueError: nonlinearity outside [0, 1], length negative or in the wrong order.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.kernels import random_motion
+        >>> k = random_motion(2, 15, generator=torch.Generator().manual_seed(0))
+        >>> k.shape, bool((k >= 0).all())
+        (torch.Size([2, 1, 15, 15]), True)
     """
     shape, b = checks.size(size, "size"), checks.whole(count, "count")
     room = reach(shape)

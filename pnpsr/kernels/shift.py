@@ -37,6 +37,11 @@ def centroid(k: Tensor) -> Tensor:
 
     Raises:
         ValueError: no kernel batch, or a kernel whose sum is not positive (it has no centroid).
+
+    Example:
+        >>> from pnpsr.kernels import centroid, gaussian, shift_kernel
+        >>> [round(v, 2) for v in centroid(shift_kernel(gaussian(11, 1.0), (1, 2)))[0].tolist()]
+        [1.0, 2.0]
     """
     checks.kernel(k, "k")
     total = k.sum((-3, -2, -1))
@@ -54,6 +59,11 @@ def resize_support(k: Tensor, size: Scale, *, tolerance: float = 0.01) -> Tensor
 
     Raises:
         ValueError: no kernel batch, or a crop that loses more than ``tolerance``.
+
+    Example:
+        >>> from pnpsr.kernels import gaussian, resize_support
+        >>> resize_support(gaussian(5, 0.8), 9).shape
+        torch.Size([1, 1, 9, 9])
     """
     checks.kernel(k, "k")
     margins: list[int] = []
@@ -73,6 +83,12 @@ def turned(k: Tensor) -> Tensor:
 
     Raises:
         ValueError: no kernel batch.
+
+    Example:
+        >>> from pnpsr.kernels import dirac, shift_kernel, turned
+        >>> k = shift_kernel(dirac(5), (0, 1))
+        >>> turned(k)[0, 0, 2].tolist()
+        [0.0, 1.0, 0.0, 0.0, 0.0]
     """
     checks.kernel(k, "k")
     return k.flip(-2, -1).roll([1 - n % 2 for n in k.shape[-2:]], (-2, -1))
@@ -104,6 +120,12 @@ def shift_kernel(
 
     Raises:
         ValueError: more mass than ``tolerance`` would leave the support, another shape of shift, or an unknown method.
+
+    Example:
+        >>> from pnpsr.kernels import dirac, shift_kernel
+        >>> k = shift_kernel(dirac(5), (0, 1))
+        >>> k[0, 0, 2].tolist()
+        [0.0, 0.0, 0.0, 1.0, 0.0]
     """
     checks.choice(method, METHODS, "method")
     move = as_shift(shift, checks.kernel(k, "k"))
@@ -136,5 +158,11 @@ def centre_kernel(k: Tensor, *, method: str = "linear", pad: bool = False, toler
 
     Raises:
         ValueError: as :func:`shift_kernel` and :func:`centroid`.
+
+    Example:
+        >>> from pnpsr.kernels import centre_kernel, centroid, gaussian, shift_kernel
+        >>> k = shift_kernel(gaussian(11, 1.0), (1.0, -0.5))
+        >>> [abs(round(v, 2)) for v in centroid(centre_kernel(k))[0].tolist()]
+        [0.0, 0.0]
     """
     return shift_kernel(k, -centroid(k), method=method, pad=pad, tolerance=tolerance)

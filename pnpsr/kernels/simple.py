@@ -9,7 +9,13 @@ from pnpsr.kernels.grid import blank, offsets, reach, splat, unit
 
 
 def dirac(size: Scale, count: int = 1, *, dtype: torch.dtype = torch.float32, device: torch.device | str | None = None) -> Tensor:
-    """K = δ: one at the centre p // 2, zero elsewhere, (count 1 p q)."""
+    """K = δ: one at the centre p // 2, zero elsewhere, (count 1 p q).
+
+    Example:
+        >>> from pnpsr.kernels import dirac
+        >>> dirac(3)[0, 0].tolist()
+        [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+    """
     p, q = checks.size(size, "size")
     k = torch.zeros(checks.whole(count, "count"), 1, p, q, dtype=checks.precision(dtype), device=device)
     k[..., p // 2, q // 2] = 1
@@ -27,6 +33,12 @@ def disk(
     Raises:
         TypeError: size or dtype of another kind.
         ValueError: a radius that is not positive, or a disk larger than the support.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.kernels import disk
+        >>> disk(11, torch.tensor([2.0, 3.5])).shape
+        torch.Size([2, 1, 11, 11])
     """
     shape = checks.size(size, "size")
     like = blank((radius,), dtype, device)
@@ -61,6 +73,11 @@ def line(
     Raises:
         TypeError: size or dtype of another kind.
         ValueError: negative length, or a line longer than the support.
+
+    Example:
+        >>> from pnpsr.kernels import line
+        >>> round(float(line(11, 5.0, 0.3).sum()), 4)
+        1.0
     """
     shape = checks.size(size, "size")
     like = blank((length, angle), dtype, device)

@@ -33,6 +33,12 @@ class KernelDecoder(nn.Module):
 
     ``output="softmax"`` (our choice) keeps k on the simplex, as the image step needs it: k >= 0, sum(k) = 1. ``output="sigmoid"``
     is what IKR-Net's code has: each coefficient in (0, 1), the sum left to training.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.nets import KernelDecoder
+        >>> KernelDecoder(7, code=4)(torch.rand(2, 4)).shape
+        torch.Size([2, 1, 7, 7])
     """
 
     def __init__(self, size: int | tuple[int, int], code: int = 10, *, output: Output = "softmax") -> None:
@@ -69,6 +75,13 @@ class KernelAutoencoder(nn.Module):
 
     Its code is the target of the first training stage of :class:`KernelEncoder`, and its ``decoder`` that net's second half.
     Our choice: the encoder reads sqrt(p q) k, because coefficients of order 1 / (p q) would drown in its biases.
+
+    Example:
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.nets import KernelAutoencoder
+        >>> net = KernelAutoencoder(7, code=4)
+        >>> net(gaussian(7, 1.0)).shape
+        torch.Size([1, 1, 7, 7])
     """
 
     def __init__(self, size: int | tuple[int, int], code: int = 10, *, output: Output = "softmax") -> None:

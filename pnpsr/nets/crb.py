@@ -14,6 +14,12 @@ class CRB(nn.Module):
 
     a is channel attention: mean over the picture, 1 x 1 convolution to a sixteenth of the channels, leaky rectifier,
     1 x 1 convolution back, sigmoid.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.nets import CRB
+        >>> CRB(8, 4)(torch.rand(1, 8, 6, 6), torch.rand(1, 4, 6, 6)).shape
+        torch.Size([1, 8, 6, 6])
     """
 
     def __init__(self, width: int, condition: int) -> None:
@@ -35,6 +41,13 @@ class CRBEstimator(nn.Module):
     """code = E(y, x): y is the basic input, x the condition, brought to y's size by a 9 x 9 convolution of stride s.
 
     A 1 x 1 head for y, conditional residual blocks, 3 x 3 convolution to the code, mean over the picture.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.nets import CRBEstimator
+        >>> net = CRBEstimator(2, 4, width=8, blocks=1)
+        >>> net(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 16, 16)).shape
+        torch.Size([1, 4])
     """
 
     def __init__(self, scale: int, code: int = 10, *, width: int = 32, blocks: int = 5, channels: int = 3) -> None:
@@ -72,6 +85,12 @@ class CRBRestorer(nn.Module):
 
     A 3 x 3 head for y, conditional residual blocks, 3 x 3 convolution, pixel shuffle. No picture is added at the end, and the
     output is not clamped. Our choice: an untrained net starts as a rough interpolation of y.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.nets import CRBRestorer
+        >>> CRBRestorer(2, 4, width=16, blocks=1)(torch.rand(1, 3, 8, 8), torch.rand(1, 4)).shape
+        torch.Size([1, 3, 16, 16])
     """
 
     def __init__(self, scale: int, code: int = 10, *, width: int = 64, blocks: int = 40, channels: int = 3) -> None:

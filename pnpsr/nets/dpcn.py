@@ -18,6 +18,13 @@ class DPCB(nn.Module):
 
     B and C are each convolution, leaky rectifier (slope 0.2), convolution. f_b is (b c h w); f_c is (b c h w) or (b c 1 1), which
     is spread over the picture only in the product.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.nets import DPCB
+        >>> u, v = DPCB(8)(torch.rand(1, 8, 6, 6), torch.rand(1, 8, 6, 6))
+        >>> u.shape, v.shape
+        (torch.Size([1, 8, 6, 6]), torch.Size([1, 8, 6, 6]))
     """
 
     def __init__(self, width: int, *, basic: int = 3, conditional: int = 1) -> None:
@@ -40,6 +47,13 @@ class DPCG(nn.Module):
     ``skip="paper"`` is that. ``skip="released"`` is 2 blocks(x): the released code changes its list of features in place, so what
     it adds is no longer the group's input. Released weights were trained so and need it. ``skip="off"`` is the blocks alone, for
     DAN's ablation (Table 4).
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.nets import DPCG
+        >>> u, v = DPCG(8, 1)(torch.rand(1, 8, 6, 6), torch.rand(1, 8, 6, 6))
+        >>> u.shape
+        torch.Size([1, 8, 6, 6])
     """
 
     def __init__(self, width: int, blocks: int, *, basic: int = 3, conditional: int = 1, skip: Skip = "paper") -> None:
@@ -76,6 +90,13 @@ class DPCEstimator(nn.Module):
     Our choice: the heads start blind to brightness. The first kernels are almost flat. The products of the blocks can overflow
     when training goes too fast, and a softmax that has collapsed to a Dirac has no gradient to come back: in our trials with Adam
     at a rate of 4e-3, whatever the first weights, and not at 1e-3. Give this net a low rate, and watch the entropy of k.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.nets import DPCEstimator
+        >>> net = DPCEstimator(2, 5, width=4, blocks=1)
+        >>> net(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 16, 16)).shape
+        torch.Size([1, 1, 5, 5])
     """
 
     def __init__(
@@ -128,6 +149,12 @@ class DPCRestorer(nn.Module):
 
     Heads of 3 x 3 (y) and 1 x 1 (code), groups with kernels of 3 x 3 and 1 x 1, 3 x 3 convolution, pixel shuffle. No picture is
     added at the end, and the output is not clamped. Our choice: an untrained net starts as a rough interpolation of y.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.nets import DPCRestorer
+        >>> DPCRestorer(2, 4, width=4, groups=1, blocks=1)(torch.rand(1, 3, 8, 8), torch.rand(1, 4)).shape
+        torch.Size([1, 3, 16, 16])
     """
 
     def __init__(

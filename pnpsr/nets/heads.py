@@ -16,6 +16,12 @@ class HyperMLP(nn.Module):
 
     USRNet's HyPaNet (section 4.3: eight alphas, then eight betas) and the fully connected half of IKR-Net's Fig. 5 (one of each).
     Layers are 1 x 1 convolutions, in the order of the released parameters.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.nets import HyperMLP
+        >>> HyperMLP(2, hidden=8)(torch.rand(3, 1, 1, 1), 2).shape
+        torch.Size([3, 2, 1, 1])
     """
 
     def __init__(self, outputs: int, hidden: int = 64) -> None:
@@ -50,6 +56,12 @@ class NoiseNet(nn.Module):
     From the paper: two convolutions, then one number. Our choices: 3 x 3 kernels, the modulus as activation and no bias. So
     sigma(c r) = |c| sigma(r) for every c, no unit can go dead, and what training finds is which filters see noise but not
     structure. An untrained net returns roughly the standard deviation of a white residual.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.nets import NoiseNet
+        >>> NoiseNet(1, width=8)(torch.rand(2, 1, 16, 16)).shape
+        torch.Size([2, 1, 1, 1])
     """
 
     def __init__(self, channels: int = 3, width: int = 64) -> None:

@@ -20,6 +20,12 @@ class KernelEncoder(nn.Module):
 
     Training: first the ``autoencoder`` on kernels alone, then :meth:`code` to its codes, then the kernel itself. Its encoding half
     serves only then, and stays so that the training can go on.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.nets import KernelEncoder
+        >>> KernelEncoder(5, width=4)(torch.rand(2, 3, 16, 16)).shape
+        torch.Size([2, 1, 5, 5])
     """
 
     def __init__(
@@ -73,6 +79,14 @@ class KernelCorrector(nn.Module):
     a correction added to that code before its sigmoid, so that a correction of zero gives the auto-encoder's own output.
 
     Train the ``autoencoder`` first.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.nets import KernelCorrector
+        >>> net = KernelCorrector(2, 5, width=4)
+        >>> net(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 16, 16), gaussian(5, 1.0)).shape
+        torch.Size([1, 1, 5, 5])
     """
 
     def __init__(

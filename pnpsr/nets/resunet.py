@@ -33,6 +33,13 @@ class ResUNet(nn.Module):
 
     Our choice, not the papers': an untrained net starts near the identity (see :meth:`reset`), so that an unrolled solver starts
     from its own data steps instead of from random pictures.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.nets import ResUNet
+        >>> net = ResUNet(3, strength=True, widths=(2, 2, 2, 2))
+        >>> net(torch.rand(1, 3, 10, 13), torch.full((1, 1, 1, 1), 0.1)).shape
+        torch.Size([1, 3, 10, 13])
     """
 
     whole: ClassVar = ("head", "tail")  # layers that carry the picture: they keep its precision where the others have less

@@ -24,6 +24,14 @@ class KernelStatistics(nn.Module):
     Read from the mean of the channels: horizontal and vertical differences, the Laplacian, and the Laplacian over its local
     strength, each by its autocorrelation at lags up to 8 over that at lag 0; the logarithms of these four powers, less their mean;
     and the log power of Hann windows of 32 x 32, averaged.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.nets import KernelStatistics
+        >>> net = KernelStatistics(5, width=8)
+        >>> k = net(torch.rand(2, 3, 24, 24))
+        >>> k.shape
+        torch.Size([2, 1, 5, 5])
     """
 
     views: Tensor

@@ -14,7 +14,16 @@ LOUDEST = 0.5  # noise level above which no picture is left
 
 @dataclass(frozen=True)
 class Restoration:
-    """A restored photograph, the blur that was found, and why it was believed."""
+    """A restored photograph, the blur that was found, and why it was believed.
+
+    Example:
+        >>> from pnpsr import restore
+        >>> from pnpsr.images import sample_picture
+        >>> from pnpsr.kernels import gaussian
+        >>> out = restore(sample_picture("camera")[..., 60:84, 140:164], 1, k=gaussian(5, 0.8))
+        >>> out.x.shape, out.k.shape, out.scale
+        (torch.Size([1, 1, 24, 24]), torch.Size([1, 1, 5, 5]), 1)
+    """
 
     x: Tensor  # (1 c sh sw) float32 in [0, 1]
     k: Tensor  # (1 1 p q): of the whole picture, or of its most informative window where there is a field of kernels

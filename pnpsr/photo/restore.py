@@ -76,6 +76,14 @@ def restore(
         FileNotFoundError, OSError: no such file, preset.
         TypeError: a picture or number of another kind.
         ValueError: everything else that cannot be meant; the message says what to do.
+
+    Example:
+        >>> from pnpsr import restore
+        >>> from pnpsr.images import sample_picture
+        >>> from pnpsr.kernels import gaussian
+        >>> out = restore(sample_picture("camera")[..., 60:92, 140:172], 2, k=gaussian(5, 0.8))
+        >>> out.x.shape
+        torch.Size([1, 1, 64, 64])
     """
     picture = _picture(photo)
     ask = Ask.of(scale, solver, k, sigma, size, T, boundary, kernels_per, precision, device)

@@ -87,6 +87,16 @@ class Blur(LinearOperator):
 
     Raises:
         ValueError: unknown boundary, kernel of more than one channel, or (on a call) larger than the image.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.physics import Blur
+        >>> A = Blur(gaussian(5, 1.0), boundary="valid")
+        >>> A(torch.rand(1, 3, 9, 9)).shape
+        torch.Size([1, 3, 5, 5])
+        >>> A.adjoint(torch.rand(1, 3, 5, 5)).shape
+        torch.Size([1, 3, 9, 9])
     """
 
     def __init__(self, k: Tensor, boundary: str = "circular") -> None:
@@ -125,6 +135,14 @@ class KernelBlur(LinearOperator):
 
     Raises:
         ValueError: unknown boundary, or kernels larger than the image.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.physics import Blur, KernelBlur
+        >>> x, k = torch.rand(1, 3, 9, 9), gaussian(5, 1.0)
+        >>> torch.allclose(KernelBlur(x, 5)(k), Blur(k)(x), atol=1e-6)
+        True
     """
 
     def __init__(self, x: Tensor, size: Scale, boundary: str = "circular") -> None:

@@ -60,6 +60,17 @@ class Degradation(Physics):
         TypeError: a scale that is no integer (2.5 is refused, never rounded).
         ValueError: scale below 1, offset outside the patch, unknown rules, bicubic decimation with an offset or without a border;
             on a call: sizes that do not fit, a kernel that lies between two pixels or does not sum to 1.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.kernels import gaussian
+        >>> D = Degradation(2)
+        >>> y = D(torch.ones(1, 3, 8, 8), gaussian(5, 1.0), sigma=0.0)
+        >>> y.shape, round(float(y.mean()), 4)
+        (torch.Size([1, 3, 4, 4]), 1.0)
+        >>> D.freeze(k=gaussian(5, 1.0)).adjoint(y).shape
+        torch.Size([1, 3, 8, 8])
     """
 
     def __init__(

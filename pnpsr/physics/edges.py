@@ -12,6 +12,12 @@ def differences(x: Tensor, stride: Scale) -> Tensor:
 
     If y = (x ⊗ k)↓s then differences(y, 1) = (differences(x, s) ⊗ k)↓s: a kernel step on edges sees no flat colour, which carries
     no information on k but most of the energy of an image.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.prox import differences
+        >>> differences(torch.rand(1, 3, 8, 8), 2).shape
+        torch.Size([1, 6, 8, 8])
     """
     s1, s2 = checks.factors(stride, "stride")
     x = checks.image(x, "x")

@@ -29,6 +29,17 @@ def prox_image(y: Tensor, k: Tensor, x0: Tensor, alpha: float | Tensor, scale: S
     Raises:
         TypeError: integer or half-precision tensors, different dtypes, a scale that is no integer.
         ValueError: sizes that do not fit, kernel larger than the image, NaN, alpha not positive, different devices or batches.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.prox import prox_image
+        >>> x, k = torch.rand(1, 3, 8, 8), gaussian(5, 1.0)
+        >>> y = Degradation(2)(x, k)
+        >>> z = prox_image(y, k, torch.zeros_like(x), 1e-6, 2)
+        >>> float((Degradation(2)(z, k) - y).abs().max()) < 1e-4
+        True
     """
     return image_step(y, k, x0, alpha, checks.factors(scale), checks.offsets(offset, scale))
 

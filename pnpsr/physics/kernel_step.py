@@ -57,6 +57,17 @@ def prox_kernel(
         TypeError: integer or half-precision tensors, different dtypes, a scale that is no integer.
         ValueError: unknown options, sizes that do not fit, NaN, gamma not positive or too small for the normal matrix, or
             ``boundary="valid"`` on the grid.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.prox import prox_kernel
+        >>> x, k = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)), gaussian(5, 1.0)
+        >>> y = Degradation(2)(x, k)
+        >>> found = prox_kernel(y, x, torch.zeros_like(k), 1e-6, 2, domain="support", constraint="simplex")
+        >>> float((found - k).abs().max()) < 1e-3
+        True
     """
     return kernel_step(
         y,
@@ -121,7 +132,14 @@ def as_unit(energy: Tensor) -> Tensor:
 
 
 def gram_scale(x: Tensor, scale: Scale) -> Tensor:
-    """Σ_c |x_c|² / s², (b 1 1 1): the mean diagonal of the kernel step's normal matrix, the natural unit of gamma."""
+    """Σ_c |x_c|² / s², (b 1 1 1): the mean diagonal of the kernel step's normal matrix, the natural unit of gamma.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.prox import gram_scale
+        >>> gram_scale(torch.ones(2, 3, 8, 8), 2).shape
+        torch.Size([2, 1, 1, 1])
+    """
     s1, s2 = checks.factors(scale)
     return checks.image(x, "x").square().sum((1, 2, 3), keepdim=True) / (s1 * s2)
 

@@ -23,6 +23,15 @@ class Measured(Physics):
 
     Raises:
         TypeError: no :class:`LinearOperator`, no :class:`Physics`.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.physics import Downsample, Measured
+        >>> physics = Measured(Downsample(2), before=Degradation(1))
+        >>> physics(torch.rand(1, 1, 8, 8), gaussian(3, 0.8)).shape
+        torch.Size([1, 1, 4, 4])
     """
 
     tolerance = 1e-5  # A may be of single precision

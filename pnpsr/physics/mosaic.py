@@ -76,6 +76,16 @@ class Mosaic(Physics):
 
     Raises:
         ValueError: an unknown pattern, or a mask of other values.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.physics import Mosaic
+        >>> camera = Mosaic(Degradation(1), pattern="RGGB")
+        >>> y = camera(torch.rand(1, 3, 8, 8), gaussian(3, 0.8), 0.01)
+        >>> y.shape, camera.complete(y).shape
+        (torch.Size([1, 1, 8, 8]), torch.Size([1, 3, 8, 8]))
     """
 
     image_solver: ClassVar[str] = "conjugate gradients around the closed form"

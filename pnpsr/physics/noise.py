@@ -16,6 +16,14 @@ def gaussian_noise(x: Tensor, sigma: float | Tensor, *, generator: torch.Generat
 
     Raises:
         ValueError: negative or non-finite sigma, or above 1, or a number of values that is not the batch.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.physics import gaussian_noise
+        >>> x = torch.full((2, 1, 64, 64), 0.5)
+        >>> noisy = gaussian_noise(x, torch.tensor([0.0, 0.1]), generator=torch.Generator().manual_seed(0))
+        >>> [round(float(v.std()), 2) for v in noisy]
+        [0.0, 0.1]
     """
     x = checks.image(x, "x")
     sigma = checks.noise(sigma, x)
@@ -28,6 +36,12 @@ def quantise(x: Tensor, bits: int = 8) -> Tensor:
 
     Raises:
         ValueError: fewer than 1 or more than 16 bits.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.physics import quantise
+        >>> [round(v, 4) for v in quantise(torch.tensor([[[[0.1, 0.5, 1.2]]]])).flatten().tolist()]
+        [0.102, 0.502, 1.0]
     """
     if not (isinstance(bits, int) and 1 <= bits <= 16):
         raise ValueError(f"bits must be an integer in 1 .. 16, got {bits!r}")
@@ -41,6 +55,13 @@ def estimate_noise(y: Tensor, weights: Tensor | None = None) -> Tensor:
     N answers to noise (with gain 6) and hardly to smooth content (Immerkær 1996; the median in place of his mean ignores
     edges). Fine texture is taken for noise, so that the value is an upper estimate on noise-free images; images under 3 x 3
     give zero. With ``weights`` (b c h w) only windows count whose pixels all have a positive one; where there is none, all do.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.physics import estimate_noise, gaussian_noise
+        >>> y = gaussian_noise(torch.full((1, 1, 64, 64), 0.5), 0.05, generator=torch.Generator().manual_seed(0))
+        >>> round(float(estimate_noise(y)), 2)
+        0.05
     """
     y = checks.image(y, "y")
     seen = None if weights is None else (weights > 0).to(y)

@@ -6,7 +6,17 @@ from torch import Tensor
 
 
 class LinearOperator(ABC):
-    """A linear map v ↦ A v between image batches, with its exact adjoint. Immutable: nothing is stored by a call."""
+    """A linear map v ↦ A v between image batches, with its exact adjoint. Immutable: nothing is stored by a call.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.physics import LinearOperator
+        >>> A = Degradation(2).freeze(k=gaussian(5, 1.0))
+        >>> isinstance(A, LinearOperator), A(torch.rand(1, 1, 8, 8)).shape, A.adjoint(torch.rand(1, 1, 4, 4)).shape
+        (True, torch.Size([1, 1, 4, 4]), torch.Size([1, 1, 8, 8]))
+    """
 
     @abstractmethod
     def __call__(self, v: Tensor) -> Tensor:

@@ -21,6 +21,15 @@ def adjoint_error(
 
     ``shape`` is that of the unknown; its batch must suit the operator's kernels. ``dtype`` and ``device`` are those of
     the operator's kernels; the generator must live on that device.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.physics import adjoint_error
+        >>> A = Degradation(2).freeze(k=gaussian(5, 1.0, dtype=torch.float64))
+        >>> adjoint_error(A, (1, 1, 8, 8)) < 1e-12
+        True
     """
     v = torch.randn(shape, generator=generator, dtype=dtype, device=device)
     image = A(v)
@@ -47,6 +56,16 @@ def operator_norm(
 
     Raises:
         ValueError: no convergence within ``iterations``.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.physics import operator_norm
+        >>> A = Degradation(1).freeze(k=gaussian(5, 1.0, dtype=torch.float64))
+        >>> norm = operator_norm(A, (1, 1, 16, 16))
+        >>> round(float(norm), 3)
+        1.0
     """
     v = torch.randn(shape, generator=generator, dtype=dtype, device=device)
     v, before, off = v / _norm(v), torch.zeros_like(v), v.new_zeros(v.shape[0], 1, 1, 1)
@@ -74,7 +93,16 @@ def operator_norm(
 def as_matrix(
     A: LinearOperator, shape: tuple[int, int, int], *, dtype: torch.dtype = torch.float64, device: Device = "cpu"
 ) -> Tensor:
-    """The dense matrix (outputs, inputs) of A on one image of (c h w): brute force, for tests and small problems."""
+    """The dense matrix (outputs, inputs) of A on one image of (c h w): brute force, for tests and small problems.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.physics import as_matrix
+        >>> as_matrix(Degradation(2).freeze(k=gaussian(3, 0.8, dtype=torch.float64)), (1, 6, 6)).shape
+        torch.Size([9, 36])
+    """
     basis = torch.eye(shape[0] * shape[1] * shape[2], dtype=dtype, device=device)
     return torch.stack([A(e.reshape(1, *shape)).flatten() for e in basis], dim=1)
 

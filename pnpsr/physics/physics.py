@@ -35,6 +35,17 @@ class Physics(ABC):
     """(x, k) ↦ y, bilinear. A subclass says ``scale`` and ``freeze``; what it knows better than conjugate gradients it overrides.
 
     Immutable: a call stores nothing.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.physics import Physics
+        >>> physics = Degradation(2)
+        >>> isinstance(physics, Physics), physics.scale
+        (True, (2, 2))
+        >>> physics.prox_image(torch.rand(1, 1, 4, 4), gaussian(3, 0.8), torch.zeros(1, 1, 8, 8), 0.1).shape
+        torch.Size([1, 1, 8, 8])
     """
 
     tolerance: float = 1e-7  # of conjugate gradients, relative, per sample

@@ -17,6 +17,14 @@ class Downsample(LinearOperator):
     Raises:
         TypeError: a factor that is no integer.
         ValueError: factor below 1, offset outside the patch; on a call: image not divisible by the factor.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.physics import Downsample
+        >>> Downsample(2)(torch.arange(16.0).reshape(1, 1, 4, 4)).flatten().tolist()
+        [0.0, 2.0, 8.0, 10.0]
+        >>> Downsample((1, 2), offset=(0, 1)).adjoint(torch.ones(1, 1, 2, 2)).flatten().tolist()
+        [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0]
     """
 
     def __init__(self, scale: Scale, offset: Scale = 0) -> None:

@@ -43,6 +43,15 @@ class Weighted(Physics):
 
     Raises:
         ValueError: negative weights, or none at all.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.physics import Weighted
+        >>> physics = Weighted(Degradation(1), torch.full((1, 1, 8, 8), 0.5))
+        >>> physics(torch.rand(1, 1, 8, 8), gaussian(3, 0.8)).shape
+        torch.Size([1, 1, 8, 8])
     """
 
     image_solver: ClassVar[str] = "conjugate gradients around the closed form"
@@ -146,6 +155,16 @@ class Masked(Weighted):
 
     Raises:
         ValueError: other values, or a mask that leaves nothing.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.physics import Masked
+        >>> mask = (torch.rand(1, 1, 4, 4) > 0.3).float()
+        >>> y = Masked(Degradation(2), mask)(torch.rand(1, 1, 8, 8), gaussian(3, 0.8))
+        >>> bool((y[mask == 0] == 0).all())
+        True
     """
 
     def __init__(self, base: Physics, mask: Tensor) -> None:
@@ -169,6 +188,12 @@ def noise_weights(sigma: Tensor) -> Tensor:
 
     Raises:
         ValueError: a noise level that is not positive.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.physics import noise_weights
+        >>> noise_weights(torch.tensor([[[[0.01, 0.02]]]])).shape
+        torch.Size([1, 1, 1, 2])
     """
     if bool((checks.image(sigma, "sigma") <= 0).any()):
         raise ValueError("sigma must be positive everywhere; a pixel without noise would silence all others")
@@ -181,6 +206,12 @@ def unclipped(y: Tensor, *, low: float = 0.0, high: float = 1.0) -> Tensor:
 
     Raises:
         ValueError: ``low`` not below ``high``.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.physics import unclipped
+        >>> unclipped(torch.tensor([[[[0.0, 0.5, 1.0]]]])).flatten().tolist()
+        [0.0, 1.0, 0.0]
     """
     if not low < high:
         raise ValueError(f"low must be below high, got {low!r} and {high!r}")

@@ -31,6 +31,12 @@ def show_curves(
 
     Raises:
         ValueError: no curves, empty ones.
+
+    Example:
+        >>> from pnpsr.plot import show_curves
+        >>> figure = show_curves({"PSNR": [20.0, 22.0, 23.0], "kernel MSE": {"a": [3, 2, 1], "b": [3, 1, 0.5]}})
+        >>> [panel.get_title() for panel in figure.get_axes()]
+        ['PSNR', 'kernel MSE']
     """
     figure, panels = panel_grid(len(curves), columns, "curves", ratio=0.7, widest=5.0)
     for panel, (title, values) in zip(panels, curves.items(), strict=True):
@@ -55,6 +61,12 @@ def show_table(
 
     Raises:
         ValueError: no rows, ``best`` of a column that is not there or holds no number.
+
+    Example:
+        >>> from pnpsr.plot import show_table
+        >>> figure = show_table({"bicubic": {"PSNR": 25.1}, "blind": {"PSNR": 28.3}}, best={"PSNR": "high"})
+        >>> len(figure.get_axes())
+        1
     """
     if not rows:
         raise ValueError("there are no rows to show")

@@ -47,6 +47,14 @@ def demo_figure(
 
     Raises:
         ValueError: a batch, sizes that do not fit the scale, notes for pictures that are not there, empty curves.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.plot import demo_figure
+        >>> figure = demo_figure(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 16, 16), gaussian(5, 1.0), scale=2)
+        >>> [panel.get_title() for panel in figure.get_axes()]
+        ['input, 8 × 8', 'bicubic × 2', 'restored', 'kernel, estimated']
     """
     s1, s2 = checks.factors(scale)
     images = {"input": upsample(one_picture("y", y), scale, "nearest"), "bicubic": upsample(y, scale), "restored": x}

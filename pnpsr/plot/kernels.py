@@ -26,6 +26,13 @@ def show_kernels(kernels: Mapping[str, Tensor], *, log: bool = False, columns: i
 
     Raises:
         ValueError: no kernels, other shapes, NaN.
+
+    Example:
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.plot import show_kernels
+        >>> figure = show_kernels({"narrow": gaussian(9, 0.8), "wide": gaussian(9, 2.0)}, log=True)
+        >>> len(figure.get_axes())
+        4
     """
     singles: dict[str, Tensor] = {}
     for name, k in kernels.items():
@@ -59,6 +66,13 @@ def show_spectra(
 
     Raises:
         ValueError: nothing to show, a batch, NaN.
+
+    Example:
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.plot import show_spectra
+        >>> figure = show_spectra({"narrow": gaussian(9, 0.8), "wide": gaussian(9, 2.0)}, scale=2)
+        >>> len(figure.get_axes())
+        2
     """
     checks.whole(size, "size")
     tallest = max((v.shape[-2] / v.shape[-1] for v in map(one_picture, things, things.values())), default=1.0)

@@ -26,6 +26,13 @@ def show_images(
 
     Raises:
         ValueError: no pictures, a batch, NaN, notes for pictures that are not there, a zoom outside the picture.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.plot import show_images
+        >>> figure = show_images({"one": torch.rand(1, 1, 8, 8), "two": torch.rand(1, 3, 8, 8)}, notes={"one": "gray"})
+        >>> len(figure.get_axes())
+        2
     """
     notes = checked_notes(notes, images)
     tallest = max((image.shape[-2] / image.shape[-1] for image in map(one_picture, images, images.values())), default=1.0)
@@ -46,6 +53,13 @@ def show_before_after(before: Tensor, after: Tensor, *, split: float = 0.5, zoom
 
     Raises:
         ValueError: a batch, sizes or colours that do not fit, a split or a zoom outside the picture.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.plot import show_before_after
+        >>> figure = show_before_after(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 16, 16), zoom=(0.25, 0.25, 0.5, 0.5))
+        >>> [panel.get_title() for panel in figure.get_axes()]
+        ['before | after', 'before', 'after']
     """
     if not 0 <= split <= 1:
         raise ValueError(f"split must be a fraction of the width, 0 to 1, got {split}")
@@ -82,6 +96,15 @@ def show_iterates(states: Sequence[State], *, notes: Sequence[str] | None = None
 
     Raises:
         ValueError: no states, states of a batch, or another number of notes.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import blind_hqs
+        >>> from pnpsr.plot import show_iterates
+        >>> solver = blind_hqs(5, T=2, finish=1)
+        >>> figure = show_iterates(list(solver.iterate(solver.start(torch.rand(1, 1, 12, 12), 2))))
+        >>> len(figure.get_axes())
+        6
     """
     if not states:
         raise ValueError("there are no states to show")

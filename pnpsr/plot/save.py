@@ -19,6 +19,14 @@ def save_figure(figure: "Figure", path: str | Path) -> None:
     Raises:
         ValueError: another suffix, a folder.
         FileNotFoundError: no such folder.
+
+    Example:
+        >>> import pathlib
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.plot import save_figure, show_kernels
+        >>> save_figure(show_kernels({"k": gaussian(9, 1.0)}), "kernel.png")
+        >>> pathlib.Path("kernel.png").is_file()
+        True
     """
     path = checks.writable(path)
     checks.choice(path.suffix.lower(), SUFFIXES, f"the suffix of {path}")

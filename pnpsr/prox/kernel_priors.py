@@ -15,7 +15,14 @@ Strength = Tensor | float | None
 
 
 def simplex(v: Tensor, strength: Strength = None) -> Tensor:
-    """argmin_u |u - v|² over u >= 0, Σu = 1, for every (h w) map of v (b c h w): real kernels. The strength is not used."""
+    """argmin_u |u - v|² over u >= 0, Σu = 1, for every (h w) map of v (b c h w): real kernels. The strength is not used.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.prox import simplex
+        >>> simplex(torch.tensor([[[[0.9, 0.4], [-0.2, 0.1]]]])).flatten().tolist()
+        [0.75, 0.2500000298023224, 0.0, 0.0]
+    """
     del strength
     return project_simplex(checks.tensor(v, "v").flatten(-2)).reshape(v.shape)
 
@@ -25,6 +32,13 @@ def sparse_simplex(v: Tensor, strength: Strength = None) -> Tensor:
 
     The strength is that share, 0.05 where None is given. Not a projection: thresholding is not convex. A v without positive
     entries becomes uniform.
+
+    Example:
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.prox import sparse_simplex
+        >>> k = sparse_simplex(gaussian(11, 1.0) + 1e-4)
+        >>> round(float(k.sum()), 4), int((k > 0).sum()) < 121
+        (1.0, True)
     """
     v = checks.kernel(v, "v").clamp_min(0)
     level = 0.05 if strength is None else checks.per_sample(strength, v, "strength")
@@ -39,6 +53,13 @@ class Centred:
 
     Args:
         prior: ``(v, strength) -> v`` whose results are non-negative with a positive sum, as :func:`simplex`.
+
+    Example:
+        >>> from pnpsr.kernels import centroid, gaussian, shift_kernel
+        >>> from pnpsr.prox import Centred, simplex
+        >>> k = Centred(simplex)(shift_kernel(gaussian(11, 1.0), (1, 0)))
+        >>> [abs(round(v, 2)) for v in centroid(k)[0].tolist()]
+        [0.0, 0.0]
     """
 
     def __init__(self, prior: Prior) -> None:

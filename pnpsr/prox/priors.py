@@ -17,13 +17,28 @@ FAINT = 1e-6  # so small a weight of the splitting moves no pixel of [0, 1] by m
 
 
 def identity(v: Tensor, strength: Strength = None) -> Tensor:
-    """v: no prior. The strength has no meaning here and is not used."""
+    """v: no prior. The strength has no meaning here and is not used.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.prox import identity
+        >>> v = torch.rand(1, 1, 4, 4)
+        >>> identity(v, 0.3) is v
+        True
+    """
     del strength
     return checks.tensor(v, "v")
 
 
 def box(v: Tensor, strength: Strength = None) -> Tensor:
-    """argmin_u |u - v|² over 0 <= u <= 1: clipping. The strength has no meaning for a projection and is not used."""
+    """argmin_u |u - v|² over 0 <= u <= 1: clipping. The strength has no meaning for a projection and is not used.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.prox import box
+        >>> box(torch.tensor([[[[-0.1, 0.5, 1.3]]]])).flatten().tolist()
+        [0.0, 0.5, 1.0]
+    """
     del strength
     return checks.tensor(v, "v").clamp(0, 1)
 
@@ -40,6 +55,13 @@ def tv(v: Tensor, strength: Strength = None, *, iterations: int = 100) -> Tensor
 
     Raises:
         ValueError: no strength.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.prox import tv
+        >>> v = torch.rand(1, 1, 8, 8)
+        >>> bool(tv(v, 0.1).std() < v.std())
+        True
     """
     v = checks.tensor(v, "v")
     weight = checks.per_sample(_beta(strength, "tv"), v, "strength")
@@ -70,6 +92,13 @@ def l0_gradient(v: Tensor, strength: Strength = None, *, growth: float = 2.0, ce
 
     Raises:
         ValueError: no strength, a growth that is none.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.prox import l0_gradient
+        >>> v = torch.tensor([0.0, 0.02, 0.0, 1.0, 0.98, 1.0]).repeat(1, 1, 6, 1)
+        >>> [round(u, 1) for u in l0_gradient(v, 0.01)[0, 0, 0].abs().tolist()]
+        [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
     """
     v = checks.tensor(v, "v")
     if not growth > 1:
@@ -116,6 +145,12 @@ def edge_scale(y: Tensor, scale: Scale = 1) -> Tensor:
     """The squared gradient of strong edges, (b 1 1 1): the natural unit of the strength of :func:`l0_gradient`.
 
     The 99.9th percentile of |∇y|², averaged over channels, per high-resolution pixel (differences divided by the scale).
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.prox import edge_scale
+        >>> edge_scale(torch.rand(2, 1, 16, 16)).shape
+        torch.Size([2, 1, 1, 1])
     """
     s1, s2 = checks.factors(scale)
     down, right = _gradient(checks.image(y, "y"))
@@ -143,6 +178,17 @@ def sparsity(x: Tensor) -> Tensor:
     """Mean |∂₁x|^0.8 + mean |∂₂x|^0.8 of each image (b c h w) -> (b): low for few edges, high for the echoes of a wrong kernel.
 
     To compare restorations of one y, not to descend on: the least of all is a flat image (Levin et al. 2009).
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.physics import Blur
+        >>> from pnpsr.prox import sparsity
+        >>> sharp = torch.zeros(1, 1, 16, 16)
+        >>> sharp[..., 8:] = 1
+        >>> blurred = Blur(gaussian(7, 1.5))(sharp)
+        >>> bool(sparsity(sharp) < sparsity(blurred))
+        True
     """
     down, right = x[..., 1:, :] - x[..., :-1, :], x[..., 1:] - x[..., :-1]
     return (down.abs() + 1e-8).pow(0.8).mean((1, 2, 3)) + (right.abs() + 1e-8).pow(0.8).mean((1, 2, 3))

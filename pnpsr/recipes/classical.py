@@ -36,6 +36,13 @@ def blind_hqs(size: int = 21, *, T: int = 12, finish: int | UnrolledSolver = 8, 
 
     Raises:
         ValueError: a solver to finish with that is blind itself.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import blind_hqs
+        >>> out = blind_hqs(5, T=2, finish=1)(torch.rand(1, 1, 12, 12), 2)
+        >>> out.x.shape, out.k.shape, round(float(out.k.sum()), 4)
+        (torch.Size([1, 1, 24, 24]), torch.Size([1, 1, 5, 5]), 1.0)
     """
     tuner, restorer, more, afresh = _by(finish) if isinstance(finish, UnrolledSolver) else _by_total_variation(finish)
     share = [t / max(T - 1, 1) for t in range(T)]
@@ -73,6 +80,13 @@ def tv_hqs(*, T: int = 12, floor: float = 1e-4) -> UnrolledSolver:
     Args:
         T: iterations of the continuation from small to large α.
         floor: λ without noise; larger where the kernel is uncertain.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.recipes import tv_hqs
+        >>> tv_hqs(T=2)(torch.rand(1, 1, 8, 8), 2, k=gaussian(5, 1.0)).x.shape
+        torch.Size([1, 1, 16, 16])
     """
     return UnrolledSolver(
         None,

@@ -52,6 +52,15 @@ def dan(
 
     Raises:
         ValueError: another scale or version, or sizes the networks refuse.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import dan
+        >>> solver = dan(2, size=5, code=4, T=2, width=4, groups=1, blocks=1)
+        >>> solver(torch.rand(1, 3, 8, 8)).x.shape
+        torch.Size([1, 3, 16, 16])
+        >>> solver.extra_repr()
+        'T=2, restorer → estimator, detach=(x, k), scale=2'
     """
     checks.choice(version, (1, 2), "version")
     basis = KernelBasis(size, code)

@@ -51,6 +51,13 @@ def first_kernel(size: int = 21, *, width: int = 768, turn: bool = False, thorou
         width: of the network's layers.
         turn: choose between the kernel and its turn by 180 degrees (:class:`pnpsr.steps.ChooseTurn`).
         thorough: a better kernel for more time, see :class:`pnpsr.nets.KernelStatistics`.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.recipes import first_kernel
+        >>> solver = first_kernel(5, width=8)
+        >>> solver(torch.rand(1, 3, 16, 16), 2).k.shape
+        torch.Size([1, 1, 5, 5])
     """
     k0 = learned_start("statistics", size, channels=3, width=width, turn=turn, thorough=thorough)
     return UnrolledSolver(None, None, 0, k0=k0, x0=Upsample("bicubic"))

@@ -76,6 +76,15 @@ def ikrnet(
         hidden: width of the hyper-network.
         start: interpolation of the first image, ``bilinear`` in the paper.
         detach: fields cut from the graph at every read; the released code cuts k.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import ikrnet
+        >>> solver = ikrnet(5, T=2, widths=(4, 4, 4, 4), kernel_widths=(4, 4, 4, 4), code=4)
+        >>> solver(torch.rand(1, 3, 8, 8), 2).x.shape
+        torch.Size([1, 3, 16, 16])
+        >>> solver.extra_repr()
+        'T=2, estimator → tuner → restorer, detach=(k)'
     """
     estimator = None
     if kernel_step:
@@ -124,6 +133,13 @@ def bisrnet(
         widths: of the image prior.
         channels: 3 or 1.
         hidden: width of the hyper-network.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.recipes import bisrnet
+        >>> solver = bisrnet(2, 5, T=1, widths=(2, 2, 2, 2), hidden=4)
+        >>> solver(torch.rand(1, 3, 8, 8), sigma=0.0).x.shape
+        torch.Size([1, 3, 16, 16])
     """
     return UnrolledSolver(
         estimator=LearnedCorrector(KernelCorrector(scale, size, channels=channels)),

@@ -33,6 +33,13 @@ class IKRNetReleased(nn.Module):
     cut from the graph before every image step.
     Where the released code takes γ = 5 for the first sample of a batch and a network's value for the
     others, so that a result depends on the position in the batch, every sample has γ = 5 here.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.recipes import IKRNetReleased
+        >>> solver = IKRNetReleased(5, widths=(2, 2, 2, 2), kernel_widths=(2, 2, 2, 2))
+        >>> solver(torch.rand(1, 3, 8, 8), 2, sigma=0.0).x.shape
+        torch.Size([1, 3, 16, 16])
     """
 
     def __init__(
@@ -80,5 +87,12 @@ def ikrnet_released(
         widths: of both image priors.
         kernel_widths: of the kernel prior.
         initialiser: build the network of the first kernel; without it every call must give one, ``k=``.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.recipes import ikrnet_released
+        >>> solver = ikrnet_released(5, widths=(2, 2, 2, 2), kernel_widths=(2, 2, 2, 2))
+        >>> solver(torch.rand(1, 3, 8, 8), 2, sigma=0.0).k.shape
+        torch.Size([1, 1, 5, 5])
     """
     return IKRNetReleased(size, widths=widths, kernel_widths=kernel_widths, initialiser=initialiser)

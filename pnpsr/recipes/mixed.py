@@ -74,6 +74,13 @@ def mixed(
 
     Raises:
         ValueError: unknown parts, or sizes the networks refuse.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.recipes import mixed
+        >>> solver = mixed(2, estimator="hqs", size=5, T=1, widths=(2, 2, 2, 2), kernel_widths=(2, 2, 2, 2), hidden=4)
+        >>> solver(torch.rand(1, 3, 8, 8)).x.shape
+        torch.Size([1, 3, 16, 16])
     """
     for value, options, name in (
         (estimator, ("dan", "hqs", "none"), "estimator"),

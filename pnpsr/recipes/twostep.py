@@ -30,6 +30,13 @@ def two_step(
         size: of the kernel, for the default kernel network.
         widths: of the image prior, for the default non-blind solver.
         channels: 3 or 1, for both defaults.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import two_step, usrnet
+        >>> solver = two_step(nonblind=usrnet(T=1, widths=(2, 2, 2, 2)), size=5)
+        >>> solver(torch.rand(1, 3, 8, 8), 2, sigma=0.01).k.shape
+        torch.Size([1, 1, 5, 5])
     """
     solver = nonblind if nonblind is not None else usrnet(widths=widths, channels=channels)
     net = kernel_net if kernel_net is not None else KernelEncoder(size, channels=channels)

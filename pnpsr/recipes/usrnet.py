@@ -21,6 +21,14 @@ def usrnet(
         hidden: width of the hyper-network.
         channels: 3 or 1.
         start: interpolation of the first image: ``nearest`` as released, ``bilinear`` or ``bicubic``, all on the grid of ↓s.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import usrnet
+        >>> from pnpsr.kernels import gaussian
+        >>> solver = usrnet(T=2, widths=(2, 2, 2, 2))
+        >>> solver(torch.rand(1, 3, 8, 8), 3, k=gaussian(5, 1.0), sigma=0.01).x.shape
+        torch.Size([1, 3, 24, 24])
     """
     return UnrolledSolver(
         estimator=None,

@@ -26,6 +26,11 @@ def open_solver(name: str | Path, *, device: str | torch.device = "cpu") -> nn.M
 
     Raises:
         FileNotFoundError, ValueError: as :func:`pnpsr.load` and :func:`pnpsr.load_released`.
+
+    Example:
+        >>> from pnpsr.released import open_solver
+        >>> open_solver("dan-x2").extra_repr()
+        'T=3, restorer → estimator, detach=(x, k), scale=2'
     """
     return load_released(name, device=device) if Path(name).suffix in OFFICIAL else load(name, device=device)
 
@@ -45,6 +50,16 @@ def load_released(path: str | Path, *, device: str | torch.device = "cpu") -> nn
     Raises:
         FileNotFoundError: no such file.
         ValueError: no checkpoint of tensors, or none of a network that is known; the message says what was expected and found.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import load_released, usrnet
+        >>> torch.save(usrnet(T=1, widths=(2, 2, 2, 2)).state_dict(), "mine.pth")
+        >>> try:
+        ...     load_released("mine.pth")
+        ... except ValueError as error:
+        ...     print(str(error)[:8])
+        mine.pth
     """
     path = Path(path)
     weights = _read(path)

@@ -14,6 +14,11 @@ class Word:
         label: the name before ``=``; None: it has none.
         names: presets, files, ``module:name``: what stands after ``=``, or the whole word.
         options: in their order, without ``+``.
+
+    Example:
+        >>> from pnpsr.released import read_word
+        >>> read_word("mine=a.safetensors", ()).label
+        'mine'
     """
 
     label: str | None
@@ -31,6 +36,11 @@ def read_word(word: str, options: Collection[str], what: str = "option") -> Word
 
     Raises:
         ValueError: something else follows ``+``.
+
+    Example:
+        >>> from pnpsr.released import read_word
+        >>> read_word("mine=a.pth,b.pth+sigma", ("sigma",))
+        Word(label='mine', names=('a.pth', 'b.pth'), options=('sigma',))
     """
     rest, found = word, list[str]()
     while not _exists(rest) and "+" in rest and (last := rest.rpartition("+")[2]) in options:
@@ -45,7 +55,13 @@ def read_word(word: str, options: Collection[str], what: str = "option") -> Word
 
 
 def label_of(name: str) -> str:
-    """What tables call a preset, a file or a ``module:name`` that has no label: letters, digits, ``_.-``."""
+    """What tables call a preset, a file or a ``module:name`` that has no label: letters, digits, ``_.-``.
+
+    Example:
+        >>> from pnpsr.released import label_of
+        >>> label_of("runs/mine.safetensors")
+        'runs_mine.safetensors'
+    """
     if _is_file(name):
         name = Path(name).stem
     elif ":" in name:

@@ -26,6 +26,18 @@ class HQSRestorer(Slotted):
     Raises:
         TypeError: a prior that cannot be called.
         ValueError: (on a call) no tuner has written α.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation, Hyper, State
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.prox import tv
+        >>> from pnpsr.steps import HQSRestorer
+        >>> restorer = HQSRestorer(tv)
+        >>> hyper = Hyper(alpha=torch.full((1, 1, 1, 1), 0.1), beta=torch.full((1, 1, 1, 1), 0.01))
+        >>> state = State(torch.rand(1, 1, 8, 8), Degradation(2), x=torch.rand(1, 1, 16, 16), k=gaussian(5, 1.0), hyper=hyper)
+        >>> restorer(state).shape
+        torch.Size([1, 1, 16, 16])
     """
 
     SLOTS: ClassVar = {"prior": "v, strength -> v"}
@@ -62,6 +74,15 @@ class DataStep(Slotted):
     Raises:
         TypeError: a restorer that cannot be called.
         ValueError: alpha not positive.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import UnrolledSolver
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.steps import DataStep
+        >>> solver = UnrolledSolver(None, DataStep(lambda state: state.x), T=1, k0=None)
+        >>> solver(torch.rand(1, 1, 8, 8), 2, k=gaussian(5, 1.0)).x.shape
+        torch.Size([1, 1, 16, 16])
     """
 
     SLOTS: ClassVar = {"restorer": "state -> x"}
@@ -105,6 +126,17 @@ class HQSEstimator(Slotted):
     Raises:
         TypeError: a prior that cannot be called.
         ValueError: unknown options, gamma not positive.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation, State
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.prox import simplex
+        >>> from pnpsr.steps import HQSEstimator
+        >>> estimator = HQSEstimator(simplex, 0.1, relative=True)
+        >>> state = State(torch.rand(1, 1, 8, 8), Degradation(2), x=torch.rand(1, 1, 16, 16), k=gaussian(5, 1.0))
+        >>> estimator(state).shape
+        torch.Size([1, 1, 5, 5])
     """
 
     SLOTS: ClassVar = {"prior": "v, strength -> v"}

@@ -16,6 +16,16 @@ class LearnedRestorer(nn.Module):
         net: (y, code (b n)) -> x (b c sh sw).
         encode: k (b 1 p p) -> code (b n). The module behind it (``KernelBasis(...).encode``) is registered and travels with
             the weights.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation, State
+        >>> from pnpsr.kernels import gaussian, KernelBasis
+        >>> from pnpsr.nets import DPCRestorer
+        >>> from pnpsr.steps import LearnedRestorer
+        >>> step = LearnedRestorer(DPCRestorer(2, 4, width=4, groups=1, blocks=1), encode=KernelBasis(5, 4).encode)
+        >>> step(State(torch.rand(1, 3, 8, 8), Degradation(2), k=gaussian(5, 1.0))).shape
+        torch.Size([1, 3, 16, 16])
     """
 
     reads: ClassVar = ("y", "k")  # and so says the same again in a second iteration with the same kernel
@@ -41,6 +51,16 @@ class LearnedEstimator(nn.Module):
     Args:
         net: (y, x) -> k (b 1 p p), or code (b n).
         decode: code (b n) -> k (b 1 p p), if the network predicts codes.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation, State
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.nets import DPCEstimator
+        >>> from pnpsr.steps import LearnedEstimator
+        >>> step = LearnedEstimator(DPCEstimator(2, 5, width=4, blocks=1))
+        >>> step(State(torch.rand(1, 3, 8, 8), Degradation(2), x=torch.rand(1, 3, 16, 16), k=gaussian(5, 1.0))).shape
+        torch.Size([1, 1, 5, 5])
     """
 
     def __init__(self, net: nn.Module, decode: Callable[[Tensor], Tensor] | None = None) -> None:
@@ -60,7 +80,18 @@ class LearnedEstimator(nn.Module):
 
 
 class LearnedCorrector(nn.Module):
-    """k ← C(y, x, k): a network that corrects the kernel it is given, with no closed form before it (BISR-Net)."""
+    """k ← C(y, x, k): a network that corrects the kernel it is given, with no closed form before it (BISR-Net).
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation, State
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.nets import KernelCorrector
+        >>> from pnpsr.steps import LearnedCorrector
+        >>> step = LearnedCorrector(KernelCorrector(2, 5, width=4))
+        >>> step(State(torch.rand(1, 3, 8, 8), Degradation(2), x=torch.rand(1, 3, 16, 16), k=gaussian(5, 1.0))).shape
+        torch.Size([1, 1, 5, 5])
+    """
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -77,7 +108,17 @@ class LearnedCorrector(nn.Module):
 
 
 class LearnedKernelStart(nn.Module):
-    """k0 ← I(y): a network that guesses the kernel from y alone (IKR-Net Eq. 6; M of DAN Eq. 5)."""
+    """k0 ← I(y): a network that guesses the kernel from y alone (IKR-Net Eq. 6; M of DAN Eq. 5).
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation, State
+        >>> from pnpsr.nets import KernelEncoder
+        >>> from pnpsr.steps import LearnedKernelStart
+        >>> start = LearnedKernelStart(KernelEncoder(5, width=4))
+        >>> start(State(torch.rand(1, 3, 16, 16), Degradation(2))).shape
+        torch.Size([1, 1, 5, 5])
+    """
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()

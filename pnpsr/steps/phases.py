@@ -23,6 +23,14 @@ class Until(Slotted):
     Raises:
         TypeError: a step that cannot be called.
         ValueError: (on a call) what the second step raises, with the phase it was in; divergence stays :class:`NotFinite`.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation, State
+        >>> from pnpsr.steps import Until
+        >>> step = Until(2, lambda state: "first", lambda state: "then")
+        >>> [step(State(torch.rand(1, 1, 8, 8), Degradation(2), t=t)) for t in range(4)]
+        ['first', 'first', 'then', 'then']
     """
 
     SLOTS: ClassVar = dict.fromkeys(("first", "then", "x0"), "state -> value")
@@ -71,5 +79,15 @@ def last_phase(step: Step | None) -> tuple[int, Step | None]:
 
 
 def keep_kernel(state: State) -> Tensor:
-    """k, unchanged: an estimator that has finished."""
+    """k, unchanged: an estimator that has finished.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation, State
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.steps import keep_kernel
+        >>> k = gaussian(5, 1.0)
+        >>> keep_kernel(State(torch.rand(1, 1, 8, 8), Degradation(2), k=k)) is k
+        True
+    """
     return state.known("k")

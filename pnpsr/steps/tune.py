@@ -28,6 +28,16 @@ class Schedule:
 
     Raises:
         ValueError: an empty list, α not positive, β negative.
+
+    Example:
+        >>> import dataclasses
+        >>> import torch
+        >>> from pnpsr import Degradation, State
+        >>> from pnpsr.steps import Schedule
+        >>> tuner = Schedule(alpha=[0.1, 1.0], beta=0.01)
+        >>> state = State(torch.rand(1, 1, 8, 8), Degradation(2))
+        >>> [round(float(tuner(dataclasses.replace(state, t=t)).alpha), 2) for t in range(4)]
+        [0.1, 1.0, 1.0, 1.0]
     """
 
     def __init__(
@@ -62,6 +72,15 @@ class Believing(Slotted):
     Raises:
         TypeError: a tuner that cannot be called.
         ValueError: a negative bound.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation, State
+        >>> from pnpsr.steps import Believing, HyperNet
+        >>> tuner = Believing(HyperNet(hidden=4))
+        >>> hyper = tuner(State(torch.rand(1, 1, 16, 16), Degradation(2)))
+        >>> hyper.sigma.shape
+        torch.Size([1, 1, 1, 1])
     """
 
     SLOTS: ClassVar = {"tuner": "state -> Hyper"}
@@ -99,6 +118,16 @@ class Continuation(nn.Module):
 
     Raises:
         ValueError: α or floor not positive, negative gain, no steps.
+
+    Example:
+        >>> import dataclasses
+        >>> import torch
+        >>> from pnpsr import Degradation, State
+        >>> from pnpsr.steps import Continuation
+        >>> tuner = Continuation((0.01, 1.0), 3)
+        >>> state = State(torch.rand(1, 1, 8, 8), Degradation(2), sigma=torch.full((1, 1, 1, 1), 0.01))
+        >>> [round(float(tuner(dataclasses.replace(state, t=t)).alpha), 2) for t in range(3)]
+        [0.01, 0.1, 1.0]
     """
 
     def __init__(self, alpha: tuple[float, float], steps: int, *, floor: float = 1e-3, gain: float = 20.0) -> None:
@@ -134,6 +163,17 @@ class HyperNet(Slotted):
     Raises:
         TypeError, ValueError: a count that is no positive integer.
         ValueError: (on a call) σ neither given nor estimated, or more iterations than ``per_iteration``.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation, State
+        >>> from pnpsr.kernels import dirac
+        >>> from pnpsr.nets import NoiseNet
+        >>> from pnpsr.steps import HyperNet
+        >>> state = State(torch.rand(2, 1, 16, 16), Degradation(2), x=torch.rand(2, 1, 32, 32), k=dirac(5, 2))
+        >>> hyper = HyperNet(NoiseNet(1, width=4), hidden=4)(state)
+        >>> hyper.alpha.shape, bool((hyper.alpha > 0).all())
+        (torch.Size([2, 1, 1, 1]), True)
     """
 
     SLOTS: ClassVar = {"noise": "residual -> sigma"}

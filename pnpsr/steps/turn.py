@@ -29,6 +29,15 @@ class ChooseTurn(Slotted):
 
     Raises:
         TypeError: a part that cannot be called; on a call: a start that returns no kernel.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import Degradation, State
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.steps import ChooseTurn
+        >>> start = ChooseTurn(lambda state: gaussian(5, 1.0))
+        >>> start(State(torch.rand(1, 3, 16, 16), Degradation(2))).shape
+        torch.Size([1, 1, 5, 5])
     """
 
     SLOTS: ClassVar = {"start": "state -> k", "cost": "gray images -> (b)"}

@@ -51,6 +51,11 @@ class Bench:
         threads: rows solved at a time, on the CPU.
         seed: of noise, of kernels that are drawn, and of training.
         progress: show bars with the time that is left.
+
+    Example:
+        >>> from pnpsr.studies import Bench
+        >>> Bench(limit=1).limit
+        1
     """
 
     images: tuple[Path, ...] = ()

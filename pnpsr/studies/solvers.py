@@ -24,6 +24,12 @@ class Candidate:
         solver: any module that :func:`pnpsr.bordered.iterates` can call.
         scale: the factor it was trained for; None: any.
         convention: how it reads kernels.
+
+    Example:
+        >>> from pnpsr import usrnet
+        >>> from pnpsr.studies import Candidate
+        >>> Candidate("mine", usrnet(T=1, widths=(2, 2, 2, 2)), scale=2).does(4)
+        False
     """
 
     label: str
@@ -61,6 +67,11 @@ def candidate(word: str, *, device: str = "cpu") -> Candidate:
     Raises:
         FileNotFoundError: no such preset or file.
         ValueError: an unknown convention, several, or what :func:`pnpsr.load` refuses.
+
+    Example:
+        >>> from pnpsr.studies import candidate
+        >>> candidate("dan-x2").scale
+        2
     """
     said = read_word(word, tuple(NAMED), "convention")
     if len(said.names) > 1 or len(said.options) > 1:
@@ -83,6 +94,12 @@ def candidates(words: Sequence[str], usual: Sequence[str], *, device: str = "cpu
 
     Raises:
         FileNotFoundError, ValueError: as :func:`candidate`; two solvers of one name for the same scale.
+
+    Example:
+        >>> from pnpsr.studies import candidates
+        >>> found, missing = candidates([], ("dan-x2", "not-there"))
+        >>> [one.label for one in found], missing
+        (['dan'], ['not-there'])
     """
     missing = [] if words else [name for name in usual if name not in presets()]
     found = [candidate(word, device=device) for word in words or [name for name in usual if name not in missing]]

@@ -21,6 +21,12 @@ class Study:
         paper: the published lines; none where the paper draws curves or pictures only.
         presets: solvers that are taken if none are named.
         form: how numbers are printed, where their column has no format of its own.
+
+    Example:
+        >>> from pnpsr.studies import Findings, Study
+        >>> study = Study("mine", "nothing", "nowhere", lambda bench: Findings([]))
+        >>> str(study)
+        'nowhere: nothing'
     """
 
     name: str
@@ -47,6 +53,12 @@ def run_study(study: Study, bench: Bench, out: str | Path, *, command: str = "",
 
     Raises:
         ValueError: the study lacks something, or nothing could be measured; the message begins with the study's name.
+
+    Example:
+        >>> from pnpsr.studies import Bench, Findings, Line, run_study, Study
+        >>> study = Study("mine", "one number", "here", lambda bench: Findings([Line("all", "mine", {"PSNR": 25.0})]))
+        >>> len(run_study(study, Bench(), "tables").lines)
+        1
     """
     try:
         findings = study.run(bench)

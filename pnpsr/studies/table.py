@@ -16,7 +16,13 @@ PAPER, HERE = "paper", "here"
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: the values of one method, by column; None where there is none. Lines of one block stand together."""
+    """One line of a table: the values of one method, by column; None where there is none. Lines of one block stand together.
+
+    Example:
+        >>> from pnpsr.studies import Line
+        >>> Line("×2", "bicubic", {"Set5": 30.1}).source
+        'here'
+    """
 
     block: str
     method: str
@@ -37,6 +43,11 @@ class Findings:
         timings: lines whose numbers depend on the machine and the moment; they are kept in a file of their own.
         figure: where the paper has one.
         contrasts: differences between the lines, with their spread over pictures.
+
+    Example:
+        >>> from pnpsr.studies import Findings, Line
+        >>> Findings([Line("all", "mine", {"PSNR": 25.0})]).lines[0].values["PSNR"]
+        25.0
     """
 
     lines: Sequence[Line]

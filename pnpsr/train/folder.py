@@ -30,6 +30,11 @@ class RunFolder:
 
     Raises:
         OSError: the folder cannot be made.
+
+    Example:
+        >>> from pnpsr.train import RunFolder
+        >>> RunFolder("run").path.name
+        'run'
     """
 
     def __init__(self, path: str | Path, keep: int = 2) -> None:

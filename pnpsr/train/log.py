@@ -22,6 +22,11 @@ class Log:
         folder: the run's.
         step: the last step that counts: rows behind it, which a killed run wrote after its last checkpoint, are dropped.
         tensorboard: write event files too, where TensorBoard is installed.
+
+    Example:
+        >>> from pnpsr.train import Log
+        >>> Log("run", tensorboard=False) is not None
+        True
     """
 
     def __init__(self, folder: str | Path, step: int = 0, *, tensorboard: bool = True) -> None:

@@ -55,6 +55,16 @@ def train(
             parts which are not there, a loss that is no number, is constant or has no gradient.
         Diverged: the loss is no longer finite.
         OSError: a checkpoint could not be written.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import usrnet
+        >>> from pnpsr.data import FromDataset, setting, Stream
+        >>> from pnpsr.train import Options, stages_for, train
+        >>> solver = usrnet(T=1, widths=(2, 2, 2, 2))
+        >>> stream = Stream(FromDataset([torch.rand(3, 48, 48)]), setting("usrnet"), batch=2, patch=24)
+        >>> [record.step for record in train(solver, stream, stages_for(solver), Options(steps=2, workers=0, log_every=1))]
+        [1, 2]
     """
     if not isinstance(solver, UnrolledSolver):
         raise TypeError(f"solver must be an UnrolledSolver, got {type(solver).__name__}: stages name its slots")

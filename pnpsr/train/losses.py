@@ -16,7 +16,13 @@ from pnpsr.state import State
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one forward pass produced, and what it should have."""
+    """What one forward pass produced, and what it should have.
+
+    Example:
+        >>> from pnpsr.train import Outcome
+        >>> Outcome.__dataclass_fields__.keys() >= {"solver", "states", "truth"}
+        True
+    """
 
     solver: UnrolledSolver
     states: Sequence[State]  # the start, then the last iterate or all of them
@@ -29,7 +35,14 @@ class Outcome:
 
 
 class Loss(Protocol):
-    """What is minimised: any callable that reads an :class:`Outcome` and returns one number with a graph."""
+    """What is minimised: any callable that reads an :class:`Outcome` and returns one number with a graph.
+
+    Example:
+        >>> from pnpsr.train import Loss
+        >>> def brightness(outcome):
+        ...     return outcome.states[-1].x.mean()
+        >>> loss: Loss = brightness
+    """
 
     def __call__(self, outcome: Outcome, /) -> Tensor:
         """The loss, a mean over the batch."""

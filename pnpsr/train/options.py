@@ -12,7 +12,13 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 @dataclass(frozen=True)
 class Options:
-    """Steps, rates, precision and what is kept. Two runs with equal options, data and hardware are equal."""
+    """Steps, rates, precision and what is kept. Two runs with equal options, data and hardware are equal.
+
+    Example:
+        >>> from pnpsr.train import Options
+        >>> Options(steps=100, rate=1e-3).precision
+        '32-true'
+    """
 
     steps: int = 100_000
     """Optimiser steps of all stages together."""

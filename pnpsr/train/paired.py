@@ -16,6 +16,12 @@ def paired_stages(solver: UnrolledSolver) -> Sequence[Stage]:
 
     Raises:
         ValueError: the solver needs a kernel that is given.
+
+    Example:
+        >>> from pnpsr import blind_hqs
+        >>> from pnpsr.train import paired_stages
+        >>> [stage.name for stage in paired_stages(blind_hqs(5))]
+        ['pairs']
     """
     if solver.k0 is None:
         raise ValueError("the solver is not blind: it needs the kernel, which pairs of pictures do not have; train dan or ikrnet")

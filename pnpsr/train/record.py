@@ -7,12 +7,24 @@ from pnpsr.train.validation import Scores
 
 
 class Diverged(ArithmeticError):
-    """The loss became NaN or infinite; the message names the step and the last good checkpoint."""
+    """The loss became NaN or infinite; the message names the step and the last good checkpoint.
+
+    Example:
+        >>> from pnpsr.train import Diverged
+        >>> issubclass(Diverged, Exception)
+        True
+    """
 
 
 @dataclass(frozen=True)
 class Record:
-    """What happened at a step."""
+    """What happened at a step.
+
+    Example:
+        >>> from pnpsr.train import Record
+        >>> Record(10, "joint", {"total": 0.1}, 1e-4, 1.0, 3.5).stage
+        'joint'
+    """
 
     step: int  # optimiser steps completed, over all stages
     stage: str

@@ -49,6 +49,12 @@ class Stage:
     Raises:
         TypeError: losses that are no mapping from names to (weight, loss).
         ValueError: nothing to minimise, an unknown truth, a share that is not positive, :func:`every` without ``deep``.
+
+    Example:
+        >>> from pnpsr.train import Stage
+        >>> from pnpsr.train.losses import image_l1
+        >>> Stage("prior", train=("restorer",), run=("tuner", "restorer"), losses={"x": (1.0, image_l1)}, given=("k",)).share
+        1.0
     """
 
     name: str
@@ -220,6 +226,13 @@ def stages_for(solver: UnrolledSolver) -> Sequence[Stage]:
 
     Raises:
         ValueError: there are none; the message lists the recipes that have some.
+
+    Example:
+        >>> from pnpsr import ikrnet
+        >>> from pnpsr.train import stages_for
+        >>> solver = ikrnet(5, T=1, widths=(2, 2, 2, 2), kernel_widths=(2, 2, 2, 2), code=4)
+        >>> "joint" in [stage.name for stage in stages_for(solver)]
+        True
     """
     recipe = _recipe(solver)
     stages: list[Stage] = entry_of(recipe).stages_of(solver) if recipe in RECIPES else []
@@ -232,7 +245,15 @@ def stages_for(solver: UnrolledSolver) -> Sequence[Stage]:
 
 
 def optional_stages(solver: UnrolledSolver) -> Sequence[Stage]:
-    """Stages for ``solver`` beyond its recipe's usual ones, to be asked for by name."""
+    """Stages for ``solver`` beyond its recipe's usual ones, to be asked for by name.
+
+    Example:
+        >>> from pnpsr import ikrnet
+        >>> from pnpsr.train import optional_stages
+        >>> solver = ikrnet(5, T=1, widths=(2, 2, 2, 2), kernel_widths=(2, 2, 2, 2), code=4)
+        >>> "all steps" in [stage.name for stage in optional_stages(solver)]
+        True
+    """
     recipe = _recipe(solver)
     return entry_of(recipe).optional_of(solver) if recipe in RECIPES else ()
 
@@ -254,7 +275,15 @@ def ready(stages: Sequence[Stage], stage: Stage) -> set[str]:
 
 
 def deepened(stage: Stage) -> Stage:
-    """The same stage with deep supervision: every loss is the mean over all iterates (if there are any)."""
+    """The same stage with deep supervision: every loss is the mean over all iterates (if there are any).
+
+    Example:
+        >>> from pnpsr import dan
+        >>> from pnpsr.train import deepened, stages_for
+        >>> stage = stages_for(dan(2, size=5, code=4, T=1, width=4, groups=1, blocks=1))[0]
+        >>> deepened(stage).deep
+        True
+    """
     if not stage.run:
         return stage
     return replace(stage, deep=True, losses={name: (weight, every(loss)) for name, (weight, loss) in stage.losses.items()})

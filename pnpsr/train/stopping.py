@@ -14,6 +14,12 @@ def stopping() -> Iterator[Callable[[], int]]:
     ever.
 
     For ``train(..., stop=...)``. Outside of the main thread signals are left alone, and it returns 0.
+
+    Example:
+        >>> from pnpsr.train import stopping
+        >>> with stopping() as asked:
+        ...     print(asked())
+        0
     """
     came = list[int]()
     before = dict[int, Any]()

@@ -21,6 +21,12 @@ def code_digest(*things: Any) -> str:
 
     Of installed packages, of the standard library and of pnpsr only names and versions count: their code does not change from
     one call to the next.
+
+    Example:
+        >>> from pnpsr.prox import simplex, tv
+        >>> from pnpsr.values import code_digest
+        >>> code_digest(tv) == code_digest(tv), code_digest(tv) == code_digest(simplex)
+        (True, False)
     """
     total, seen = hashlib.sha256(), set[int]()
     for thing in things:

@@ -23,6 +23,11 @@ class Expression:
         arguments: as they were given, defaults included; a solver that a recipe built is its own expression.
         noted: the same as JSON can hold them.
         changes: what was set afterwards, by dotted path, as JSON can hold it.
+
+    Example:
+        >>> from pnpsr.values import Expression
+        >>> Expression("usrnet", {"T": 2}).arguments["T"]
+        2
     """
 
     recipe: str
@@ -61,7 +66,13 @@ class Expression:
 
 
 class Built:
-    """What a recipe left on its solver: the call, and what the solver was made of at that moment."""
+    """What a recipe left on its solver: the call, and what the solver was made of at that moment.
+
+    Example:
+        >>> from pnpsr import usrnet
+        >>> usrnet(T=1, widths=(2, 2, 2, 2)).built.call.recipe
+        'usrnet'
+    """
 
     def __init__(self, solver: nn.Module, call: Expression, function: Any) -> None:
         self.call, self.function, self.table = call, function, parts(solver)
@@ -90,6 +101,11 @@ def expression(solver: nn.Module) -> Expression:
 
     Raises:
         ValueError: no recipe built it.
+
+    Example:
+        >>> from pnpsr import expression, usrnet
+        >>> print(expression(usrnet(T=2, widths=(2, 2, 2, 2))))
+        usrnet(T=2, widths=(2, 2, 2, 2), hidden=64, channels=3, start='nearest')
     """
     built = getattr(solver, "built", None)
     if not isinstance(built, Built):
@@ -102,6 +118,12 @@ def identity(thing: Any) -> tuple[str, str]:
     """(digest, "") of everything that decides what a callable returns; ("", why) for one that has no description.
 
     Its attributes and arguments, weights by their values, functions and classes by their code.
+
+    Example:
+        >>> from pnpsr import usrnet
+        >>> from pnpsr.values import identity
+        >>> len(identity(usrnet(T=1, widths=(2, 2, 2, 2))))
+        2
     """
     if (found := opaque(structure(thing, contents=True))) is not None:
         return "", f"{found[0].strip('. ')}: {found[1].why}".removeprefix(": ")
@@ -112,6 +134,11 @@ def content_digest(thing: Any) -> str:
     """SHA-256 of everything a value is made of: values of data, code of functions and classes with their constants and closures.
 
     Unlike :func:`identity` it also takes what has no description, such as a lambda, by its code.
+
+    Example:
+        >>> from pnpsr.values import content_digest
+        >>> content_digest((1, 2)) == content_digest((1, 2))
+        True
     """
     described = structure(thing, contents=True)
     total = hashlib.sha256(json.dumps(described, sort_keys=True, default=lambda one: code_digest(one.value)).encode())
@@ -121,7 +148,15 @@ def content_digest(thing: Any) -> str:
 
 
 def weights_digest(solver: nn.Module) -> str:
-    """SHA-256 over names, shapes, types and values of all weights."""
+    """SHA-256 over names, shapes, types and values of all weights.
+
+    Example:
+        >>> from pnpsr import usrnet
+        >>> from pnpsr.values import weights_digest
+        >>> one = usrnet(T=1, widths=(2, 2, 2, 2))
+        >>> weights_digest(one) == weights_digest(one)
+        True
+    """
     total = hashlib.sha256()
     for name, value in solver.state_dict().items():
         total.update(f"{name} {digest(value)}".encode())

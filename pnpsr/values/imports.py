@@ -30,6 +30,14 @@ def use(name: str | Path) -> ModuleType:
 
     Raises:
         ValueError: no such module or file, or a file whose stem is the name of another module.
+
+    Example:
+        >>> import pathlib
+        >>> from pnpsr import use
+        >>> pathlib.Path("mine.py").write_text("def half(y, scale):\\n    return y / 2\\n")
+        37
+        >>> use("mine.py").half(1.0, 2)
+        0.5
     """
     word, path = str(name), Path(name)
     if path.suffix == ".py":
@@ -48,13 +56,25 @@ def use(name: str | Path) -> ModuleType:
 
 
 def used() -> tuple[str, ...]:
-    """The words by which modules were brought in, in their order."""
+    """The words by which modules were brought in, in their order.
+
+    Example:
+        >>> from pnpsr.values import used
+        >>> isinstance(used(), tuple)
+        True
+    """
     return tuple(_used.values())
 
 
 @cache
 def plugins() -> tuple[str, ...]:
-    """Import the modules that installed packages name in the entry-point group ``pnpsr``, once; their names."""
+    """Import the modules that installed packages name in the entry-point group ``pnpsr``, once; their names.
+
+    Example:
+        >>> from pnpsr.values import plugins
+        >>> isinstance(plugins(), tuple)
+        True
+    """
     modules = [point.load() for point in entry_points(group=GROUP)]
     names = [module.__name__ if isinstance(module, ModuleType) else module.__module__ for module in modules]
     _plugged.update(names)
@@ -92,6 +112,11 @@ def by_words(path: str) -> Any:
 
     Raises:
         ValueError: no such module or name.
+
+    Example:
+        >>> from pnpsr.values import by_words
+        >>> by_words("math:sqrt")(4.0)
+        2.0
     """
     word, _, inner = path.rpartition(":")
     found: Any = use(word)

@@ -18,6 +18,12 @@ def change(root: nn.Module, changes: Mapping[str, Any]) -> None:
 
     Raises:
         ValueError: a path that is not there, a class or function that may not be asked for, an entry of another form.
+
+    Example:
+        >>> from pnpsr import usrnet
+        >>> from pnpsr.values import change
+        >>> solver = usrnet(T=1, widths=(2, 2, 2, 2))
+        >>> change(solver, {})
     """
     later = []
     for path, entry in sorted(changes.items(), key=lambda item: item[0].count(".") if item[0] else -1):
@@ -34,6 +40,11 @@ def built(described: Any, root: nn.Module | None = None) -> Any:
 
     Raises:
         ValueError: as :func:`change`.
+
+    Example:
+        >>> from pnpsr.values import built, structure
+        >>> built(structure((1, 2.5, "word")))
+        (1, 2.5, 'word')
     """
     if described is None or isinstance(described, bool | int | float | str):
         return described
@@ -53,6 +64,13 @@ def rebuilt(note: Mapping[str, Any]) -> nn.Module:
 
     Raises:
         ValueError: an unknown recipe, arguments that it refuses, changes that do not fit.
+
+    Example:
+        >>> from pnpsr import expression, usrnet
+        >>> from pnpsr.values import rebuilt
+        >>> solver = usrnet(T=2, widths=(2, 2, 2, 2))
+        >>> rebuilt(expression(solver).written()).T
+        2
     """
     name, arguments, changes = note.get("recipe"), note.get("arguments"), note.get("changes", {})
     if not isinstance(name, str) or not isinstance(arguments, dict) or not isinstance(changes, dict):

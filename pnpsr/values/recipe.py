@@ -25,6 +25,13 @@ class Entry:
         optional: stages that a run has only if it names them, in the same forms.
         data: the named setting that it trains on, unless told otherwise.
         tiny: arguments of a solver that is built and run in no time, for tests and trials.
+
+    Example:
+        >>> from pnpsr import usrnet
+        >>> from pnpsr.recipes import Entry
+        >>> entry = Entry(data="ikrnet", tiny={"T": 1})
+        >>> entry.stages_of(usrnet(T=1, widths=(2, 2, 2, 2)))
+        []
     """
 
     stages: Any = ()
@@ -67,6 +74,16 @@ def recipe(
 
     Raises:
         ValueError: another module's recipe has the name.
+
+    Example:
+        >>> from pnpsr import expression, UnrolledSolver, usrnet
+        >>> from pnpsr.recipes import recipe, RECIPES
+        >>> @recipe(tiny={"T": 1})
+        ... def short_usrnet(T: int = 2) -> UnrolledSolver:
+        ...     return usrnet(T=T, widths=(2, 2, 2, 2))
+        >>> print(expression(short_usrnet(T=1)))
+        short_usrnet(T=1)
+        >>> del RECIPES["short_usrnet"]
     """
     entry = Entry(stages, optional, data, dict(tiny or {}))
     if build is None:
@@ -79,13 +96,27 @@ def entry_of(name: str) -> Entry:
 
     Raises:
         ValueError: an unknown name.
+
+    Example:
+        >>> from pnpsr import dan
+        >>> from pnpsr.recipes import entry_of
+        >>> entry_of("ikrnet").data
+        'ikrnet'
+        >>> [stage.name for stage in entry_of("dan").stages_of(dan(2, size=5, code=4, T=1, width=4, groups=1, blocks=1))]
+        ['both networks']
     """
     entry: Entry = getattr(RECIPES.find(name), "entry", Entry())
     return entry
 
 
 def trainable() -> list[str]:
-    """Names of the recipes that have stages of their own."""
+    """Names of the recipes that have stages of their own.
+
+    Example:
+        >>> from pnpsr.recipes import trainable
+        >>> "ikrnet" in trainable()
+        True
+    """
     return sorted(name for name in RECIPES if entry_of(name).stages)
 
 

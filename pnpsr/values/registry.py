@@ -16,6 +16,13 @@ class Registry(MutableMapping[str, T], Generic[T]):
     Args:
         kind: what the things are, for messages: "recipe".
         check: called as ``check(name, thing)`` before anything is added; raises what is wrong with it.
+
+    Example:
+        >>> from pnpsr.values import Registry
+        >>> SHAPES = Registry("shape")
+        >>> SHAPES["round"] = 1
+        >>> SHAPES.find("round"), list(SHAPES)
+        (1, ['round'])
     """
 
     def __init__(self, kind: str, check: Callable[[str, T], None] | None = None) -> None:

@@ -19,7 +19,13 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 
 
 class Undescribed(ValueError):
-    """A part that cannot be written down; the message says which, and what to do."""
+    """A part that cannot be written down; the message says which, and what to do.
+
+    Example:
+        >>> from pnpsr.values import Undescribed
+        >>> issubclass(Undescribed, Exception)
+        True
+    """
 
 
 class Opaque:
@@ -56,12 +62,24 @@ def parts(root: nn.Module, *, contents: bool = False) -> dict[str, Any]:
 
 
 def structure(value: Any, paths: Mapping[int, str] | None = None, *, contents: bool = False) -> Any:
-    """Any value: plain data as it is, everything else as a mapping whose first key says what it is."""
+    """Any value: plain data as it is, everything else as a mapping whose first key says what it is.
+
+    Example:
+        >>> from pnpsr.values import structure
+        >>> structure((1, 2.5, "word"))
+        [1, 2.5, 'word']
+    """
     return _Walk(paths or {}, contents).of(value)
 
 
 def opaque(described: Any, at: str = "") -> tuple[str, Opaque] | None:
-    """The first part of a description that has none: where it is, and what; None if all is described."""
+    """The first part of a description that has none: where it is, and what; None if all is described.
+
+    Example:
+        >>> from pnpsr.values import opaque, structure
+        >>> opaque(structure((1, 2))) is None
+        True
+    """
     if isinstance(described, Opaque):
         return at, described
     items: Collection[tuple[object, Any]] = ()

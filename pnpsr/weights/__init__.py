@@ -14,7 +14,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Preset:
-    """One entry of the index: where the weights come from, so that anybody can make them again."""
+    """One entry of the index: where the weights come from, so that anybody can make them again.
+
+    Example:
+        >>> from pnpsr.weights import presets
+        >>> presets()["dan-x2"].recipe
+        'dan'
+    """
 
     name: str
     recipe: str
@@ -36,7 +42,13 @@ class Preset:
 
 @cache
 def presets() -> Mapping[str, Preset]:
-    """The presets by name, as the index has them."""
+    """The presets by name, as the index has them.
+
+    Example:
+        >>> from pnpsr.weights import presets
+        >>> "dan-x2" in presets()
+        True
+    """
     entries = json.loads(files("pnpsr.weights").joinpath("index.json").read_text(encoding="utf-8"))
     return MappingProxyType({name: Preset(name, **{**e, "commands": tuple(e["commands"])}) for name, e in entries.items()})
 
@@ -48,6 +60,11 @@ def preset_file(name: str) -> Path:
         FileNotFoundError: no such preset; :func:`presets` lists them.
         KeyError: a file that the index does not know.
         ValueError: the file is damaged.
+
+    Example:
+        >>> from pnpsr.weights import preset_file
+        >>> preset_file("dan-x2").suffix
+        '.safetensors'
     """
     with as_file(files("pnpsr.weights").joinpath(f"{name}.safetensors")) as path:
         found = hashlib.sha256(path.read_bytes()).hexdigest()

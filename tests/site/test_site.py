@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import json
 import os
 import re
 import subprocess
@@ -17,13 +18,43 @@ from browser import opened
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
-SEEN = ("index", "api/pnpsr.prox", "recipes", "examples/02_closed_forms", "coming-from")
+SEEN = ("index", "api/pnpsr.prox", "derivations", "examples/02_closed_forms", "examples/index")
 
 
 def test_the_contents_have_every_page() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     listed = {line.strip() for block in re.findall(r"```\{toctree\}(.*?)```", index, re.DOTALL) for line in block.splitlines()}
     assert {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"} <= listed
+
+
+@pytest.mark.parametrize("name", ["flow.svg", "rooms.svg"])
+def test_the_drawings_are_what_the_code_gives(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "_site"))
+    from drawings import DRAWINGS, SAYS, layers
+
+    assert DRAWINGS[name]() == (ROOT / "docs" / name).read_text(encoding="utf-8"), "run python docs/_site/drawings.py"
+    small = {"checks", "precision", "needs", "slots", "files", "filled", "version", "weights", "interrupt", "__main__", "__init__"}
+    assert set(layers()) - small == set(SAYS), "a room is missing from the picture, or gone"
+
+
+def test_formulas_become_mathml(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every formula of the pages and of the notebooks can be set without a script."""
+    latex = pytest.importorskip("docutils.utils.math.latex2mathml", reason="no docutils: pip install 'pnpsr[docs]'")
+    texts = [page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md")]
+    for book in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = json.loads(book.read_text(encoding="utf-8"))["cells"]
+        texts += ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    formulas = [
+        found[1] or found[2] for text in texts for found in re.finditer(r"\$\$(.+?)\$\$|\$([^$`\n]+)\$", strip(text), re.DOTALL)
+    ]
+    assert len(formulas) > 60
+    for formula in formulas:
+        assert "<math" in latex.tex2mathml(formula, as_block=True), formula  # raises for what it does not know
+
+
+def strip(text: str) -> str:
+    """Without code, in which a dollar is a dollar."""
+    return re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
 
 
 def test_public_names_are_found_once_and_linked_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +82,7 @@ def test_mathematics_in_docstrings_is_no_markup_and_code_stays(monkeypatch: pyte
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built as ``make docs`` does, behind a proxy that does not exist."""
-    for needed in ("sphinx", "myst_parser", "furo", "jupytext"):
+    for needed in ("sphinx", "myst_nb", "furo", "nbformat"):
         pytest.importorskip(needed, reason=f"no {needed}: pip install 'pnpsr[docs]'")
     out = tmp_path_factory.mktemp("site")
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
@@ -121,6 +152,8 @@ def test_pages_look_right_in_a_browser(address: str, phone: bool, tmp_path: Path
             browser.open(f"{address}/{page}.html")
             assert not browser.errors(), page
             assert browser.run("return [...document.images].every(i => i.complete && i.naturalWidth > 0)"), page
+            low = "return [...document.querySelectorAll('math')].filter(m => m.getBoundingClientRect().height < 5).length"
+            assert browser.run(low) == 0, page
             assert browser.run("return document.documentElement.scrollWidth - window.innerWidth") <= 0, page
             assert browser.run("return document.querySelector('h1').getBoundingClientRect().top") < 300, page
             shot = Image.open(BytesIO(browser.screenshot()))
