@@ -239,7 +239,14 @@ class UnrolledSolver(Slotted):
 
 @runtime_checkable
 class Iterative(Protocol):
-    """What can be stepped through: a solver whose calls start, and go on from state to state. :class:`UnrolledSolver` is one."""
+    """What can be stepped through: a solver whose calls start, and go on from state to state. :class:`UnrolledSolver` is one.
+
+    Example:
+        >>> from pnpsr import usrnet
+        >>> from pnpsr.solver import Iterative
+        >>> isinstance(usrnet(T=1, widths=(2, 2, 2, 2)), Iterative)
+        True
+    """
 
     T: int  # iterations, unless a call says otherwise
 

@@ -23,6 +23,12 @@ class Spread:
         low: lower end of the interval.
         high: upper end.
         pictures: how many were drawn from.
+
+    Example:
+        >>> from pnpsr.evaluate import bootstrap, Spread
+        >>> found = bootstrap([25.0, 26.0, 27.0], ["a", "b", "c"])
+        >>> isinstance(found, Spread), found.value, found.low < 26.0 < found.high
+        (True, 26.0, True)
     """
 
     value: float
@@ -58,6 +64,12 @@ def bootstrap(
 
     Raises:
         ValueError: values that are not finite, fewer than two pictures, a level that is no share.
+
+    Example:
+        >>> from pnpsr.evaluate import bootstrap
+        >>> found = bootstrap([25.0, 25.2, 27.0, 27.2], ["a", "a", "b", "b"])
+        >>> round(found.value, 2), found.pictures
+        (26.1, 2)
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
@@ -89,6 +101,11 @@ def spread(rows: Sequence[Row], metric: str = "psnr", *, level: float = 0.95, dr
 
     Raises:
         ValueError: rows of several methods or protocols, no values, fewer than two pictures.
+
+    Example:
+        >>> from pnpsr.evaluate import Key, Row, spread
+        >>> spread([Row("bicubic", "mine", Key(image, 0, 2, 0.0), {"psnr": 25.0}) for image in "abc"]).value
+        25.0
     """
     found = _values(rows, metric, "rows")
     return bootstrap(list(found.values()), [key.image for key in found], level=level, draws=draws, seed=seed)
@@ -108,6 +125,13 @@ def difference(
     Raises:
         ValueError: rows of several methods, of different protocols or of other pictures under the same names; nothing in common;
             fewer than two pictures.
+
+    Example:
+        >>> from pnpsr.evaluate import difference, Key, Row
+        >>> better = [Row("a", "mine", Key(image, 0, 2, 0.0), {"psnr": 26.0}) for image in "abc"]
+        >>> worse = [Row("b", "mine", Key(image, 0, 2, 0.0), {"psnr": 25.0}) for image in "abc"]
+        >>> difference(better, worse).value
+        1.0
     """
     a, b = _values(rows, metric, "rows"), _values(others, metric, "others")
     if rows[0].protocol != others[0].protocol:

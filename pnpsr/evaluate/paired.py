@@ -22,6 +22,11 @@ def paired_protocol(scale: int, *, metrics: Sequence[str] = METRICS, colour: str
         metrics: names, or callables of one's own; those that need the true kernel have no value.
         colour: ``rgb``, ``y``, ``y_full``.
         border: pixels of x left out on each side.
+
+    Example:
+        >>> from pnpsr.evaluate import paired_protocol
+        >>> paired_protocol(2).conditions
+        ((2, 0.0),)
     """
     return Protocol(NAME, ((scale, 0.0),), GIVEN, UNKNOWN, colour=colour, border=border, metrics=metrics)
 
