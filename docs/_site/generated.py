@@ -136,6 +136,8 @@ def thumbnails() -> dict[str, bytes]:
         data = [output.data for cell in cells for output in cell.get("outputs", ()) if "data" in output]
         kinds = ("image/jpeg", "image/png")  # photographs before drawings
         shown = [base64.b64decode(one[kind]) for kind in kinds for one in data if kind in one]
+        if not shown:
+            raise ValueError(f"{path.name} shows no figure: run python examples/make_notebooks.py")
         picture = Image.open(io.BytesIO(shown[0])).convert("RGB")
         picture.thumbnail((480, 400))
         picture.save(small := io.BytesIO(), format="JPEG", quality=80)
