@@ -1,4 +1,4 @@
-"""The quick start, typed as it stands: each block in its turn, in an environment and a copy of their own, with the time it takes."""
+"""The quick start, typed as it stands: each block in its turn, in an environment and a copy of their own, timed."""
 
 import os
 import re
