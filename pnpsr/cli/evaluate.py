@@ -74,7 +74,13 @@ def evaluate(
         chosen = choose_protocol(protocol or USUAL, kernels, scales, sigmas, metrics, convention, physics, colour, seed)
         pictures = choose_pictures(str(images), chosen, limit)
     else:
-        made = {"protocol": protocol, "kernels": kernels, "sigmas": sigmas, "convention": convention, "physics": physics}
+        made: dict[str, object] = {
+            "protocol": protocol,
+            "kernels": kernels,
+            "sigmas": sigmas,
+            "convention": convention,
+            "physics": physics,
+        }
         made |= {"seed": seed or None}
         chosen, pictures = choose_pairs(
             pairs, scales, metrics, colour, limit, [n for n, value in made.items() if value is not None]
