@@ -199,9 +199,16 @@ def plain(_app: Any, what: str, _name: str, _thing: Any, _options: Any, lines: l
         lines[:0] = ["..", ""]  # an empty comment, or napoleon takes what stands before a colon for a type
 
 
+def inside(_app: Any, page: str, source: list[str]) -> None:
+    """Links to scripts and notebooks of the repository lead to their pages here."""
+    if "/" not in page:
+        source[0] = re.sub(r"\]\(\.\./(?:notebooks|examples)/(\d\d_\w+)\.(?:ipynb|py)\)", r"](examples/\1.ipynb)", source[0])
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Sphinx calls this."""
     app.connect("builder-inited", write)
+    app.connect("source-read", inside)
     app.connect("missing-reference", elsewhere)
     app.connect("autodoc-process-docstring", plain, priority=100)  # before napoleon
     return {"parallel_read_safe": True}
