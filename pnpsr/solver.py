@@ -253,13 +253,13 @@ class Iterative(Protocol):
     def physics_for(
         self, physics: Physics | Scale | None = None, mask: Tensor | None = None, scale: Scale | None = None
     ) -> Physics:
-        """As :meth:`UnrolledSolver.physics_for`."""
+        """As :meth:`pnpsr.UnrolledSolver.physics_for`."""
 
     def start(self, y: Tensor, physics: Physics | Scale | None = None, **given: Any) -> State:
-        """As :meth:`UnrolledSolver.start`."""
+        """As :meth:`pnpsr.UnrolledSolver.start`."""
 
     def step(self, s: State) -> State:
-        """As :meth:`UnrolledSolver.step`."""
+        """As :meth:`pnpsr.UnrolledSolver.step`."""
 
 
 class PerIteration(nn.Module):
