@@ -101,7 +101,7 @@ for name, (parts, loss) in stages.items():
 # %% [markdown]
 # ## Motion and noise
 #
-# `ikrnet-x2` comes with the package, trained on Gaussian and motion kernels and noise up to 5 %. Without `sigma` the tuner
+# `ikrnet-x2` comes with the package, trained on Gaussian and motion kernels and noise up to 3 %. Without `sigma` the tuner
 # estimates the noise. Here it meets a slanted Gaussian and a camera shake, without noise and with 2 %.
 
 # %%
@@ -177,7 +177,7 @@ for name, row in table.items():
 #    parameters. Load its weights into a solver with the other domain, and compare the kernels.
 
 # %% tags=["solution"]
-# 1. Too little: x keeps the noise. Too much: x is flat. The estimate is worth having.
+# 1. Too much: x is flat. Too little costs less here, for the prior cleans on its own. The estimate is as good as the truth.
 case = "motion, noise 2%"
 with torch.no_grad():
     for told in (0.0, None, 0.02, 0.08):

@@ -72,13 +72,13 @@ all_parts = Stage(
 )
 stages = (guess, all_parts)
 options = Options(
-    steps=12 if FAST else 800,
+    steps=12 if FAST else 400,
     rate=3e-3,
     warmup=2 if FAST else 20,
     average=0.98,
     workers=0,
-    log_every=2 if FAST else 20,
-    validate_every=4 if FAST else 100,
+    log_every=2 if FAST else 10,
+    validate_every=4 if FAST else 50,
 )
 
 # %% [markdown]

@@ -27,7 +27,7 @@ KERNEL = {
 # A notebook has no command line
 FOLDER = ('OUT = Path(sys.argv[1] if len(sys.argv) > 1 else "results")', 'OUT = Path("results")')
 WIDEST = 900  # pixels of a figure that is kept
-SHOWN = re.compile(r"^(save_figure\(figure, .*\))$", re.MULTILINE)
+SAVED = re.compile(r"^(save_figure\(figure, .*\))$", re.MULTILINE)
 
 
 def notebook(script: Path) -> NotebookNode:
@@ -42,8 +42,8 @@ def notebook(script: Path) -> NotebookNode:
     code = [cell for cell in book.cells if cell.cell_type == "code"]
     code[0].source = "%matplotlib inline\n" + code[0].source
     for cell in code:
-        shown = SHOWN.sub(r"\1\ndisplay(figure)", cell.source)
-        cell.source = re.sub(r"display\(figure\)\Z", "figure", shown)
+        drawn = SAVED.sub(r"\1\ndisplay(figure)", cell.source)
+        cell.source = re.sub(r"display\(figure\)\Z", "figure", drawn)
     for i, cell in enumerate(book.cells):
         solution = "solution" in cell.metadata.get("tags", ())
         cell.id, cell.metadata = f"{script.stem}-{i}", nbformat.from_dict({"tags": ["hide-cell"]} if solution else {})
@@ -86,9 +86,14 @@ def executed(book: NotebookNode, *, timeout: int = 600) -> NotebookNode:
         run.execute()
     for cell in book.cells:
         if cell.cell_type == "code":
-            cell.outputs = [kept for output in joined(cell.outputs) if (kept := small(output))]
+            cell.outputs = [small(output) for output in joined(cell.outputs) if shown(output)]
     book.metadata = nbformat.from_dict(KERNEL)
     return book
+
+
+def shown(output: NotebookNode) -> bool:
+    """What a reader wants to see: not what notebooks alone say on standard error, nor an object by its address in memory."""
+    return output.get("name") != "stderr" and " at 0x" not in output.get("data", {}).get("text/plain", "")
 
 
 def text(book: NotebookNode) -> str:

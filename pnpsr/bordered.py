@@ -119,7 +119,15 @@ def iterates(
 
 
 def inverts(solver: nn.Module) -> bool:
-    """Whether a module can be told any physics: its argument has that name."""
+    """Whether a module can be told any physics: its argument has that name.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import usrnet
+        >>> from pnpsr.bordered import inverts
+        >>> inverts(usrnet(T=1, widths=(2, 2, 2, 2))), inverts(torch.nn.Identity())
+        (True, False)
+    """
     return "physics" in _words(solver)
 
 

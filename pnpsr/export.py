@@ -18,7 +18,18 @@ GIVEN = ("k", "sigma")
 
 
 class Fixed(nn.Module):
-    """(y, k, sigma) ↦ (x, k) after T iterations at one scale: a solver without anything else to say."""
+    """(y, k, sigma) ↦ (x, k) after T iterations at one scale: a solver without anything else to say.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import usrnet
+        >>> from pnpsr.export import Fixed
+        >>> from pnpsr.kernels import gaussian
+        >>> fixed = Fixed(usrnet(T=1, widths=(2, 2, 2, 2)), 2, None)
+        >>> x, k = fixed(torch.rand(1, 3, 8, 8), gaussian(5, 1.0), torch.tensor([0.01]))
+        >>> x.shape, k.shape
+        (torch.Size([1, 3, 16, 16]), torch.Size([1, 1, 5, 5]))
+    """
 
     def __init__(self, solver: nn.Module, scale: Scale | None, T: int | None) -> None:
         super().__init__()
@@ -64,6 +75,16 @@ def export(
     Raises:
         ValueError: unknown names in ``given``, or a solver that cannot be traced; the message says where.
         TypeError: a count that is no integer.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import usrnet
+        >>> from pnpsr.export import export
+        >>> from pnpsr.kernels import gaussian
+        >>> program = export(usrnet(T=1, widths=(2, 2, 2, 2)).eval(), 2, size=(16, 16), kernel=5, dynamic=False)
+        >>> x, k = program.module()(torch.rand(1, 3, 16, 16), k=gaussian(5, 1.0), sigma=torch.tensor([0.01]))
+        >>> x.shape
+        torch.Size([1, 3, 32, 32])
     """
     needs, like = needs_of(solver), next(solver.parameters(), torch.empty(0))
     names = [n for n, due in zip(GIVEN, (needs.kernel, needs.sigma), strict=True) if due] if given is None else list(given)
@@ -99,6 +120,15 @@ def to_onnx(program: ExportedProgram, path: str | Path) -> None:
     Raises:
         ValueError: an operator that ONNX has none for, named; or the packages onnx and onnxscript are not installed.
         FileNotFoundError: no such folder.
+
+    Example:
+        >>> from pnpsr.export import export, to_onnx
+        >>> from pnpsr.recipes import tv_hqs
+        >>> try:
+        ...     to_onnx(export(tv_hqs(T=1), 2, size=(8, 8), kernel=3, dynamic=False), "no-folder/solver.onnx")
+        ... except FileNotFoundError:
+        ...     print("make the folder first")
+        make the folder first
     """
     path = checks.writable(path)
     try:

@@ -252,14 +252,21 @@ class UnrolledSolver(Slotted):
 
 @runtime_checkable
 class Iterative(Protocol):
-    """What can be stepped through: a solver whose calls start, and go on from state to state. :class:`UnrolledSolver` is one."""
+    """What can be stepped through: a solver whose calls start, and go on from state to state. :class:`UnrolledSolver` is one.
+
+    Example:
+        >>> from pnpsr import usrnet
+        >>> from pnpsr.solver import Iterative
+        >>> isinstance(usrnet(T=1, widths=(2, 2, 2, 2)), Iterative)
+        True
+    """
 
     T: int  # iterations, unless a call says otherwise
 
     def physics_for(
         self, physics: Physics | Scale | None = None, mask: Tensor | None = None, scale: Scale | None = None
     ) -> Physics:
-        """As :meth:`UnrolledSolver.physics_for`."""
+        """As :meth:`pnpsr.UnrolledSolver.physics_for`."""
 
     def start(
         self,
@@ -271,10 +278,10 @@ class Iterative(Protocol):
         given: Tensor | None = None,
         noise: Tensor | None = None,
     ) -> State:
-        """As :meth:`UnrolledSolver.start`."""
+        """As :meth:`pnpsr.UnrolledSolver.start`."""
 
     def step(self, s: State) -> State:
-        """As :meth:`UnrolledSolver.step`."""
+        """As :meth:`pnpsr.UnrolledSolver.step`."""
 
 
 class PerIteration(nn.Module):

@@ -117,3 +117,9 @@ def test_every_promise_names_a_test_that_exists() -> None:
     code = text[: text.index("## Files")]
     rows = [line for line in code.splitlines() if line.startswith("| ") and not line.startswith("| promise")]
     assert all("::" in row for row in rows)
+
+
+def test_fifty_questions_are_answered() -> None:
+    text = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
+    asked = re.findall(r"^\*\*(.+?)\*\* \S", text, re.MULTILINE)
+    assert len(asked) == len(set(asked)) >= 50

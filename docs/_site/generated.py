@@ -136,6 +136,8 @@ def thumbnails() -> dict[str, bytes]:
         data = [output.data for cell in cells for output in cell.get("outputs", ()) if "data" in output]
         kinds = ("image/jpeg", "image/png")  # photographs before drawings
         shown = [base64.b64decode(one[kind]) for kind in kinds for one in data if kind in one]
+        if not shown:
+            raise ValueError(f"{path.name} shows no figure: run python examples/make_notebooks.py")
         picture = Image.open(io.BytesIO(shown[0])).convert("RGB")
         picture.thumbnail((480, 400))
         picture.save(small := io.BytesIO(), format="JPEG", quality=80)
@@ -197,9 +199,16 @@ def plain(_app: Any, what: str, _name: str, _thing: Any, _options: Any, lines: l
         lines[:0] = ["..", ""]  # an empty comment, or napoleon takes what stands before a colon for a type
 
 
+def inside(_app: Any, page: str, source: list[str]) -> None:
+    """Links to scripts and notebooks of the repository lead to their pages here."""
+    if "/" not in page:
+        source[0] = re.sub(r"\]\(\.\./(?:notebooks|examples)/(\d\d_\w+)\.(?:ipynb|py)\)", r"](examples/\1.ipynb)", source[0])
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Sphinx calls this."""
     app.connect("builder-inited", write)
+    app.connect("source-read", inside)
     app.connect("missing-reference", elsewhere)
     app.connect("autodoc-process-docstring", plain, priority=100)  # before napoleon
     return {"parallel_read_safe": True}

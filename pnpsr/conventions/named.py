@@ -101,6 +101,12 @@ def build_of(physics: object) -> Build:
     Raises:
         ValueError: an unknown name.
         TypeError: something that is neither.
+
+    Example:
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.conventions import build_of
+        >>> build_of(lambda scale: Degradation(scale))(2).scale
+        (2, 2)
     """
     if isinstance(physics, str):
         return PHYSICS.find(physics)
@@ -113,7 +119,14 @@ def build_of(physics: object) -> Build:
 
 
 def name_of(build: Build) -> str:
-    """The name under which a function that builds a physics is registered, or its own."""
+    """The name under which a function that builds a physics is registered, or its own.
+
+    Example:
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.conventions import name_of
+        >>> name_of(Degradation)
+        'Degradation'
+    """
     return next((name for name, one in PHYSICS.items() if one == build), getattr(build, "__qualname__", type(build).__qualname__))
 
 
@@ -123,6 +136,12 @@ def physics_at(build: Build, scale: int, size: tuple[int, int] | None = None) ->
     Raises:
         TypeError: something that is no physics.
         ValueError: it asks for the size, and nobody knows it.
+
+    Example:
+        >>> from pnpsr import Degradation
+        >>> from pnpsr.conventions import physics_at
+        >>> physics_at(lambda scale: Degradation(scale), 2).scale
+        (2, 2)
     """
     wants = "size" in inspect.signature(build).parameters
     if wants and size is None:

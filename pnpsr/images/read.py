@@ -72,6 +72,14 @@ def pages_in(path: str | Path) -> int:
     Raises:
         FileNotFoundError: no such file.
         ValueError: a folder.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.images import pages_in, write_image
+        >>> write_image("one.png", torch.rand(1, 3, 4, 4))
+        ()
+        >>> pages_in("one.png")
+        1
     """
     with _file(path).open("rb") as file:
         return count_pages(file)

@@ -177,6 +177,16 @@ def join_pages(path: str | Path, parts: Sequence[Path]) -> None:
     Raises:
         ValueError: ``path`` is no TIFF, a part cannot be read.
         OSError: no such folder or part, or the disk said no.
+
+    Example:
+        >>> import pathlib
+        >>> import torch
+        >>> from pnpsr.images import join_pages, pages_in, write_image
+        >>> write_image("one.png", torch.rand(1, 3, 4, 4))
+        ()
+        >>> join_pages("both.tif", [pathlib.Path("one.png"), pathlib.Path("one.png")])
+        >>> pages_in("both.tif")
+        2
     """
     path = check_destination(path, bits=32)
 

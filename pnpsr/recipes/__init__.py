@@ -9,6 +9,11 @@ from pnpsr.recipes.ikrnet import ikrnet as ikrnet
 from pnpsr.recipes.ikrnet_released import IKRNetReleased as IKRNetReleased
 from pnpsr.recipes.ikrnet_released import ikrnet_released as ikrnet_released
 from pnpsr.recipes.mixed import mixed as mixed
+from pnpsr.recipes.options import DualPath as DualPath
+from pnpsr.recipes.options import FirstGuess as FirstGuess
+from pnpsr.recipes.options import ImageStep as ImageStep
+from pnpsr.recipes.options import KernelStep as KernelStep
+from pnpsr.recipes.options import Tuning as Tuning
 from pnpsr.recipes.twostep import two_step as two_step
 from pnpsr.recipes.usrnet import usrnet as usrnet
 from pnpsr.values import RECIPES as RECIPES

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from pnpsr.nets import KernelCorrector, KernelEncoder, NoiseNet, ResUNet
-from pnpsr.recipes.first import FirstKernel, learned_start
+from pnpsr.recipes.options import WIDTHS, FirstGuess, ImageStep, KernelStep, Tuning
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Upsample
-from pnpsr.steps import HQSEstimator, HQSRestorer, HyperNet, LearnedCorrector, LearnedKernelStart
+from pnpsr.steps import HQSRestorer, HyperNet, LearnedCorrector, LearnedKernelStart
 from pnpsr.values import recipe
 
-WIDTHS = (64, 128, 256, 512)
+IMAGE, KERNEL, GUESS, TUNING = ImageStep(), KernelStep(), FirstGuess(), Tuning()  # the paper's values
 
 
 @recipe(
@@ -22,59 +22,27 @@ def ikrnet(
     size: int = 21,
     *,
     T: int = 16,
-    gamma: float = 0.1,
-    widths: Sequence[int] = WIDTHS,
-    kernel_widths: Sequence[int] = (2, 4, 8, 16),
     channels: int = 3,
-    domain: str = "grid",
-    constraint: str | None = None,
-    relative: bool = False,
-    learn_gamma: bool = False,
-    gammas: int | None = None,
-    gray: bool = False,
-    project: bool = False,
-    first: FirstKernel = "encoder",
-    first_width: int = 512,
-    turn: bool = False,
-    thorough: bool = False,
+    image: ImageStep = IMAGE,
+    kernel: KernelStep = KERNEL,
     kernel_step: bool = True,
-    percent: bool = False,
-    proportional: bool = False,
-    fold: int = 1,
-    code: int = 10,
-    per_iteration: bool = False,
-    hidden: int = 64,
-    start: str = "bilinear",
+    k0: FirstGuess = GUESS,
+    tuner: Tuning = TUNING,
     detach: Sequence[str] = ("k",),
 ) -> UnrolledSolver:
     """k ← P_k(D_k(y, x, k; γ)), (σ, α, β) ← F(y, x, k), x ← P(D(y, x, k; α); β) (IKR-Net Eq. 5-7).
 
+    The fields of ``image``, ``kernel``, ``k0`` and ``tuner`` may also be said one by one: ``ikrnet(gamma=1.0, start="bicubic")``.
+
     Args:
         size: of the square kernel.
         T: iterations; all weights are shared, so that T at test is free.
-        gamma: weight of the proximity term of the kernel step; constant in the paper, which does not state it.
-        widths: of the image prior P.
-        kernel_widths: of the kernel prior P_k; those of the released network.
         channels: 3 or 1.
-        domain: ``grid`` as in the paper, ``support`` for the exact kernel step.
-        constraint: on the kernel step, see :func:`pnpsr.prox.prox_kernel`.
-        relative: measure gamma in units of the normal matrix' mean diagonal.
-        learn_gamma: train it.
-        gammas: number of iterations with a gamma of their own; None shares one.
-        gray: let the kernel step fit the mean of the channels.
-        project: end the kernel step on the simplex; what P_k returns may be negative or of another sum.
-        first: network of the first kernel: ``encoder`` (the paper's) or ``statistics`` (:class:`pnpsr.nets.KernelStatistics`).
-        first_width: of the layers of ``statistics``.
-        turn: choose between the first kernel and its turn by 180 degrees, see :class:`pnpsr.steps.ChooseTurn`.
-        thorough: a better first kernel from ``statistics`` for more time, see :class:`pnpsr.nets.KernelStatistics`.
+        image: the image step and its prior.
+        kernel: the kernel step and its prior.
         kernel_step: without it the first kernel stays, and all weights are the image's.
-        percent: the hyper-network reads sigma in percent of white, so that a small sigma is not lost among its other inputs.
-        proportional: α and β grow with sigma, see :class:`pnpsr.steps.HyperNet`.
-        fold: of the image prior, see :class:`pnpsr.nets.ResUNet`.
-        code: numbers of the auto-encoder's code, which the first kernel is predicted in; 10 in the paper.
-        per_iteration: values (α, β) of their own for each of the T iterations, as USRNet has; the paper shares one pair.
-        hidden: width of the hyper-network.
-        start: interpolation of the first image, ``bilinear`` in the paper.
+        k0: the first kernel.
+        tuner: of α and β.
         detach: fields cut from the graph at every read; the released code cuts k.
 
     Example:
@@ -86,32 +54,19 @@ def ikrnet(
         >>> solver.extra_repr()
         'T=2, estimator → tuner → restorer, detach=(k)'
     """
-    estimator = None
-    if kernel_step:
-        estimator = HQSEstimator(
-            ResUNet(1, widths=tuple(kernel_widths), bias=True),
-            gamma,
-            domain=domain,
-            constraint=constraint,
-            relative=relative,
-            learn=learn_gamma,
-            per_iteration=gammas,
-            gray=gray,
-            project=project,
-        )
     return UnrolledSolver(
-        estimator=estimator,
+        estimator=kernel.build() if kernel_step else None,
         tuner=HyperNet(
             NoiseNet(channels),
-            per_iteration=T if per_iteration else None,
-            hidden=hidden,
-            percent=percent,
-            proportional=proportional,
+            per_iteration=T if tuner.per_iteration else None,
+            hidden=tuner.hidden,
+            percent=tuner.percent,
+            proportional=tuner.proportional,
         ),
-        restorer=HQSRestorer(ResUNet(channels, strength=True, widths=tuple(widths), fold=fold)),
+        restorer=HQSRestorer(ResUNet(channels, strength=True, widths=tuple(image.widths), fold=image.fold)),
         T=T,
-        k0=learned_start(first, size, channels=channels, code=code, width=first_width, turn=turn, thorough=thorough),
-        x0=Upsample(start),
+        k0=k0.build(size, channels),
+        x0=Upsample(image.start),
         detach=tuple(detach),
     )
 

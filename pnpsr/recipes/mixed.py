@@ -9,15 +9,18 @@ from pnpsr import checks
 from pnpsr.kernels import KernelBasis
 from pnpsr.nets import DPCEstimator, DPCRestorer, NoiseNet, ResUNet
 from pnpsr.recipes.first import learned_start
+from pnpsr.recipes.options import DualPath, KernelStep
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Dirac, Upsample
 from pnpsr.state import Step
-from pnpsr.steps import DataStep, HQSEstimator, HQSRestorer, HyperNet, LearnedEstimator, LearnedRestorer
+from pnpsr.steps import DataStep, HQSRestorer, HyperNet, LearnedEstimator, LearnedRestorer
 from pnpsr.values import recipe
 
 Estimator = Literal["dan", "hqs", "none"]
 Restorer = Literal["dan", "dan+data", "hqs"]
 Start = Literal["dirac", "encoder", "statistics"]
+KERNEL = KernelStep(gamma=0.01, domain="support", constraint="sum", relative=True, learn=True, project=True)
+DAN = DualPath()
 
 
 @recipe(
@@ -34,19 +37,12 @@ def mixed(
     start: Start = "statistics",
     size: int = 21,
     T: int = 4,
-    detach: Sequence[str] = ("k",),
-    gamma: float = 0.01,
-    domain: str = "support",
-    learn_gamma: bool = True,
-    gammas: int | None = None,
-    widths: Sequence[int] = (16, 32, 64, 64),
-    kernel_widths: Sequence[int] = (2, 4, 8, 16),
-    width: int = 32,
-    groups: int = 3,
-    blocks: int = 4,
-    code: int = 10,
-    hidden: int = 32,
     channels: int = 3,
+    kernel: KernelStep = KERNEL,
+    dan: DualPath = DAN,
+    widths: Sequence[int] = (16, 32, 64, 64),
+    hidden: int = 32,
+    detach: Sequence[str] = ("k",),
 ) -> UnrolledSolver:
     """k ← E(y, x, k), x ← R(y, x, k) with E and R from either paper (DAN 3.3, IKR-Net Eq. 5), and either paper's first kernel.
 
@@ -58,19 +54,14 @@ def mixed(
         start: ``dirac`` (DAN), ``encoder`` (IKR-Net's initialiser) or ``statistics`` (:class:`pnpsr.nets.KernelStatistics`).
         size: of the square kernel.
         T: iterations; weights are shared.
-        detach: fields cut at every read.
-        gamma: of the exact kernel step, in units of the normal matrix' mean diagonal.
-        domain: of the exact kernel step.
-        learn_gamma: train gamma.
-        gammas: number of iterations with a gamma of their own.
-        widths: of the image prior.
-        kernel_widths: of the kernel prior.
-        width: channels of DAN's restorer; its estimator has as many.
-        groups: of DAN's restorer.
-        blocks: in each group.
-        code: of the kernel, for DAN's restorer and the learned start.
-        hidden: width of the hyper-network.
         channels: 3 or 1.
+        kernel: the exact kernel step and its prior; γ in units of the normal matrix' mean diagonal, on the support, on the simplex.
+        dan: size of DAN's networks.
+        widths: of the image prior.
+        hidden: width of the hyper-network.
+        detach: fields cut at every read.
+
+    The fields of ``kernel`` and ``dan`` may also be said one by one: ``mixed(2, gamma=0.1, blocks=2)``.
 
     Raises:
         ValueError: unknown parts, or sizes the networks refuse.
@@ -90,19 +81,16 @@ def mixed(
     checks.choice(restorer, ("dan", "dan+data", "hqs"), "restorer")
     step: Step | None = None
     if estimator == "dan":
-        step = LearnedEstimator(DPCEstimator(scale, size, width=width, channels=channels))
+        step = LearnedEstimator(DPCEstimator(scale, size, width=dan.width, channels=channels))
     elif estimator == "hqs":
-        prior = ResUNet(1, widths=tuple(kernel_widths), bias=True)
-        step = HQSEstimator(
-            prior, gamma, relative=True, learn=learn_gamma, per_iteration=gammas, domain=domain, constraint="sum", project=True
-        )
+        step = kernel.build()
     if restorer == "hqs":
         image: nn.Module = HQSRestorer(ResUNet(channels, strength=True, widths=tuple(widths)))
     else:
-        net = DPCRestorer(scale, code, width=width, groups=groups, blocks=blocks, channels=channels)
-        image = LearnedRestorer(net, encode=KernelBasis(size, code).encode)
+        net = DPCRestorer(scale, dan.code, width=dan.width, groups=dan.groups, blocks=dan.blocks, channels=channels)
+        image = LearnedRestorer(net, encode=KernelBasis(size, dan.code).encode)
         image = DataStep(image) if restorer == "dan+data" else image
-    k0: Step = Dirac(size) if start == "dirac" else learned_start(start, size, channels=channels, code=code)
+    k0: Step = Dirac(size) if start == "dirac" else learned_start(start, size, channels=channels, code=dan.code)
     return UnrolledSolver(
         step,
         image,

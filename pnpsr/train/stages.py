@@ -49,7 +49,7 @@ class Stage:
 
     Raises:
         TypeError: losses that are no mapping from names to (weight, loss).
-        ValueError: nothing to minimise, an unknown truth, a share that is not positive, :func:`every` without ``deep``.
+        ValueError: nothing to minimise, an unknown truth, a share that is not positive, ``every`` without ``deep``.
 
     Example:
         >>> from pnpsr.train import Stage

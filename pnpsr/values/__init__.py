@@ -11,6 +11,7 @@ from pnpsr.values.imports import by_words as by_words
 from pnpsr.values.imports import plugins as plugins
 from pnpsr.values.imports import use as use
 from pnpsr.values.imports import used as used
+from pnpsr.values.options import Options as Options
 from pnpsr.values.rebuild import built as built
 from pnpsr.values.rebuild import change as change
 from pnpsr.values.rebuild import rebuilt as rebuilt

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 from torch import nn
 
 from pnpsr.values.expression import Built, Expression, expression, noted
+from pnpsr.values.options import gathered, spread
 from pnpsr.values.registry import RECIPES
 
 P = ParamSpec("P")
@@ -127,11 +128,11 @@ def _register(build: Callable[P, M], name: str, entry: Entry) -> Callable[P, M]:
 
     @functools.wraps(build)
     def recorded(*args: P.args, **kwargs: P.kwargs) -> M:
-        given = signature.bind(*args, **kwargs)
+        given = signature.bind(*args, **gathered(signature, kwargs))
         given.apply_defaults()
-        arguments = {n: _kept(v) for n, v in given.arguments.items()}
+        arguments = {n: _kept(v) for n, v in spread(given.arguments).items()}
         call = Expression(name, arguments, noted(arguments))  # before the call: what it is given may change within
-        solver = build(*args, **kwargs)
+        solver = build(*given.args, **given.kwargs)
         solver.record, solver.built = call, Built(solver, call, build)  # type: ignore[assignment]  # plain attributes
         return solver
 

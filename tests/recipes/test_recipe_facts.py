@@ -1,5 +1,6 @@
 """What is particular to each recipe: its size, who reads whom, what is cut, and which arguments it refuses."""
 
+import inspect
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,17 @@ from pnpsr import State, UnrolledSolver, blind_hqs, dan, ikrnet, two_step, usrne
 from pnpsr.images import sample_picture
 from pnpsr.kernels import gaussian, random_motion
 from pnpsr.nets import KernelEncoder
-from pnpsr.recipes import RECIPES, bisrnet, ikrnet_released, recipe, tv_hqs
+from pnpsr.recipes import (
+    RECIPES,
+    FirstGuess,
+    ImageStep,
+    KernelStep,
+    Tuning,
+    bisrnet,
+    ikrnet_released,
+    recipe,
+    tv_hqs,
+)
 from pnpsr.starts import upsample
 
 COUNTS = {
@@ -236,3 +247,30 @@ def test_a_record_is_the_whole_expression(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert mine().record.recipe == "mine" and mine().record.arguments == {"size": 3} and mine.__doc__ == "My own."
     assert isinstance(mine()(pictures(1, 1, 4, 4, seed=0), 1, k=kernels(1, 3, seed=0)), State)
+
+
+# --- options ---
+
+
+def test_options_are_said_together_or_one_by_one_and_remembered_one_by_one() -> None:
+    step, image = KernelStep(gamma=1.0, widths=TINY, learn=True), ImageStep(widths=TINY, start="bicubic")
+    together = ikrnet(5, T=1, kernel=step, image=image, k0=FirstGuess(code=4), tuner=Tuning(hidden=8))
+    words = {"gamma": 1.0, "kernel_widths": TINY, "learn_gamma": True, "widths": TINY, "start": "bicubic", "code": 4, "hidden": 8}
+    apart = ikrnet(5, T=1, **words)
+    assert together.record == apart.record and words.items() <= together.record.arguments.items()
+    assert ikrnet(5, T=1, kernel=step, image=image, gamma=2.0).record.arguments["gamma"] == 2.0
+    assert together.state_dict().keys() == apart.state_dict().keys() and together.x0.mode == apart.x0.mode == "bicubic"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [({"kernel": 1.0}, "kernel must be a KernelStep, got float"), ({"gama": 1.0}, "unexpected keyword argument 'gama'")],
+)
+def test_wrong_options_are_refused(wrong: dict[str, object], reason: str) -> None:
+    with pytest.raises(TypeError, match=reason):
+        ikrnet(5, **wrong)
+
+
+def test_a_reader_can_hold_every_constructor() -> None:
+    for name, build in RECIPES.items():
+        assert len(inspect.signature(build).parameters) <= 12, name

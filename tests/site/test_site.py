@@ -79,6 +79,14 @@ def test_mathematics_in_docstrings_is_no_markup_and_code_stays(monkeypatch: pyte
     assert held[0] == ".."
 
 
+def test_links_to_the_repository_lead_to_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "_site"))
+    from generated import inside
+
+    inside(None, "index", said := ["[a](../notebooks/03_compose.ipynb) [b](../examples/04_dan.py) [c](../examples/my_lab.py)"])
+    assert said == ["[a](examples/03_compose.ipynb) [b](examples/04_dan.ipynb) [c](../examples/my_lab.py)"]
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built as ``make docs`` does, behind a proxy that does not exist."""
