@@ -24,8 +24,10 @@ def double(t: Tensor) -> torch.dtype:
 def dtype_for(rho: Tensor, like: Tensor) -> torch.dtype:
     """The dtype of ``like``, or float64 if some rho is so small that float32 would not give five digits.
 
-    Reading rho costs one synchronisation. While ``torch.compile`` traces it cannot be read and may be small, so that is float64.
+    Reading rho costs one synchronisation. While ``torch.compile`` traces it cannot be read and may be small, so that is float64;
+    so it is on a device that would have to be waited for, where values are trusted (:func:`pnpsr.checks.trusted`).
     """
-    if like.dtype == torch.float64 or (not checks.tracing() and bool(checks.values(rho).amin() >= SAFE_IN_FLOAT32)):
+    readable = not checks.tracing() and (checks.reading() or rho.device.type == "cpu")
+    if like.dtype == torch.float64 or (readable and bool(checks.values(rho).amin() >= SAFE_IN_FLOAT32)):
         return like.dtype
     return double(like)
