@@ -48,7 +48,7 @@ class QuickCRB(nn.Module):
     def forward(self, basic: Tensor, condition: Tensor) -> Tensor:
         """The next basic features."""
         update = self.body(torch.cat((basic, condition), dim=1))
-        gain = self.attention(update.mean((-2, -1), keepdim=True))
+        gain = self.attention(update.mean((-2, -1), keepdim=True).to(basic.dtype))
         return update.mul_(gain.to(update.dtype)).to(basic.dtype).add_(basic)
 
 

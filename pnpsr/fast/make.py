@@ -36,18 +36,18 @@ def resolved(precision: str, device: str | torch.device = "cpu") -> str:
 def fast(solver: nn.Module, precision: str = "auto", *, compiler: str | None = None) -> nn.Module:
     """A copy of ``solver`` for inference: no gradients, channels-last, image networks in ``precision``, values checked once.
 
-    The estimator keeps float32, because kernels decide everything after them; so do the closed forms, and the layers of an image
-    network that carry the picture itself around what the network adds to it. Values are checked when a solve starts, not in its
-    iterations. What depends on y and on a kernel that nobody writes is computed once per solve.
+    Closed forms and the prior behind the kernel's keep float32, and so do the layers of a network that carry the picture itself
+    around what the network adds to it, or say the kernel. Values are checked when a solve starts, not in its iterations. What
+    depends on y and on a kernel that nobody writes is computed once per solve.
 
     In bfloat16 results differ from those of float32 by less than 1/512 in root mean square on the shipped presets; single pixels
     at strong edges may differ by a few times that. In float32 they are equal up to rounding.
 
     Args:
-        solver: any module; only networks in a restorer change their precision that say which layers must keep it, by an
-            attribute ``whole``, as :class:`pnpsr.nets.ResUNet` does.
+        solver: any module; only networks in a step change their precision that say which layers must keep it, by an attribute
+            ``whole``, as :class:`pnpsr.nets.ResUNet` does.
         precision: ``auto`` takes bfloat16 where the device has it, ``float32`` or ``bfloat16`` insist.
-        compiler: a backend of ``torch.compile`` for the restorer's networks, such as ``inductor``; None: none. It pays where many
+        compiler: a backend of ``torch.compile`` for the networks of its steps, such as ``inductor``; None: none. It pays where many
             pictures of one size are restored.
 
     Raises:
@@ -57,12 +57,13 @@ def fast(solver: nn.Module, precision: str = "auto", *, compiler: str | None = N
     first = next(quick.parameters(), None)
     reduced = resolved(precision, "cpu" if first is None else first.device) == "bfloat16" and first is not None
     quicken(quick)
-    for step in (getattr(quick, "restorer", None), getattr(quick, "estimator", None)):
-        if reduced and first is not None and first.dtype == torch.float32 and isinstance(step, nn.Module):
-            if not isinstance(step, HQSEstimator):
+    steps = [step for step in (getattr(quick, name, None) for name in ("restorer", "estimator")) if isinstance(step, nn.Module)]
+    if reduced and first is not None and first.dtype == torch.float32:
+        for step in steps:
+            if not isinstance(step, HQSEstimator):  # its prior refines what a closed form says to the last digit
                 reduce(step)
-    if compiler is not None and isinstance(getattr(quick, "restorer", None), nn.Module):
-        for net in quick.restorer.children():
+    if compiler is not None:
+        for net in (net for step in steps for net in step.children()):
             net.compile(backend=compiler)
     if type(quick) is UnrolledSolver:
         quick.__class__, quick.detach = Quick, ()
