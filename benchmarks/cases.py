@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from peers import deepinv_step, deepinv_unfolded, plain_image_step, plain_normal_equations
+from peers import deepinv_step, deepinv_unfolded, plain_from_scratch, plain_normal_equations
 from prox_image import floor
 from timing import Call
 from torch import Tensor, nn
@@ -61,7 +61,7 @@ def image_step(device: str, side: int) -> Iterator[Case]:
         calls: dict[str, Call] = {
             "pnpsr": partial(prox_image, y, k, x, 0.01, s),
             "deepinv": deepinv_step(x, y, k, 0.01, s),
-            "plain formula": partial(plain_image_step, y, k, x, 0.01, s),
+            "plain formula": partial(plain_from_scratch, y, k, x, 0.01, s),
             "FFT floor": partial(floor, x),
         }
         along = n if (b, p) == (1, 21) and s == 2 else None
@@ -72,7 +72,7 @@ def image_step(device: str, side: int) -> Iterator[Case]:
         f"{side} x {side}, ×2",
         {
             "pnpsr": _trained(lambda y, k, x: prox_image(y, k, x, 0.01, 2), y, k, x),
-            "plain formula": _trained(lambda y, k, x: plain_image_step(y, k, x, 0.01, 2), y, k, x),
+            "plain formula": _trained(lambda y, k, x: plain_from_scratch(y, k, x, 0.01, 2), y, k, x),
         },
     )
 

@@ -18,10 +18,9 @@ def full_spectrum(k: Tensor, shape: Pair) -> Tensor:
     return torch.fft.fftn(padded, dim=(-2, -1))
 
 
-def plain_image_step(y: Tensor, k: Tensor, x0: Tensor, alpha: float, scale: int) -> Tensor:
-    """Eq. 8-9 of IKR-Net as printed: full complex spectra, blocks averaged, division by alpha."""
+def plain_image_step(y: Tensor, F: Tensor, x0: Tensor, alpha: float, scale: int) -> Tensor:
+    """Eq. 8-9 of IKR-Net as printed: full complex spectra, blocks averaged, division by alpha; from the spectrum F of k."""
     b, c, h, w = y.shape
-    F = full_spectrum(k, (h * scale, w * scale))
     zero_filled = y.new_zeros(b, c, h * scale, w * scale)
     zero_filled[..., ::scale, ::scale] = y
 
@@ -33,15 +32,20 @@ def plain_image_step(y: Tensor, k: Tensor, x0: Tensor, alpha: float, scale: int)
     return torch.fft.ifftn((d - F.conj() * ratio.repeat(1, 1, scale, scale)) / alpha, dim=(-2, -1)).real
 
 
+def plain_from_scratch(y: Tensor, k: Tensor, x0: Tensor, alpha: float, scale: int) -> Tensor:
+    """The same from k itself, as a solver that changes k in every iteration needs it."""
+    return plain_image_step(y, full_spectrum(k, (x0.shape[-2], x0.shape[-1])), x0, alpha, scale)
+
+
 def plain_normal_equations(y: Tensor, x: Tensor, k0: Tensor, gamma: float, scale: int) -> Tensor:
-    """argmin_k |y - (x ⊗ k)↓s|² + gamma |k - k0|² over windows inside x, from a matrix with one row per pixel, as one would write it."""
+    """argmin_k |y - (x ⊗ k)↓s|² + gamma |k - k0|² over windows inside x: a matrix with one row per pixel."""
     p = k0.shape[-1]
     wide = x.double().unfold(2, p, 1).unfold(3, p, 1)
     first = -(p - 1 - p // 2) % scale  # of the pixels whose window lies inside
     U = wide[:, :, first::scale, first::scale]
     start = (first + p - 1 - p // 2) // scale
     seen = y.double()[..., start : start + U.shape[2], start : start + U.shape[3]]
-    U = U.flip(-1, -2).permute(0, 1, 2, 3, 4, 5).reshape(-1, p * p)
+    U = U.flip(-1, -2).reshape(-1, p * p)
     H = U.T @ U + gamma * torch.eye(p * p, dtype=U.dtype, device=U.device)
     b = U.T @ seen.reshape(-1) + gamma * k0.double().flatten()
     return torch.linalg.solve(H, b).reshape(k0.shape).to(k0)

@@ -56,7 +56,8 @@ def machine(device: str) -> str:
     """What it ran on, in a line."""
     name = torch.cuda.get_device_name() if device == "cuda" else _processor()
     able = ", ".join(word for word in ("avx512_bf16", "amx_bf16") if torch.cpu.get_capabilities().get(word))
-    return f"{name} ({able or 'no bfloat16'}), {torch.get_num_threads()} thread(s), torch {torch.__version__}, {platform.python_version()}"
+    threads = f"{torch.get_num_threads()} thread(s)"
+    return f"{name} ({able or 'no bfloat16'}), {threads}, torch {torch.__version__}, Python {platform.python_version()}"
 
 
 def _processor() -> str:

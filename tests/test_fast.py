@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 import torch
 from synthetic import kernels, pictures, psnr
-
 from torch import Tensor
 
 from pnpsr import UnrolledSolver, checks, dan, ikrnet, load, usrnet

@@ -20,7 +20,7 @@ class Quick(UnrolledSolver):
         """As :meth:`pnpsr.UnrolledSolver.start`; where nothing writes k, its spectra are computed here."""
         with torch.no_grad():
             s = super().start(*args, **kwargs)
-            if getattr(self, "estimator") is None and type(s.physics) is Degradation and s.physics.closed:
+            if self.estimator is None and type(s.physics) is Degradation and s.physics.closed:
                 s = replace(s, physics=Prepared(s.physics, s.y, s.known("k")))
         return s
 

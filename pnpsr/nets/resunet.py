@@ -134,4 +134,5 @@ class Residual(nn.Module):
         )
 
     def forward(self, v: Tensor) -> Tensor:
+        """The next features."""
         return v + self.body(v)

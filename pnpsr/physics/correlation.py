@@ -32,8 +32,11 @@ def autocorrelated(a: Tensor, rows: int, columns: int) -> Tensor:
     spectra, grid, count = torch.fft.rfft2(a), (a.shape[-2], a.shape[-1]), a.shape[2]
     lags = range(-rows, rows + 1), range(-columns, columns + 1)
     half = [_at(spectra[:, :, r : r + 1], spectra[:, :, r:], grid, *lags)[:, 0] for r in range(count)]
-    turned = [[half[t][:, r - t].flip(-2, -1) for t in range(r)] for r in range(count)]
-    return torch.stack([torch.cat([torch.stack(past, 1), own], 1) if past else own for past, own in zip(turned, half, strict=True)], 1)
+    rows_of_pairs = []
+    for r in range(count):
+        turned = [half[t][:, r - t].flip(-2, -1) for t in range(r)]
+        rows_of_pairs.append(torch.cat([torch.stack(turned, 1), half[r]], 1) if turned else half[r])
+    return torch.stack(rows_of_pairs, 1)
 
 
 def _at(first: Tensor, second: Tensor, grid: tuple[int, int], rows: range, columns: range) -> Tensor:

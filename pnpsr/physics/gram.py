@@ -29,9 +29,7 @@ def circular_gram(y: Tensor, x: Tensor, size: Pair, scale: Pair, offset: Pair) -
     return gram, _gathered(seen, phase, row - rows.start, column - columns.start).unsqueeze(-1)
 
 
-def weighted_gram(
-    y: Tensor, x: Tensor, size: Pair, scale: Pair, offset: Pair, weights: Tensor
-) -> tuple[Tensor, Tensor]:
+def weighted_gram(y: Tensor, x: Tensor, size: Pair, scale: Pair, offset: Pair, weights: Tensor) -> tuple[Tensor, Tensor]:
     """G = Σ_c U_cᵀ W_c U_c and b = Σ_c U_cᵀ W_c y_c, where pixel n of y whose window lies inside x counts ``weights`` (b c h w).
 
     Raises:

@@ -61,9 +61,7 @@ def _correlations(y: Tensor, x: Tensor, size: Pair, scale: Pair) -> tuple[Tensor
 def _columns(x: Tensor, size: Pair, scale: Pair, low: Pair) -> Tensor:
     """What a step along the columns changes (b j j' i i'), for i below s: windows on the right enter, those on the left leave."""
     width = max(size[1] - scale[1], 0)
-    enter, leave = (
-        x[..., t : t + width].unfold(2, size[0], scale[0]) for t in (scale[1] * low[1], 0)
-    )
+    enter, leave = (x[..., t : t + width].unfold(2, size[0], scale[0]) for t in (scale[1] * low[1], 0))
     equation = "b c n j i, b c n l k -> b j l i k"
     few = slice(scale[0])
     return einsum(enter[..., few], enter, equation) - einsum(leave[..., few], leave, equation)
