@@ -126,7 +126,7 @@ def shown(y: object, name: str) -> Tensor:
 
 
 def displayed(y: object, name: str) -> Tensor:
-    """As :func:`shown`, for what is cut to [0, 1] in the end: means over 8 x 8 pixels, which hardly any noise moves, lie there, too.
+    """As :func:`shown`, for what is cut to [0, 1] in the end: means over 8 x 8 pixels, which noise hardly moves, lie there, too.
 
     Raises:
         ValueError: beyond that by more than a quarter, so that more than noise would be cut off.

@@ -88,8 +88,8 @@ def reduce(module: nn.Module) -> None:
     for net in list(module.modules()):
         if whole := getattr(net, "whole", ()):
             _reduce(net, net, "", whole)
-            if isinstance(net, ResUNet):
-                net.up[-1].append(Cast(torch.float32))  # what it is added to has that type
+            if isinstance(net, ResUNet) and isinstance(last := net.up[-1], nn.Sequential):
+                last.append(Cast(torch.float32))  # what it is added to has that type
 
 
 def _reduce(net: nn.Module, module: nn.Module, path: str, whole: tuple[str, ...]) -> None:

@@ -43,7 +43,7 @@ def coarse_to_fine(y: Tensor, size: int, counts: Tensor | None = None) -> Tensor
         z, seen = gray, there
         if p != size:
             z = interpolate(gray, scale_factor=p / size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
-            seen = (adaptive_avg_pool2d(there, z.shape[-2:]) > 0.999).to(z)
+            seen = (adaptive_avg_pool2d(there, (z.shape[-2], z.shape[-1])) > 0.999).to(z)
         k, price = _level(z, seen, _resized(k, p), price)
     return k[None, None]
 

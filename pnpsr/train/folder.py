@@ -137,7 +137,7 @@ class RunFolder:
         return None
 
     def save_weights(self, solver: UnrolledSolver, name: str, convention: str | None = None) -> Path | None:
-        """``best`` or ``last`` as a file for :func:`pnpsr.load`, which bears the convention; None for solvers that no recipe built."""
+        """``best`` or ``last`` as a file for :func:`pnpsr.load` that bears the convention; None for solvers of no recipe."""
         if getattr(solver, "record", None) is None:
             return None
         path = self.path / f"{name}.safetensors"
