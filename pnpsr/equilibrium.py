@@ -37,6 +37,18 @@ def equilibrium(
 
     Raises:
         ValueError: fewer than one iteration, or a solver with weights of their own for each.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import UnrolledSolver
+        >>> from pnpsr.equilibrium import equilibrium
+        >>> from pnpsr.starts import Dirac
+        >>> from pnpsr.steps import DataStep
+        >>> solver = UnrolledSolver(None, DataStep(lambda s: 0.5 * s.x), k0=Dirac(3), scale=1)
+        >>> y = torch.full((1, 1, 4, 4), 0.5)
+        >>> equilibrium(solver, solver.start(y), 20).x.sum().backward()
+        >>> bool(solver.restorer.log_alpha.grad < 0)
+        True
     """
     count = checks.whole(solver.T if T is None else T, "T")
     if (longest := solver.needs.longest) is not None:

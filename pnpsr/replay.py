@@ -28,6 +28,13 @@ class Replay(nn.Module):
 
     Raises:
         ValueError: fewer than one.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import blind_hqs
+        >>> from pnpsr.replay import Replay
+        >>> tuple(Replay(blind_hqs(5, T=1, finish=1))(torch.rand(1, 1, 8, 8), 2).x.shape)
+        (1, 1, 16, 16)
     """
 
     def __init__(self, solver: UnrolledSolver, keep: int = 4) -> None:
