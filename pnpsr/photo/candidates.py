@@ -5,15 +5,16 @@ kernel. Each is judged by what it makes of the picture:
 
     score = S(x) / S(y↑s) · M(|y - (x ⊗ k)↓s| / σ') · exp(1.75 (1 - a)) · (d / d0)^0.375 · exp(max(0.3 (2.5 - l), -0.3)),
 
-S(x) = Σ|∇x| / √(N Σ|∇x|²). The first factor is low where few strong edges explain x (Krishnan, Tay, Fergus 2011): it is high with
-too narrow a kernel, whose x stays soft, and does not change with contrast, so that a wide kernel cannot buy it. The second is above
-1 where x and k no longer explain y to its noise and to a tenth of its mean gradient, σ'² = σ² + 0.01 Σ|∇y|² / N: too wide a
-kernel, which rings; M(u) is 1 to u = 1, then u^0.7, and rises as u^0.4 from 1.65 on. The third is above 1 where a kernel stands
-alone: a is its largest normalised correlation with another guess, and chance does not repeat itself. The fourth is above 1 where y has fine detail d in every direction and cannot be blurred
-(:func:`pnpsr.photo.detail.detail`). The fifth doubts narrow kernels (l: standard deviation in pixels along their longer axis),
-since a sharp picture of soft things looks like that, and believes wide ones; it is for scale 1, where a wrong kernel does most
-harm. The trained solver knows its scale: it is spared the last two, and half of the third. Leaving the picture as it is scores 1,
-and the lowest score wins. How the numbers were found and how well they do: ``docs/photographs.md``.
+S(x) = Σ|∇x| / √(N Σ|∇x|²). The first factor is low where few strong edges explain x (Krishnan, Tay, Fergus 2011): it is high
+with too narrow a kernel, whose x stays soft, and does not change with contrast, so that a wide kernel cannot buy it. The second
+is above 1 where x and k no longer explain y to its noise and to a tenth of its mean gradient, σ'² = σ² + 0.01 Σ|∇y|² / N: too
+wide a kernel, which rings; M(u) is 1 to u = 1, then u^0.7, and rises as u^0.4 from 1.65 on. The third is above 1 where a kernel
+stands alone: a is its largest normalised correlation with another guess, and chance does not repeat itself. The fourth is above
+1 where y has fine detail d in every direction and cannot be blurred (:func:`pnpsr.photo.detail.detail`). The fifth doubts
+narrow kernels (l: standard deviation in pixels along their longer axis), since a sharp picture of soft things looks like that,
+and believes wide ones; it is for scale 1, where a wrong kernel does most harm. The trained solver knows its scale: it is spared
+the last two, and half of the third. Leaving the picture as it is scores 1, and the lowest score wins. How the numbers were
+found and how well they do: ``docs/photographs.md``.
 """
 
 import math
