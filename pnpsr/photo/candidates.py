@@ -3,17 +3,18 @@
 Guesses: none; what the trained solver finds, where one ships for the scale; and what is found coarse to fine, up to three sizes of
 kernel. Each is judged by what it makes of the picture:
 
-    score = S(x) / S(y↑s) · max(1, |y - (x ⊗ k)↓s| / σ')^0.5 · exp(1.75 (1 - a)) · (d / d0)^0.375 · exp(max(0.3 (2.5 - l), -0.3)),
+    score = S(x) / S(y↑s) · M(|y - (x ⊗ k)↓s| / σ') · exp(1.75 (1 - a)) · (d / d0)^0.375 · exp(max(0.3 (2.5 - l), -0.3)),
 
-S(x) = Σ|∇x| / √(N Σ|∇x|²). The first factor is low where few strong edges explain x (Krishnan, Tay, Fergus 2011): it is high with
-too narrow a kernel, whose x stays soft, and does not change with contrast, so that a wide kernel cannot buy it. The second is above
-1 where x and k no longer explain y to its noise and to a tenth of its mean gradient, σ'² = σ² + 0.01 Σ|∇y|² / N: too wide a
-kernel, which rings. The third is above 1 where a kernel stands alone: a is its largest normalised correlation with another guess,
-and chance does not repeat itself. The fourth is above 1 where y has fine detail d in every direction and cannot be blurred
-(:func:`pnpsr.photo.detail.detail`). The fifth doubts narrow kernels (l: standard deviation in pixels along their longer axis),
-since a sharp picture of soft things looks like that, and believes wide ones; it is for scale 1, where a wrong kernel does most
-harm. The trained solver knows its scale: it is spared the last two, and half of the third. Leaving the picture as it is scores 1,
-and the lowest score wins. How the numbers were found and how well they do: ``docs/photographs.md``.
+S(x) = Σ|∇x| / √(N Σ|∇x|²). The first factor is low where few strong edges explain x (Krishnan, Tay, Fergus 2011): it is high
+with too narrow a kernel, whose x stays soft, and does not change with contrast, so that a wide kernel cannot buy it. The second
+is above 1 where x and k no longer explain y to its noise and to a tenth of its mean gradient, σ'² = σ² + 0.01 Σ|∇y|² / N: too
+wide a kernel, which rings; M(u) is 1 to u = 1, then u^0.7, and rises as u^0.4 from 1.65 on. The third is above 1 where a kernel
+stands alone: a is its largest normalised correlation with another guess, and chance does not repeat itself. The fourth is above
+1 where y has fine detail d in every direction and cannot be blurred (:func:`pnpsr.photo.detail.detail`). The fifth doubts
+narrow kernels (l: standard deviation in pixels along their longer axis), since a sharp picture of soft things looks like that,
+and believes wide ones; it is for scale 1, where a wrong kernel does most harm. The trained solver knows its scale: it is spared
+the last two, and half of the third. Leaving the picture as it is scores 1, and the lowest score wins. How the numbers were
+found and how well they do: ``docs/photographs.md``.
 """
 
 import math
@@ -37,7 +38,8 @@ from pnpsr.starts import upsample
 NONE, SHARP, LEARNED = "none", "sharp", "learned"
 SIZES = {1: (13, 27, 51)}  # of kernels in pixels of y, by scale
 FINER = (9, 17, 27)  # at all other scales
-MISFIT, ALONE, DETAILED = 0.5, 1.75, 0.375  # exponents of the second to the fourth factor
+BOUND, WITHIN, BEYOND = 0.5, 0.7, 0.4  # of the second factor: log of the misfit up to which the first exponent holds
+ALONE, DETAILED = 1.75, 0.375  # exponents of the third and the fourth
 NARROW, LENGTH, WIDE = 0.3, 2.5, 0.3  # the fifth: per pixel, the length that is as likely blur as not, the most a wide one gains
 MODEL = 0.1  # of the mean gradient: what no kernel explains, because blur is never the same everywhere
 USUAL = {1: 0.1}  # detail of a picture that may or may not be blurred, by scale
@@ -78,7 +80,8 @@ def scored(name: str, k: Tensor, x: Tensor, y: Tensor, scale: int) -> Candidate:
     """A restored window x (1 c sh sw) of y and its score, but for the third factor."""
     misfit, border = residual(x, k.to(y), y, scale), BORDER * scale
     score = sparsity(x, border) / sparsity(upsample(y, scale).clamp(0, 1), border)
-    score *= max(1.0, misfit / math.hypot(max(noise(y), ROUNDING), MODEL * _gradient(y))) ** MISFIT
+    m = math.log(max(1.0, misfit / math.hypot(max(noise(y), ROUNDING), MODEL * _gradient(y))))
+    score *= math.exp(WITHIN * min(m, BOUND) + BEYOND * max(0.0, m - BOUND))
     if name not in (NONE, SHARP, LEARNED):
         score *= (detail(y) / USUAL.get(scale, USUAL_FINER)) ** DETAILED
         score *= math.exp(max(NARROW * (LENGTH - shape_of(k).along), -WIDE)) if scale == 1 else 1.0
