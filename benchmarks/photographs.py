@@ -3,8 +3,8 @@
     python benchmarks/photographs.py --data data [--minutes 60]
 
 Every row and every panel is kept in ``runs/photographs`` as soon as it is measured, so that the same call goes on where it stopped;
-a row is measured again once other weights ship or the code of ``pnpsr.photo`` is another, and until then says that it is of an
-earlier version. ``data/real`` holds photographs of others: what is found in them stands on the page, the pictures themselves only
+a row is measured again once other weights ship or the code of ``pnpsr.photo`` is another, and until then says that it is of
+another version. ``data/real`` holds photographs of others: what is found in them stands on the page, the pictures themselves only
 in ``runs/photographs``. Rows that were never measured say so.
 """
 
@@ -71,7 +71,7 @@ def main(
             if found is not None:
                 old = {"version": version, "found": found}
                 replace_file(path, json.dumps(old, ensure_ascii=False, indent=1).encode())
-        earlier = "" if old.get("version") == version else " (by an earlier version)"
+        earlier = "" if old.get("version") == version else " (by another version)"
         return old["found"] + earlier if "found" in old else None
 
     rows = [(tried, kept(name, lambda name=name: outcome(name, data))) for name, (tried, _) in ROWS.items()]  # type: ignore[misc]
