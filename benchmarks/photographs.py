@@ -24,7 +24,7 @@ from torch.nn.functional import interpolate
 import pnpsr.photo
 from pnpsr.files import replace_file
 from pnpsr.images import crop_to_multiple, read_image, sample_picture
-from pnpsr.kernels import gaussian, random_motion
+from pnpsr.kernels import gaussian, random_motion, resize_support
 from pnpsr.photo.words import describe
 from pnpsr.starts import upsample
 from pnpsr.weights import presets
@@ -121,7 +121,8 @@ def sample(name: str, page: Path) -> str:
     r = pnpsr.restore(y, scale)
     bicubic = upsample(y, scale).clamp(0, 1)
     path = page.parent / page.stem / f"{name}.webp"
-    panel(path, [bicubic, r.x, x], [r.k, k])
+    size = max(*r.k.shape[-2:], *k.shape[-2:])
+    panel(path, [bicubic, r.x, x], [resize_support(one.float(), size) for one in (r.k, k)])
     line = f"{picture}, ×{scale}: {describe(k)} in truth; found: {r.words}. Bicubic {score(bicubic, x)}, restored {score(r.x, x)}."
     return f"![{picture}, ×{scale}: bicubic, restored, truth, kernels]({page.stem}/{path.name})\n\n{line}"
 
