@@ -3,8 +3,8 @@
     python benchmarks/photographs.py --data data [--minutes 60]
 
 Every row and every panel is kept in ``runs/photographs`` as soon as it is measured, so that the same call goes on where it stopped;
-a row is measured again once other weights ship or the code of ``pnpsr.photo`` is another, and until then says that it is of an
-earlier version. ``data/real`` holds photographs of others: what is found in them stands on the page, the pictures themselves only
+a row is measured again once other weights ship or the code of ``pnpsr.photo`` is another, and until then says that it is of
+another version. ``data/real`` holds photographs of others: what is found in them stands on the page, the pictures themselves only
 in ``runs/photographs``. Rows that were never measured say so.
 """
 
@@ -24,7 +24,7 @@ from torch.nn.functional import interpolate
 import pnpsr.photo
 from pnpsr.files import replace_file
 from pnpsr.images import crop_to_multiple, read_image, sample_picture
-from pnpsr.kernels import gaussian, random_motion
+from pnpsr.kernels import gaussian, random_motion, resize_support
 from pnpsr.photo.words import describe
 from pnpsr.starts import upsample
 from pnpsr.weights import presets
@@ -71,7 +71,7 @@ def main(
             if found is not None:
                 old = {"version": version, "found": found}
                 replace_file(path, json.dumps(old, ensure_ascii=False, indent=1).encode())
-        earlier = "" if old.get("version") == version else " (by an earlier version)"
+        earlier = "" if old.get("version") == version else " (by another version)"
         return old["found"] + earlier if "found" in old else None
 
     rows = [(tried, kept(name, lambda name=name: outcome(name, data))) for name, (tried, _) in ROWS.items()]  # type: ignore[misc]
@@ -121,7 +121,8 @@ def sample(name: str, page: Path) -> str:
     r = pnpsr.restore(y, scale)
     bicubic = upsample(y, scale).clamp(0, 1)
     path = page.parent / page.stem / f"{name}.webp"
-    panel(path, [bicubic, r.x, x], [r.k, k])
+    size = max(*r.k.shape[-2:], *k.shape[-2:])
+    panel(path, [bicubic, r.x, x], [resize_support(one.float(), size) for one in (r.k, k)])
     line = f"{picture}, ×{scale}: {describe(k)} in truth; found: {r.words}. Bicubic {score(bicubic, x)}, restored {score(r.x, x)}."
     return f"![{picture}, ×{scale}: bicubic, restored, truth, kernels]({page.stem}/{path.name})\n\n{line}"
 

@@ -51,7 +51,7 @@ def test_rows_are_kept_and_those_of_other_code_say_so(script: ModuleType, tmp_pa
     monkeypatch.setattr(script, "digest", lambda: "another")
     script.main(page=page, work=tmp_path / "work", minutes=0)
     text = page.read_text(encoding="utf-8")
-    assert "a / b of sharp (by an earlier version) |" in text and len(counted) == first + 1
+    assert "a / b of sharp (by another version) |" in text and len(counted) == first + 1
     assert "a / b of names |" in text and "a / b of names (" not in text
 
 
