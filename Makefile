@@ -21,13 +21,14 @@ unit: .venv/ready
 	$(BIN)/python -m pytest
 
 slow: .venv/ready
-	$(BIN)/python -m pytest -m slow
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -m "slow or hypothesis"
 
 notebooks: .venv/ready
 	$(BIN)/python examples/make_notebooks.py
 
+# everything beside its peers, and the page made of it
 bench: .venv/ready
-	$(BIN)/python benchmarks/prox_image.py
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/speed.py
 
 # every table and figure of the papers; DATA is described in the script
 DATA ?= data

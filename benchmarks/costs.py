@@ -9,7 +9,6 @@ border, no files. The median of three calls; other work on the machine only make
 import argparse
 import csv
 import io
-import platform
 import re
 import resource
 import statistics
@@ -25,6 +24,7 @@ from pnpsr.fast import fast
 from pnpsr.files import replace_file
 from pnpsr.kernels import gaussian
 from pnpsr.needs import needs_of
+from pnpsr.studies.complexity import processor
 from pnpsr.weights import preset_file, presets
 
 SIDE = 1008  # of the result, a multiple of 2, 3 and 4: 1.016 megapixels
@@ -92,13 +92,6 @@ def page(rows: list[list[str]]) -> str:
         f"Made by `python benchmarks/costs.py` on {processor()} with torch {torch.__version__.split('+')[0]}.\n\n"
         f"{table}\n"
     )
-
-
-def processor() -> str:
-    """The name of the CPU, as far as the system tells."""
-    info = Path("/proc/cpuinfo")
-    names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.exists() else []
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

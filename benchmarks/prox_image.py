@@ -15,6 +15,7 @@ from functools import partial
 import torch
 from deepinv.physics import Downsampling
 from memory import peak_megabytes
+from peers import full_spectrum, plain_image_step
 from torch import Tensor
 
 from pnpsr.kernels import gaussian
@@ -30,27 +31,6 @@ CASES = [
     (1, 1024, 1536, 4),
     (8, 256, 256, 4),
 ]
-
-
-def full_spectrum(k: Tensor, shape: tuple[int, int]) -> Tensor:
-    """The full complex transfer function of k on the image grid."""
-    p, q = k.shape[-2:]
-    padded = torch.nn.functional.pad(k, (0, shape[1] - q, 0, shape[0] - p)).roll((-(p // 2), -(q // 2)), (-2, -1))
-    return torch.fft.fftn(padded, dim=(-2, -1))
-
-
-def plain(F: Tensor, y: Tensor, x0: Tensor, alpha: float, scale: int) -> Tensor:
-    """Eq. 8-9 of IKR-Net as printed: full complex spectra, blocks averaged, division by alpha."""
-    b, c, h, w = y.shape
-    zero_filled = y.new_zeros(b, c, h * scale, w * scale)
-    zero_filled[..., ::scale, ::scale] = y
-
-    def fold(spectrum: Tensor) -> Tensor:
-        return spectrum.reshape(*spectrum.shape[:2], scale, h, scale, w).mean((2, 4))
-
-    d = F.conj() * torch.fft.fftn(zero_filled, dim=(-2, -1)) + alpha * torch.fft.fftn(x0, dim=(-2, -1))
-    ratio = fold(F * d) / (fold(F.abs().square()) + alpha)
-    return torch.fft.ifftn((d - F.conj() * ratio.repeat(1, 1, scale, scale)) / alpha, dim=(-2, -1)).real
 
 
 def floor(x0: Tensor) -> Tensor:
@@ -84,7 +64,7 @@ def main(runs: int) -> None:
         calls = {
             "pnpsr": partial(prox_image, y, k, x0, alpha, s),
             "deepinv": partial(physics.prox_l2, x0, y, 1 / alpha),
-            "plain": partial(plain, full_spectrum(k, (h, w)), y, x0, alpha, s),
+            "plain": partial(plain_image_step, y, full_spectrum(k, (h, w)), x0, alpha, s),
             "floor": partial(floor, x0),
         }
         for name in ("deepinv", "plain"):

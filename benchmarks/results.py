@@ -7,6 +7,7 @@ study, ``train``. Everything goes on where it stopped, and what is finished is t
 """
 
 import csv
+import hashlib
 import re
 import shlex
 import subprocess
@@ -14,6 +15,7 @@ import sys
 from pathlib import Path
 
 import tyro
+from earlier import found
 from shortfalls import shortfalls
 
 from pnpsr import checks
@@ -23,6 +25,9 @@ from pnpsr.studies.table import HERE, Line
 from pnpsr.weights import presets
 
 SET5, CBSD68 = "{data}/test/set5", "{data}/test/cbsd68"
+# The presets that ship have no kernel step; what is studied of one is that of the weights before.
+EARLIER, WITH_STEP = Path("runs/earlier"), ("ikrnet-x2@b349d561e35e", "ikrnet-x4@58082213fc9d")
+STEP = [f"{one.partition('@')[0]}={EARLIER}/{one}.safetensors" for one in WITH_STEP]
 TWELVE = f"--images {CBSD68} --kernels {{data}}/kernels/ikrnet12.npz"
 
 # Whole test sets where a table's averages stand beside the paper's; the first pictures where one line is compared with another.
@@ -41,8 +46,8 @@ STUDY: dict[str, str] = {
     "ikrnet-table6": f"{TWELVE} --limit 3",
     "ikrnet-table7": f"{TWELVE} --limit 3",
     "ikrnet-table8": f"{TWELVE} --limit 5",
-    "ikrnet-table9": f"{TWELVE} --limit 5",
-    "ikrnet-fig13": f"{TWELVE} --limit 1",
+    "ikrnet-table9": f"{TWELVE} --preset {STEP[0]} {STEP[1]} --limit 5",
+    "ikrnet-fig13": f"{TWELVE} --preset {STEP[1]} --limit 1",
 }
 KEY = {  # the column that the index shows
     "dan-table1": "Set5 PSNR",
@@ -66,8 +71,8 @@ HEAD = """# Results
 The tables and figures of both papers, measured on the presets that come with the package. The pages have the commands, the
 protocols and all lines of the papers; this one has a column of each. `make results DATA=folder` makes them. On the same machine
 with the same versions it makes the same CSV files again, byte for byte, except `*.timings.csv`; on another processor, or with
-another torch, the last digits differ. On which machine and torch these were made is not recorded, nor what the seconds of `dan-
-table5` were measured on, beyond one thread of a CPU.
+another torch, the last digits differ. On which machine and torch those whose spread is not measured were made is not recorded;
+the others are of an AMD EPYC with AVX-512 bf16 and torch 2.14.1.
 
 Every number is of one seed of noise and of one training. How far differences hold on other pictures is measured where the
 list below says so, and stands on those pages: what is within its spread there is no result. Elsewhere it was not measured: read
@@ -89,6 +94,9 @@ def main(*, data: Path = Path("data"), out: Path = Path("docs/results"), only: t
     for name in only:
         checks.choice(name, (*STUDY, *EVALUATION), "only")
     folder = shlex.quote(str(data))
+    EARLIER.mkdir(parents=True, exist_ok=True)
+    for one in WITH_STEP:
+        replace_file(EARLIER / f"{one}.safetensors", found(one)[1])
     for name, words in STUDY.items():
         if not only or name in only:
             run(f"pnpsr study {name} {words.format(data=folder)} --out {shlex.quote(str(out))}")
@@ -132,10 +140,16 @@ def remember(name: str, out: Path) -> None:
     kept = [row for row in weights(out) if row[0] != name]
     order = [*STUDY, *EVALUATION]
     rows = sorted(
-        [*kept, *((name, preset, presets()[preset].sha256) for preset in used(name, out))], key=lambda row: order.index(row[0])
+        [*kept, *((name, preset, version(name, preset)) for preset in used(name, out))], key=lambda row: order.index(row[0])
     )
     text = "result,preset,sha256\n" + "".join(",".join(row) + "\n" for row in rows)
     replace_file(out / "weights.csv", text.encode())
+
+
+def version(name: str, preset: str) -> str:
+    """The digest of the weights that a result is measured with: those that ship, or an earlier version that its command names."""
+    pinned = re.search(rf"{preset}@[0-9a-f]+", STUDY.get(name) or EVALUATION[name][1])
+    return hashlib.sha256(found(pinned[0])[1]).hexdigest() if pinned else presets()[preset].sha256
 
 
 def weights(out: Path) -> list[tuple[str, str, str]]:

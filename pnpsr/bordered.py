@@ -89,8 +89,8 @@ def iterates(
         [torch.Size([1, 1, 32, 32]), torch.Size([1, 1, 32, 32])]
     """
     checks.choice(boundary, BOUNDARIES, "boundary")
-    unrolled, others = (solver if isinstance(solver, Iterative) else None), _given(solver, k=k, T=T)
-    y, (h, w) = checks.image(y, "y"), (y.shape[-2], y.shape[-1])
+    unrolled, others = (solver if isinstance(solver, Iterative) else None), _given(solver, {"k": k, "T": T})
+    y, (h, w) = checks.displayed(y, "y"), (y.shape[-2], y.shape[-1])
     model = _model(solver, physics, mask, scale)
     coloured = in_colour(solver, y) if model is None or model.image_shape(y)[1] == y.shape[1] else y
     reach = max(k.shape[-2:]) if k is not None else needs_of(solver).kernel_size or 21  # moves the seam away by a kernel
@@ -135,7 +135,7 @@ def _words(solver: nn.Module) -> Collection[str]:
     return inspect.signature(solver.forward).parameters
 
 
-def _given(solver: nn.Module, **options: Any) -> dict[str, Any]:
+def _given(solver: nn.Module, options: dict[str, Any]) -> dict[str, Any]:
     """The options that are not None.
 
     Raises:
@@ -156,7 +156,7 @@ def _model(solver: nn.Module, physics: Physics | Scale | None, mask: Tensor | No
     if isinstance(solver, Iterative):
         return solver.physics_for(physics, mask, scale)
     if not inverts(solver):
-        _given(solver, mask=mask)
+        _given(solver, {"mask": mask})
         return None
     told = as_physics(scale if physics is None else physics)
     return told if mask is None else told.masked(mask)

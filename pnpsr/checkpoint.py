@@ -24,7 +24,9 @@ _KEY, _SEAL, _WORTH = "pnpsr", "sha256", "@worth"
 UNTRAINED = ("blind_hqs",)  # recipes that work without weights, and so are presets by their name alone
 
 
-def save(solver: nn.Module, path: str | Path, *, half: bool = False, bytewise: Sequence[str] = ()) -> None:
+def save(
+    solver: nn.Module, path: str | Path, *, half: bool = False, bytewise: Sequence[str] = (), convention: str | None = None
+) -> None:
     """Write weights and expression of ``solver`` to one safetensors file; all or nothing is left on disk.
 
     The expression is the recipe's call and every difference from it: what was set after building, other priors or slots, functions
@@ -33,6 +35,9 @@ def save(solver: nn.Module, path: str | Path, *, half: bool = False, bytewise: S
     ``half`` rounds the parameters (not the buffers) to float16, which :func:`load` widens to float32 again: half the size.
     ``bytewise`` names parts (``k0``, ``restorer.prior``) whose matrices and filters are rounded to 8-bit integers instead, each
     row by a scale of its own: a quarter of the size. What that costs is to be measured before it is shipped.
+
+    ``convention`` is the name of the one that the solver was trained under (:mod:`pnpsr.conventions`), where it is not pnpsr's own:
+    evaluating reads it with :func:`convention_of`.
 
     Raises:
         TypeError: ``bytewise`` is one name instead of a list of them.
@@ -51,7 +56,7 @@ def save(solver: nn.Module, path: str | Path, *, half: bool = False, bytewise: S
     call = expression(solver)
     if call.recipe not in RECIPES:
         raise ValueError(f"recipe {call.recipe!r} has left RECIPES, and could not be loaded again")
-    note = json.dumps({**call.written(), "version": VERSION})
+    note = json.dumps({**call.written(), "version": VERSION, **({} if convention is None else {"convention": convention})})
     tensors = {name: value.detach().contiguous().cpu().clone() for name, value in solver.state_dict().items()}
     names = [name for name, _ in solver.named_parameters()]
     inside = dict.fromkeys(name for part in bytewise for name in _below(part, names))
@@ -102,6 +107,16 @@ def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
     if not Path(name).is_file() and isinstance(solver, UnrolledSolver):
         solver.scales = presets()[str(name)].scales  # a preset is refused where it was not trained to be
     return solver.to(device).eval()
+
+
+def convention_of(path: str | Path) -> str | None:
+    """The name of the convention that :func:`save` was told; None: pnpsr's own, or a file that says nothing.
+
+    Raises:
+        ValueError: a truncated or foreign file.
+    """
+    told = _read(Path(path))[0].get("convention")
+    return None if told is None else str(told)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

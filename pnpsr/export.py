@@ -56,8 +56,8 @@ def export(
 ) -> ExportedProgram:
     """The solver with T iterations at one scale as a ``torch.export`` program: ``program.module()(y, k=k, sigma=sigma)`` -> (x, k).
 
-    ``torch.export.save(program, "solver.pt2")`` writes it; ``torch.export.load("solver.pt2").module()`` runs it, also where pnpsr is
-    not installed (the one exception, a kernel step under ``constraint="simplex"``, has an operator of pnpsr's). Values are not
+    ``torch.export.save(program, "solver.pt2")`` writes it; ``torch.export.load("solver.pt2").module()`` runs it, also where pnpsr
+    is not installed (the one exception, a kernel step under ``constraint="simplex"``, has an operator of pnpsr's). Values are not
     checked in it: what is not finite shows in x. Closed forms whose weight a network decides compute in float64.
 
     Args:
@@ -95,7 +95,7 @@ def export(
     y = torch.full((b, channels or needs.channels or 3, rows, columns), 0.5, dtype=like.dtype, device=like.device)
     values = {"k": y.new_full((b, 1, p, q), 1 / (p * q)), "sigma": y.new_full((b,), 0.01)}
     shapes: dict[str, Any] = {"y": {2: Dim.AUTO, 3: Dim.AUTO} if dynamic else None, **dict.fromkeys(names)}
-    fixed, training = Fixed(solver, scale, T).eval(), solver.training
+    training, fixed = solver.training, Fixed(solver, scale, T).eval()
     try:
         with torch.no_grad():
             fixed(y, **{name: values[name] for name in names})  # mistakes of the call in the solver's own words

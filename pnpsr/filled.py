@@ -1,13 +1,22 @@
 """Weights into the networks they are for, once it is known that they fit."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 
 class Unfit(ValueError):
     """Weights that are not those of the network they are given to."""
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """First values are not drawn where there is no memory: for normal ones torch would load its compiler, which takes seconds."""
+
+    def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        return arguments[0] if function is Tensor.normal_ else function(*arguments, **(keywords or {}))
 
 
 def filled(build: Callable[[], nn.Module], weights: Mapping[str, Tensor]) -> nn.Module:
@@ -20,7 +29,7 @@ def filled(build: Callable[[], nn.Module], weights: Mapping[str, Tensor]) -> nn.
         ValueError: what ``build`` raises.
     """
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _NothingDrawn():
             plan = build()
     except (NotImplementedError, RuntimeError):  # a recipe that computes while it builds cannot be planned
         plan = None

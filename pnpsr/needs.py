@@ -9,8 +9,8 @@ from functools import reduce
 class Needs:
     """What a part cannot do without, and what it can do; the default is a part that needs nothing and can do all.
 
-    A step, start, tuner or network says so by an attribute or property ``needs``; one that has none needs nothing. ``a & b`` is
-    what a part needs that holds both.
+    A step, start, tuner or network says so by an attribute or property ``needs``; one that has none needs nothing (an estimator or
+    restorer: no more than that a border be cared for). ``a & b`` is what a part needs that holds both.
 
     Example:
         >>> from pnpsr.needs import Needs
@@ -57,6 +57,11 @@ def needs_of(part: object) -> Needs:
     if said is not None and not isinstance(said, Needs):
         raise TypeError(f"needs of {type(part).__name__} must be a Needs, got {said!r}")
     return said or Needs()
+
+
+def needs_of_step(step: object) -> Needs:
+    """What a step says it needs; one that says nothing may hold closed forms, so its y is not taken to be periodic unseen."""
+    return Needs(periodic=step is not None) if getattr(step, "needs", None) is None else needs_of(step)
 
 
 def reads_image(step: object) -> bool:

@@ -3,7 +3,9 @@
 import copy
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from functools import reduce
+from operator import and_
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from pnpsr import checks
 from pnpsr.checks import Scale
-from pnpsr.needs import Needs, together
+from pnpsr.needs import Needs, needs_of_step, together
 from pnpsr.physics import Physics
 from pnpsr.slots import Slotted
 from pnpsr.starts import Dirac, Upsample
@@ -102,7 +104,9 @@ class UnrolledSolver(Slotted):
         """What a call must give and what the solver can do, from what its slots say; a restored y needs no more."""
         built = (self.scale,) if isinstance(self.scale, int) else None
         own = Needs(kernel=self.k0 is None, scales=built) & Needs(scales=self.scales)
-        return own & together(getattr(self, name) for name in (*self.order, "k0", "x0"))
+        steps = [name for name in self.order if name != "tuner"]  # which decides on numbers alone
+        own &= reduce(and_, (needs_of_step(getattr(self, name)) for name in steps), Needs())
+        return own & together(getattr(self, name) for name in (*(set(self.order) - set(steps)), "k0", "x0"))
 
     def start(
         self,
@@ -157,11 +161,15 @@ class UnrolledSolver(Slotted):
         return s
 
     def step(self, s: State) -> State:
-        """One iteration: each slot in its turn reads the state and writes its field; a black picture keeps its x and k."""
-        for slot in self.order:
-            if (write := getattr(self, slot)) is not None:
-                field = self.WRITES[slot]
-                s = _unless_black(s, s.write(field, write(s.detach(self.detach))), field)
+        """One iteration: each slot in its turn reads the state and writes its field; a black picture keeps its x and k.
+
+        On a GPU no value is read back, so that the host need not wait; what is not finite shows in x or k.
+        """
+        with checks.unwatched(s.y):
+            for slot in self.order:
+                if (write := getattr(self, slot)) is not None:
+                    field = self.WRITES[slot]
+                    s = _unless_black(s, s.write(field, write(s.detach(self.detach))), field)
         return replace(s, t=s.t + 1)
 
     def iterate(self, s: State, T: int | None = None) -> Iterator[State]:
@@ -182,11 +190,16 @@ class UnrolledSolver(Slotted):
         mask: Tensor | None = None,
         scale: Scale | None = None,
     ) -> State:
-        """The state after T iterations from ``start(y, ...)``: ``out.x`` (b c sh sw), ``out.k`` (b 1 p p), ``out.hyper``."""
+        """The state after T iterations from ``start(y, ...)``: ``out.x`` (b c sh sw), ``out.k`` (b 1 p p), ``out.hyper``.
+
+        Raises:
+            TypeError, ValueError: as :meth:`start`, and what the steps refuse; on a GPU, where they do not look at values, an x
+                or k that is not finite in the end (:class:`pnpsr.checks.NotFinite`).
+        """
         s = self.start(y, physics, sigma=sigma, x=x, k=k, mask=mask, scale=scale)
         for s in self.iterate(s, T):  # noqa: B007, B020  only the last state is wanted, and none before it is held
             pass
-        return s
+        return _finite(s) if s.y.device.type != "cpu" and checks.reading() else s
 
     def only(self, *slots: str) -> "UnrolledSolver":
         """A view that runs only these slots and shares every module: training stages are views."""
@@ -255,7 +268,16 @@ class Iterative(Protocol):
     ) -> Physics:
         """As :meth:`pnpsr.UnrolledSolver.physics_for`."""
 
-    def start(self, y: Tensor, physics: Physics | Scale | None = None, **given: Any) -> State:
+    def start(
+        self,
+        y: Tensor,
+        physics: Physics | Scale | None = None,
+        *,
+        sigma: float | Tensor | None = None,
+        k: Tensor | None = None,
+        given: Tensor | None = None,
+        noise: Tensor | None = None,
+    ) -> State:
         """As :meth:`pnpsr.UnrolledSolver.start`."""
 
     def step(self, s: State) -> State:
@@ -291,7 +313,7 @@ class PerIteration(nn.Module):
     @property
     def needs(self) -> Needs:
         """Those of all steps, and no more iterations than there are of them."""
-        return Needs(longest=self.count) & replace(together(self), longest=None)
+        return Needs(longest=self.count) & replace(reduce(and_, map(needs_of_step, self), Needs()), longest=None)
 
     def forward(self, state: State) -> Tensor | Hyper:
         """What the step of this iteration returns.
@@ -347,6 +369,14 @@ def _unless_black(before: State, after: State, field: str) -> State:
         return after
     black = before.y.detach().abs().amax((1, 2, 3), keepdim=True) == 0
     return after.write(field, torch.where(black, old.detach(), new))
+
+
+def _finite(s: State) -> State:
+    """The state, if its x and k are finite: one look for all iterations."""
+    if s.x is not None and s.k is not None and not checks.finite(torch.stack([s.x.detach().sum(), s.k.detach().sum()])):
+        checks.tensor(s.x, "x after the last iteration")
+        checks.tensor(s.k, "k after the last iteration", "(b 1 p p)")
+    return s
 
 
 def _checked(s: State) -> State:

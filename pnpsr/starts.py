@@ -64,7 +64,7 @@ def upsample(y: Tensor, scale: Scale, mode: str = "bicubic", offset: float | tup
     for s, o in zip(checks.factors(scale), pair, strict=True):
         y = y.transpose(-1, -2)  # twice: rows first, then columns, each time along the last axis
         if s > 1:
-            weights = y.new_tensor(interpolation_weights(s, o, mode))
+            weights = torch.tensor(interpolation_weights(s, o, mode), dtype=y.dtype).to(y.device, non_blocking=True)
             windows = pad(y, (2, 2, 0, 0), mode="replicate").unfold(-1, 5, 1)
             with precision.exact(y):
                 y = rearrange(torch.einsum("...wt,rt->...wr", windows, weights), "... w r -> ... (w r)")

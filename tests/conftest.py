@@ -1,4 +1,6 @@
-"""One thread (two busy ones make small tensors slower), a fixed hypothesis profile, and slow tests on request only."""
+"""One thread (two busy ones make small tensors slower), slow tests on request only, and hypothesis: the same few examples in every
+quick run, new and more of them in the slow one (``HYPOTHESIS_PROFILE=deep``), which prints what fails.
+"""
 
 import os
 from pathlib import Path
@@ -9,7 +11,7 @@ from hypothesis import settings
 
 torch.set_num_threads(1)
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=30)
-settings.register_profile("deep", deadline=None, max_examples=300)
+settings.register_profile("deep", derandomize=False, deadline=None, max_examples=300, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 

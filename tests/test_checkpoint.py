@@ -13,8 +13,10 @@ from torch import nn
 
 from pnpsr import UnrolledSolver, blind_hqs, dan, expression, load, save, two_step, usrnet
 from pnpsr.nets import KernelEncoder
+from pnpsr.prox import l0_gradient, tv
 from pnpsr.recipes import RECIPES, recipe, tv_hqs
-from pnpsr.steps import HQSRestorer
+from pnpsr.starts import Upsample
+from pnpsr.steps import HQSRestorer, Until
 from pnpsr.weights import presets
 
 TINY = (4, 6, 8, 8)
@@ -96,6 +98,26 @@ def test_bytes_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
     for tensors in ({"a@worth": torch.ones(2)}, {"a": torch.ones(2, 2), "a@worth": torch.ones(2)}):
         with pytest.raises(ValueError, match="damaged: a@worth belongs to no tensor"):
             load(noted(tmp_path / "b", note, **tensors))
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_changes_below_a_wrapper_of_earlier_versions_load(wrapped: bool, tmp_path: Path) -> None:
+    """They are found where they are now: below ``then`` itself, the first image beside it."""
+    net = blind_hqs(5, T=1, finish=small())
+    net.restorer.then.around, net.restorer.x0 = "first", Upsample("bilinear")
+    if wrapped:
+        net.restorer = Until(2, HQSRestorer(tv), HQSRestorer(l0_gradient, around="first"), x0=Upsample("bilinear"))
+    note = expression(net).written()
+    changes = note["changes"]
+    assert any(path.startswith("restorer.then.") for path in changes) and "restorer.x0" in changes
+    old = {
+        path.replace("restorer.then", "restorer.then.step").replace("restorer.x0", "restorer.then.x0"): entry
+        for path, entry in changes.items()
+    }
+    if wrapped:
+        old["restorer.then"] = {"class": "pnpsr.steps.phases:Afresh"}
+    again = load(noted(tmp_path / "a", json.dumps({**note, "changes": old}), **net.state_dict()))
+    assert expression(again) == expression(net) and again.restorer.then.around == "first" and again.restorer.x0 == net.restorer.x0
 
 
 def test_a_recipe_of_ones_own_is_saved_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

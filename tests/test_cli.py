@@ -1,5 +1,6 @@
 """The command line as a user meets it: results on disk, numbers on the screen, one line per mistake."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -165,6 +166,20 @@ def test_unknown_or_missing_arguments_are_refused(arguments: str, capsys: pytest
     with pytest.raises(SystemExit) as stop:
         main(arguments.split())
     assert stop.value.code == 2
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_the_shell_completes_commands_and_options(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--tyro-print-completion", "bash"])
+    (tmp_path / "completion").write_text(capfd.readouterr().out)
+    ask = (
+        'source "$1"; COMP_WORDS=(pnpsr {words}); COMP_CWORD=$(({cursor})); "$(complete -p pnpsr | grep -o "F [^ ]*" | cut -c3-)"; '
+        'echo "${{COMPREPLY[@]}}"'
+    )
+    for words, cursor, wanted in (("res", 1, "restore"), ("restore --over", 2, "--overwrite"), ("demo --w", 2, "--web")):
+        call = ["bash", "-c", ask.format(words=words, cursor=cursor), "bash", str(tmp_path / "completion")]
+        assert wanted in subprocess.run(call, capture_output=True, text=True, check=True).stdout.split(), words
 
 
 def test_the_module_runs(tmp_path: Path) -> None:

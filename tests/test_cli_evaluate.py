@@ -242,6 +242,27 @@ def test_words_for_methods(tmp_path: Path) -> None:
         method_from("missing.safetensors", circular=True)
 
 
+def test_a_checkpoint_is_evaluated_under_the_convention_of_its_training(tmp_path: Path) -> None:
+    """As a preset is: the networks of DAN read its kernels and need no longer border; ikrnet keeps its border."""
+    small = dan(2, size=5, code=4, width=8, groups=1, blocks=1)
+    files = {name: tmp_path / f"{name}.safetensors" for name in ("plain", "trained", "closed")}
+    save(small, files["plain"])
+    save(small, files["trained"], convention="DAN")
+    save(ikrnet(5, T=1, widths=(4, 4, 4, 4)), files["closed"], convention="KAIR_CENTER")
+    found = {name: method_from(str(file), circular=False) for name, file in files.items()}
+    assert {name: one.convention.name for name, one in found.items()} == {
+        "plain": "PNPSR",
+        "trained": "DAN",
+        "closed": "KAIR_CENTER",
+    }
+    direct = method_from(f"{files['plain']}+DAN+direct", circular=False)
+    assert found["trained"].digest == direct.digest != found["plain"].digest
+    assert found["closed"].digest == method_from(f"{files['closed']}+KAIR_CENTER", circular=False).digest
+    assert method_from(f"{files['trained']}+PNPSR", circular=False).convention.name == "PNPSR"
+    with pytest.raises(ValueError, match="of the conventions DAN, PNPSR: evaluate them apart"):
+        method_from(f"both={files['plain']},{files['trained']}", circular=False)
+
+
 def test_a_data_set_of_deepinv(tmp_path: Path, capsys, monkeypatch) -> None:
     import deepinv
 

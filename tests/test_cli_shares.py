@@ -1,7 +1,6 @@
 """Two processes that share restoring and evaluating leave the files that one leaves, also when one of them was killed before."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -34,8 +33,8 @@ def commands(images: Path, out: Path) -> dict[str, list[str]]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """By name, but for what is not a result: locks, and the empty folders of parts."""
-    found = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "lock")
+    """By name, but for what is not a result: locks, and what the killed process was about to put in its place."""
+    found = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "lock" and p.suffix != ".tmp")
     return {str(p.relative_to(folder)): p.read_bytes() for p in found}
 
 
@@ -44,25 +43,21 @@ def begin(words: tuple[str, ...]) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("which", ["restore", "evaluate"])
-def test_two_processes_and_a_killed_one_leave_the_files_of_one(which: str, images: Path, tmp_path: Path) -> None:
-    one = begin((sys.executable, "-m", "pnpsr", *commands(images, tmp_path / "one")[which]))
-    two = begin((*LAUNCH, "pnpsr", *commands(images, tmp_path / "two")[which]))
-    killed = begin((sys.executable, "-m", "pnpsr", *commands(images, tmp_path / "killed")[which]))
-    results = tmp_path / "killed" / which
-    while killed.poll() is None and not any(f for f in files(results) if f.endswith((".csv", "_restored.png"))):
+def test_two_processes_end_what_a_killed_one_began_and_leave_the_files_of_one(which: str, images: Path, tmp_path: Path) -> None:
+    words = commands(images, tmp_path / "two")[which]
+    killed, results = begin((sys.executable, "-m", "pnpsr", *words)), tmp_path / "two" / which
+    while killed.poll() is None and not any(name.endswith((".csv", "_figure.png")) for name in files(results)):
         time.sleep(0.02)
-    os.kill(killed.pid, signal.SIGKILL)
+    killed.kill()
     killed.communicate()
-    again = begin((*LAUNCH, "pnpsr", *commands(images, tmp_path / "killed")[which]))
-    said = {process: process.communicate() for process in (one, two, again)}
-    assert one.returncode == 1  # the broken picture
-    assert "broken.png" in said[one][1]
-    for process in (two, again):
-        assert process.returncode == 1 and "broken.png" in said[process][1], said[process][1][-2000:]
+    two = begin((*LAUNCH, "pnpsr", *words))
+    one = begin((sys.executable, "-m", "pnpsr", *commands(images, tmp_path / "one")[which]))
+    _, said = two.communicate()
+    assert two.returncode == 1 and "broken.png" in said, said[-2000:]  # as one process says it
+    one.communicate()
+    assert one.returncode == 1
     due = files(tmp_path / "one" / which)
-    assert len(due) >= 6
-    for name in ("two", "killed"):
-        assert files(tmp_path / name / which) == due
+    assert len(due) >= 6 and files(results) == due
 
 
 def test_without_a_launch_all_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:

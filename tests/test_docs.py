@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from pnpsr.conventions import PHYSICS
 from pnpsr.data import SETTINGS
 from pnpsr.evaluate import METHODS, METRICS, PROTOCOLS
 from pnpsr.kernels import FAMILIES
@@ -52,7 +53,7 @@ def test_the_code_on_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pyte
     """All blocks of a page in order, in one namespace and an empty folder; a failure names the line of the page."""
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "__main__"}
-    for table in (RECIPES, SETTINGS, FAMILIES, METRICS, PROTOCOLS, METHODS, STUDIES):
+    for table in (RECIPES, SETTINGS, FAMILIES, METRICS, PROTOCOLS, METHODS, STUDIES, PHYSICS):
         monkeypatch.setattr(table, "_things", dict(table))  # what a page registers is forgotten after it
     with torch.random.fork_rng(devices=[]):
         for line, code in blocks(page.read_text(encoding="utf-8")):

@@ -1,17 +1,24 @@
 """Faster and the same: within 1/512 of float32 on every shipped preset, kernels untouched, the solver itself unchanged."""
 
+from typing import Any
+
 import pytest
 import torch
 from synthetic import kernels, pictures, psnr
+from torch import Tensor
 
-from pnpsr import UnrolledSolver, ikrnet, load
+from pnpsr import UnrolledSolver, checks, dan, ikrnet, load, usrnet
 from pnpsr.bordered import solve
-from pnpsr.fast import PRECISIONS, fast, native_bfloat16
+from pnpsr.fast import PRECISIONS, fast, loop, native_bfloat16
 from pnpsr.images import sample_picture
 from pnpsr.needs import needs_of
 from pnpsr.nets import ResUNet
-from pnpsr.physics import Degradation
+from pnpsr.physics import Degradation, image_step
+from pnpsr.prox import identity
 from pnpsr.recipes import tv_hqs
+from pnpsr.starts import Dirac
+from pnpsr.state import State
+from pnpsr.steps import HQSRestorer, Schedule
 from pnpsr.weights import presets
 
 K = kernels(1, 9, seed=4, dtype=torch.float32)
@@ -45,7 +52,8 @@ def test_the_solver_itself_stays_as_it_was() -> None:
     before = {name: value.clone() for name, value in solver.state_dict().items()}
     quick = fast(solver, "bfloat16")
     assert not any(p.requires_grad for p in quick.parameters()) and all(p.requires_grad for p in solver.parameters())
-    assert isinstance(solver.restorer.prior, ResUNet) and not isinstance(quick.restorer.prior, ResUNet)
+    assert "bfloat16" in {str(p.dtype)[6:] for p in quick.restorer.parameters()}
+    assert {p.dtype for p in solver.parameters()} == {torch.float32} and str(solver).find("Quick") < 0
     assert all(torch.equal(value, before[name]) for name, value in solver.state_dict().items())
 
 
@@ -74,6 +82,72 @@ def test_what_has_no_networks_is_copied_and_float64_stays() -> None:
         assert torch.equal(solve(fast(solver), y, 1, k=k).x, solve(solver, y, 1, k=k).x)
     double = load("usrnet").double()
     assert torch.allclose(solve(fast(double), y, 1, k=k, sigma=0.01).x, solve(double, y, 1, k=k, sigma=0.01).x, atol=1e-9)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("version", [1, 2])
+def test_both_dans_have_quick_blocks(version: int, precision: str) -> None:
+    torch.manual_seed(0)
+    solver = dan(2, version=version, size=5, width=16, groups=2, blocks=2, T=2).eval()
+    quick = fast(solver, precision)
+    assert any(type(m).__name__.startswith("Quick") for m in quick.restorer.modules())
+    y = pictures(2, 3, 16, 12, seed=0, dtype=torch.float32)
+    for field in ("x", "k"):
+        plain, same = getattr(solver(y), field), getattr(quick(y), field)
+        assert torch.allclose(plain, same, atol=1e-5 if precision == "float32" else 0.01)
+        assert same.dtype == torch.float32
+
+
+def test_spectra_of_a_kernel_that_nobody_writes_are_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[Tensor] = []
+    original = image_step.spectra
+
+    def counted(y: Tensor, k: Tensor, *rest: Any) -> image_step.Spectra:
+        taken.append(k)
+        return original(y, k, *rest)
+
+    monkeypatch.setattr(image_step, "spectra", counted)
+    monkeypatch.setattr(loop, "spectra", counted)
+    x = pictures(2, 3, 24, 20, seed=0)
+    for physics in (Degradation(2), Degradation(2, offset=1, centre="(p-1)//2", correlation=True)):
+        y, solver = physics(x, kernels(2, 5, seed=1)), UnrolledSolver(None, HQSRestorer(identity), 3, tuner=Schedule(0.1), k0=None)
+        k = kernels(2, 5, seed=1)
+        taken.clear()
+        slow, plain = solver(y, physics, k=k), len(taken)
+        taken.clear()
+        assert torch.allclose(fast(solver)(y, physics, k=k).x, slow.x, rtol=0, atol=1e-12)
+        assert (plain, len(taken)) == (3, 1)
+
+
+def test_values_are_looked_at_when_a_solve_starts_and_not_in_its_steps() -> None:
+    seen: list[bool] = []
+
+    def watching(s: State) -> Tensor:
+        seen.append(checks.reading())
+        return s.known("x")
+
+    y = pictures(1, 3, 12, 12, seed=0)
+    quick = fast(UnrolledSolver(None, watching, 2, k0=Dirac(3)))
+    quick(y, 2)
+    assert seen == [False, False] and checks.reading()
+    with pytest.raises(ValueError, match="y holds NaN"):
+        quick(y * torch.nan, 2)
+
+
+def test_a_black_sample_keeps_its_picture() -> None:
+    y = torch.stack([pictures(1, 3, 12, 12, seed=0)[0], torch.zeros(3, 12, 12, dtype=torch.float64)])
+    solver = UnrolledSolver(None, lambda s: s.known("x") + 1, 2, k0=Dirac(3))
+    assert torch.equal(fast(solver)(y, 2).x, solver(y, 2).x) and fast(solver)(y, 2).x[1].abs().max() == 0
+
+
+def test_networks_are_compiled_where_a_compiler_is_named() -> None:
+    torch.manual_seed(0)
+    solver = usrnet(T=1, widths=(4, 4, 4, 4), hidden=4).eval()
+    y = pictures(1, 3, 16, 16, seed=0, dtype=torch.float32)
+    compiled = fast(solver, "float32", compiler="eager")
+    assert compiled.restorer.prior._compiled_call_impl is not None and solver.restorer.prior._compiled_call_impl is None
+    known = {"k": kernels(1, 5, seed=0, dtype=torch.float32), "sigma": 0.01}
+    assert torch.allclose(compiled(y, 2, **known).x, solver(y, 2, **known).x, atol=1e-5)
 
 
 def test_unknown_precisions_are_listed() -> None:

@@ -40,6 +40,8 @@ LAYER = {
     "plot": 6,
     "fast": 6,
     "export": 6,
+    "replay": 6,
+    "equilibrium": 5,
     "bordered": 6,
     "photo": 6.4,
     "weights": 0.5,

@@ -109,6 +109,22 @@ each = pytest.mark.parametrize("name", presets())
 
 
 @each
+@pytest.mark.gpu
+@torch.no_grad()
+def test_a_preset_gives_on_a_gpu_what_it_gives_on_a_cpu(name: str) -> None:
+    scale = scales(name)[-1]
+    k = kernel(scale)
+    y = degrade(sharp(gray=False), k, scale, NAMED[presets()[name].convention])
+    needed = told(name, k)
+    here, there = (
+        load(name)(y, scale, **needed),
+        load(name, device="cuda")(y.cuda(), scale, **{**needed, "k": k.cuda()} if needed else {}),
+    )
+    assert there.x.device.type == "cuda" and there.x.dtype == torch.float32
+    assert float(psnr(there.x.cpu().clamp(0, 1), here.x.clamp(0, 1)).min()) > 50
+
+
+@each
 def test_a_preset_refuses_what_no_solver_takes(name: str) -> None:
     """Kernels that do not sum to 1, pictures and noise in other units, a missing kernel: before anything is computed."""
     solver, scale = load(name), scales(name)[-1]

@@ -9,7 +9,7 @@ import torch
 from synthetic import kernels, observed, pictures
 from torch import Tensor
 
-from pnpsr import blind_hqs, dan, ikrnet
+from pnpsr import blind_hqs, dan, ikrnet, restore
 from pnpsr.bordered import solve
 from pnpsr.conventions import PNPSR
 from pnpsr.data import Setting
@@ -57,7 +57,6 @@ PICTURES: dict[str, Callable[[Tensor], object]] = {
     "a solver": lambda y: plain()(y, 2, k=K),
     "dan": lambda y: dan(2, size=5, code=4, width=8, groups=1, blocks=1)(y.float()),
     "ikrnet": lambda y: ikrnet(5, T=1, widths=(4, 6, 8, 8))(y.float(), 2),
-    "restore": lambda y: solve(plain(), y, 2, k=K),
     "psnr": lambda y: psnr(y, y),
     "psnr of the truth": lambda y: psnr(Y, y),
     "ssim": lambda y: ssim(y, y),
@@ -101,6 +100,19 @@ def test_pictures_are_in_zero_to_one(door: str) -> None:
     for wrong in (255 * Y, 10 * Y, 4 - Y, -Y - 1):
         with pytest.raises(ValueError, match=r"\[0, 1\], got -?\d.* \.\. "):
             PICTURES[door](wrong)
+
+
+@pytest.mark.parametrize("door", ["solve", "restore"])
+def test_what_would_be_cut_off_is_refused_where_results_are_cut_to_zero_to_one(door: str) -> None:
+    """A solver keeps the range of y; what works on photographs cuts it, and takes noise beyond it, but no highlights."""
+    y, strong = 0.5 + 0.25 * (Y - 0.5), gaussian_noise(torch.full_like(Y, 0.95), 0.3, generator=torch.Generator().manual_seed(0))
+    call = {"solve": lambda y: solve(plain(), y, 2, k=K), "restore": lambda y: restore(y[:1].float(), 2, size=5, T=1)}[door]
+    assert strong.amax() > 1.5 and call(strong).x.amax() <= 1
+    for wrong in (10 * Y, 255 * Y, y + 0.9, -Y - 1, 1.9 * (0.5 + y / 2)):
+        with pytest.raises(ValueError, match=r"\[0, 1\], got -?\d.* \.\. .*high dynamic range"):
+            call(wrong)
+    bright = torch.cat([2.5 * y[:1], y[1:]])
+    assert plain()(bright, 2, k=K).x.amax() > 1.2
 
 
 def test_high_dynamic_range_goes_through_by_the_way_that_the_message_names() -> None:

@@ -23,6 +23,7 @@ from pnpsr.checks.plain import whole as whole
 from pnpsr.checks.tensors import MASS as MASS
 from pnpsr.checks.tensors import NotFinite as NotFinite
 from pnpsr.checks.tensors import blur as blur
+from pnpsr.checks.tensors import displayed as displayed
 from pnpsr.checks.tensors import finite as finite
 from pnpsr.checks.tensors import image as image
 from pnpsr.checks.tensors import kernel as kernel
@@ -33,5 +34,6 @@ from pnpsr.checks.tensors import shown as shown
 from pnpsr.checks.tensors import tensor as tensor
 from pnpsr.checks.tensors import tracing as tracing
 from pnpsr.checks.tensors import trusted as trusted
+from pnpsr.checks.tensors import unwatched as unwatched
 from pnpsr.checks.tensors import values as values
 from pnpsr.checks.tensors import wide as wide

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
 import torch
@@ -44,8 +44,13 @@ def reading() -> bool:
     return not tracing() and not _TRUSTED.get()
 
 
+def unwatched(t: Tensor) -> AbstractContextManager[None]:
+    """:func:`trusted` where reading values of t means waiting for a device, so that whoever enters it looks once at the end."""
+    return nullcontext() if tracing() or t.device.type == "cpu" else trusted()
+
+
 def readable(t: Tensor) -> bool:
-    """Whether values of t may decide what is computed: not while tracing; inside :func:`trusted` only on the CPU, which need not wait."""
+    """Whether values of t may decide what is computed: never while tracing, inside :func:`trusted` only on the CPU."""
     return not tracing() and (not _TRUSTED.get() or t.device.type == "cpu")
 
 
@@ -116,11 +121,29 @@ def shown(y: object, name: str) -> Tensor:
     if reading() and not y.is_meta:
         low, high = (float(v) for v in torch.aminmax(values(y)))
         if low < -1 or high > 2:
-            raise ValueError(
-                f"{name} must hold floats in [0, 1], got {low:g} .. {high:g}; divide 8-bit values by 255 and high dynamic range "
-                "by its largest value, then multiply the result by it"
-            )
+            raise _beyond_white(name, low, high)
     return y
+
+
+def displayed(y: object, name: str) -> Tensor:
+    """As :func:`shown`, for what is cut to [0, 1] in the end: means over 8 x 8 pixels, which noise hardly moves, lie there, too.
+
+    Raises:
+        ValueError: beyond that by more than a quarter, so that more than noise would be cut off.
+    """
+    y = shown(y, name)
+    if reading() and not y.is_meta:
+        means = torch.nn.functional.avg_pool2d(values(y), min(8, *y.shape[-2:]))
+        if means.amin() < -0.25 or means.amax() > 1.25:
+            raise _beyond_white(name, *(float(v) for v in torch.aminmax(values(y))))
+    return y
+
+
+def _beyond_white(name: str, low: float, high: float) -> ValueError:
+    return ValueError(
+        f"{name} must hold floats in [0, 1], got {low:g} .. {high:g}; divide 8-bit values by 255 and high dynamic range "
+        "by its largest value, then multiply the result by it"
+    )
 
 
 def blur(k: object, name: str, within: tuple[int, int] | None = None, *, remedy: str = "") -> Tensor:

@@ -136,12 +136,13 @@ def restore_one(picture: Picture, one: Input, options: Options, truth: Truth, *,
         )  # fmt: skip
     numbers = scores(y, r, truth)
     one.folder.mkdir(parents=True, exist_ok=True)
-    written, notes = write_result(to, one.stem, picture, r)
     said = spoken(numbers)
     short = {name: line for name, line in said.items() if name != "kernel"}
-    written.append(write_figure(one.folder / f"{one.stem}_figure.png", y, r, truth, short))
+    shown = [write_figure(one.folder / f"{one.stem}_figure.png", y, r, truth, short)]
     if options.report:
-        written.append(write_page(one.folder / f"{one.stem}_report.html", y, r, one.path.name, said))
+        shown.append(write_page(one.folder / f"{one.stem}_report.html", y, r, one.path.name, said))
+    written, notes = write_result(to, one.stem, picture, r)  # the picture last of all: where it is, everything is
+    written += shown
     if loud and detailed:
         for name, line in {"found": r.words, **said}.items():
             print(f"{name:9} {line}")
@@ -166,7 +167,7 @@ def _expected(options: Options, h: int, w: int, channels: int) -> str:
 
 def _told(r: Restoration, written: list[Path], numbers: dict[str, Any], notes: tuple[str, ...], detailed: bool) -> dict[str, Any]:
     return {
-        "status": "restored" if r.blurred else "unchanged",
+        "status": "restored" if r.touched else "unchanged",
         "words": r.words,
         "sigma": r.sigma,
         "height": r.x.shape[-2],

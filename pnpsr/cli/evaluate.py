@@ -12,7 +12,7 @@ from pnpsr.evaluate import Failure, Method, Protocol, Row, Source, prepare, read
 from pnpsr.evaluate import evaluate as apply
 from pnpsr.evaluate.cases import Synthetic
 from pnpsr.evaluate.figures import compare
-from pnpsr.evaluate.run import Rows, merge, source_of
+from pnpsr.evaluate.run import Rows, source_of
 from pnpsr.files import replace_file
 from pnpsr.plot import save_figure
 
@@ -123,13 +123,15 @@ def _shared(
     Rows of a method without a description are those of one process: another could not tell whether they still count.
     """
     alone = not method.digest[0]
-    part, mine = (0, 1) if alone else (share.place, share.count), share.first or not alone
-    done = apply(method, protocol, source, out, device=device, threads=threads, share=part, progress=share.first) if mine else None
-    failed = [failure for some in share.gathered(() if done is None else tuple(done.failures)) for failure in some]
-    if share.count > 1 and share.first and not alone:
-        merge(method, protocol, source, out)  # once more, since the others may have finished later
+    part = (0, 1) if alone else (share.place, share.count)
+    if alone and not share.first:
+        share.wait()
+        share.gathered(())
+        return (), ()
+    done = apply(method, protocol, source, out, device=device, threads=threads, share=part, progress=share.first, ready=share.wait)
+    failed = [failure for some in share.gathered(tuple(done.failures)) for failure in some]
     places = {key: place for place, key in enumerate(source.keys())}
-    return sorted(failed, key=lambda failure: places[failure.key]), () if done is None else done.notes
+    return sorted(failed, key=lambda failure: places[failure.key]), done.notes
 
 
 def _all_rows(folder: Path, protocol: Protocol, source: Source, first: Sequence[str]) -> list[Row]:

@@ -9,6 +9,7 @@ import tyro
 from pnpsr import checks
 from pnpsr.export import export as traced
 from pnpsr.export import to_onnx
+from pnpsr.needs import needs_of
 from pnpsr.released import open_solver
 
 SUFFIXES = (".pt2", ".onnx")
@@ -43,7 +44,7 @@ def export(
     """
     checks.choice(checks.writable(out).suffix, SUFFIXES, "the suffix of out")
     opened = open_solver(solver)
-    if scale is None and (able := opened.needs.scales) is not None and len(able) == 1:
+    if scale is None and (able := needs_of(opened).scales) is not None and len(able) == 1:
         scale = able[0]
     program = traced(
         opened, scale, T=iterations, given=given, batch=batch, size=size, channels=channels, kernel=kernel, dynamic=dynamic
@@ -53,5 +54,5 @@ def export(
     else:
         torch.export.save(program, out)
     sizes = "any height and width" if dynamic else f"{size[0]} x {size[1]}"
-    print(f"{', '.join(program.graph_signature.user_inputs)} -> x, k; {batch} picture(s) of {sizes}")  # type: ignore[arg-type]
+    print(f"{', '.join(program.graph_signature.user_inputs)} -> x, k; {batch} picture(s) of {sizes}")
     print("wrote    ", out)

@@ -6,12 +6,13 @@ from typing import Any
 
 from torch import nn
 
-from pnpsr.checkpoint import UNTRAINED, load
+from pnpsr.checkpoint import UNTRAINED, convention_of, load
 from pnpsr.conventions import NAMED, PNPSR
 from pnpsr.evaluate import METHODS, Method, from_solver, kernel_first
 from pnpsr.evaluate.method import TRUTHS
 from pnpsr.evaluate.registry import keywords
 from pnpsr.evaluate.solvers import ASSUMED
+from pnpsr.needs import needs_of
 from pnpsr.recipes import RECIPES
 from pnpsr.released import label_of, open_solver, read_word
 from pnpsr.values import by_words
@@ -53,11 +54,23 @@ def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
         solvers = [open_solver(file) for file in files]
     else:
         solvers = [load(label) if label in presets() else RECIPES[label]().eval()]
-        if (named := presets().get(label)) is not None and named.convention != PNPSR.name:
-            # a preset reads kernels as it was trained to; the networks of DAN need no periodic border
-            options += tuple(o for o in (named.convention, "direct") if o not in options)
-            boundary = "circular"
+    told = _told(label, files)
+    if told != PNPSR.name and not set(options) & NAMED.keys():
+        options += (told,)  # kernels are read as the solver was trained to
+        if not any(needs_of(solver).periodic for solver in solvers):  # the networks of DAN need no periodic border
+            options, boundary = (*options, "direct"), "circular"
     return _solving(name, [solver.to(device) for solver in solvers], options, boundary)
+
+
+def _told(label: str, files: tuple[str, ...]) -> str:
+    """The convention that a preset, or a checkpoint of a training, was trained under; pnpsr's own where nothing says another."""
+    own = [convention_of(file) for file in files if Path(file).suffix == ".safetensors" and Path(file).is_file()]
+    named = (
+        {convention or PNPSR.name for convention in own} if files else {p.convention for n, p in presets().items() if n == label}
+    )
+    if len(named) > 1:
+        raise ValueError(f"{label} has files of the conventions {', '.join(sorted(named))}: evaluate them apart")
+    return named.pop() if named else PNPSR.name
 
 
 def _solving(name: str, solvers: list[nn.Module], options: tuple[str, ...], boundary: str) -> Method:

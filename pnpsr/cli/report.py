@@ -56,10 +56,10 @@ def write_result(to: Target, stem: str, picture: Picture, r: Restoration) -> tup
     """The restored picture with the input's transparency, profile and EXIF, and the kernel as .npz and .png: paths, and notes."""
     kernel, drawing = (to.path.with_name(f"{stem}_kernel{end}") for end in (".npz", ".png"))
     alpha = None if picture.alpha is None else enlarged(picture.alpha, r.scale)
-    notes = write_image(to.path, r.x, alpha=alpha, bits=to.bits, icc=picture.icc, exif=picture.exif)
     k = r.k if r.field is None else r.field.flatten(0, 1)[:, None]
     save_kernels(kernel, k)
     save_kernels(drawing, r.k.clamp_min(0))
+    notes = write_image(to.path, r.x, alpha=alpha, bits=to.bits, icc=picture.icc, exif=picture.exif)
     return [to.path, kernel, drawing], notes
 
 

@@ -1,4 +1,4 @@
-"""One command in several processes: which part of the work is whose, by the launch that training has (torchrun, Lightning Fabric)."""
+"""One command in several processes: whose work is what, by the launch that training has (torchrun, Lightning Fabric)."""
 
 import os
 from collections.abc import Sequence
@@ -26,6 +26,10 @@ class Share:
     def of(self, work: Sequence[T]) -> list[T]:
         """Every n-th piece, from this process's place on."""
         return list(work[self.place :: self.count])
+
+    def wait(self) -> None:
+        """Until every process has come here."""
+        self.gathered(None)
 
     def gathered(self, mine: T) -> list[T]:
         """What every process brings, in their order, once all have come here."""

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from pnpsr import checks
-from pnpsr.conventions import NAMED, build_of, name_of
+from pnpsr.conventions import NAMED
+from pnpsr.conventions.named import build_of, name_of
 from pnpsr.data import Pairs, PairStream, Pictures, Setting, Stream, held_out, setting
 from pnpsr.recipes import RECIPES
 from pnpsr.released import open_solver
@@ -159,7 +160,7 @@ def build(recipe: str, arguments: str | None, init: Sequence[str] = ()) -> Unrol
     """
     given = {**_brought(recipe, init), **_parsed(arguments)}
     try:
-        solver: Any = RECIPES[recipe](**given)
+        solver: Any = RECIPES.find(recipe)(**given)
     except TypeError as error:
         raise ValueError(f"recipe {recipe!r} refuses the arguments {json.dumps(given)}: {error}") from error
     return solver

@@ -20,9 +20,5 @@ from pnpsr.conventions.named import PHYSICS as PHYSICS
 from pnpsr.conventions.named import PNPSR as PNPSR
 from pnpsr.conventions.named import USRNET as USRNET
 from pnpsr.conventions.named import USRNET_UNSHIFTED as USRNET_UNSHIFTED
-from pnpsr.conventions.named import Build as Build
-from pnpsr.conventions.named import build_of as build_of
-from pnpsr.conventions.named import name_of as name_of
 from pnpsr.conventions.named import named_physics as named_physics
-from pnpsr.conventions.named import physics_at as physics_at
 from pnpsr.conventions.named import register_physics as register_physics

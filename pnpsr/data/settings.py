@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from pnpsr import checks
-from pnpsr.conventions import PNPSR, Build, Convention, build_of, physics_at
+from pnpsr.conventions import PNPSR, Convention
+from pnpsr.conventions.named import Build, build_of, physics_at
 from pnpsr.data.camera import Camera
 from pnpsr.kernels import FAMILIES, dan_setting1, dan_setting2, dirac, disk, random_gaussian, random_motion
 from pnpsr.physics import Physics

@@ -25,10 +25,10 @@ class Spread:
         pictures: how many were drawn from.
 
     Example:
-        >>> from pnpsr.evaluate import bootstrap, Spread
-        >>> found = bootstrap([25.0, 26.0, 27.0], ["a", "b", "c"])
-        >>> isinstance(found, Spread), found.value, found.low < 26.0 < found.high
-        (True, 26.0, True)
+        >>> from pnpsr.evaluate import Spread
+        >>> gain = Spread(0.31, 0.2, 0.4, pictures=68)
+        >>> print(gain, gain.apart)
+        0.31 [0.20, 0.40] over 68 pictures True
     """
 
     value: float
@@ -67,9 +67,8 @@ def bootstrap(
 
     Example:
         >>> from pnpsr.evaluate import bootstrap
-        >>> found = bootstrap([25.0, 25.2, 27.0, 27.2], ["a", "a", "b", "b"])
-        >>> round(found.value, 2), found.pictures
-        (26.1, 2)
+        >>> print(bootstrap([0.1, -0.2, 0.3, 0.2], ["a.png", "a.png", "b.png", "c.png"]))
+        0.10 [-0.05, 0.30] over 3 pictures
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
@@ -104,8 +103,9 @@ def spread(rows: Sequence[Row], metric: str = "psnr", *, level: float = 0.95, dr
 
     Example:
         >>> from pnpsr.evaluate import Key, Row, spread
-        >>> spread([Row("bicubic", "mine", Key(image, 0, 2, 0.0), {"psnr": 25.0}) for image in "abc"]).value
-        25.0
+        >>> rows = [Row("m", "p", Key(f"{i}.png", 1, 2, 0.0), {"psnr": 20.0 + i}) for i in range(9)]
+        >>> spread(rows).value
+        24.0
     """
     found = _values(rows, metric, "rows")
     return bootstrap(list(found.values()), [key.image for key in found], level=level, draws=draws, seed=seed)
@@ -127,11 +127,11 @@ def difference(
             fewer than two pictures.
 
     Example:
-        >>> from pnpsr.evaluate import difference, Key, Row
-        >>> better = [Row("a", "mine", Key(image, 0, 2, 0.0), {"psnr": 26.0}) for image in "abc"]
-        >>> worse = [Row("b", "mine", Key(image, 0, 2, 0.0), {"psnr": 25.0}) for image in "abc"]
-        >>> difference(better, worse).value
-        1.0
+        >>> from pnpsr.evaluate import Key, Row, difference
+        >>> def rows(method, by):
+        ...     return [Row(method, "p", Key(f"{i}.png", 1, 2, 0.0), {"psnr": 20.0 + i + by}) for i in range(9)]
+        >>> print(difference(rows("a", 0.5), rows("b", 0.0)))
+        0.50 [0.50, 0.50] over 9 pictures
     """
     a, b = _values(rows, metric, "rows"), _values(others, metric, "others")
     if rows[0].protocol != others[0].protocol:

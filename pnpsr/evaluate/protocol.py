@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from pnpsr import checks
-from pnpsr.conventions import PNPSR, Build, Convention, build_of, name_of, physics_at
+from pnpsr.conventions import PNPSR, Convention
+from pnpsr.conventions.named import Build, build_of, name_of, physics_at
 from pnpsr.evaluate.digests import fingerprint
 from pnpsr.evaluate.metrics import COLOURS
 from pnpsr.evaluate.registry import metric_name, record_of
@@ -31,9 +32,9 @@ class Protocol:
         conditions: pairs (scale, sigma) of the factor and the noise standard deviation; see :func:`grid`.
         kernels: (n 1 p q), or ``"gaussian8"`` (which depend on the scale), or ``"given"`` (with the pictures).
         convention: how y is made of x and k, rounding before the noise included.
-        physics: what makes y in place of the convention, such as a mosaic or a mask: a function (scale) -> physics, or (scale, size)
-            with the size (h, w) of y, or the name of one (:func:`pnpsr.conventions.register_physics`). Methods that can invert it
-            are told it; the others get y without gaps. The convention then only says how these read kernels.
+        physics: what makes y in place of the convention, such as a mosaic or a mask: a function (scale) -> physics, or (scale,
+            size) with the size (h, w) of y, or the name of one (:func:`pnpsr.conventions.register_physics`). Methods that can
+            invert it are told it; the others get y without gaps. The convention then only says how these read kernels.
         round_y: y, after the noise, is rounded to 8 bits, as a stored picture is.
         round_x: the restored x is rounded to 8 bits before it is scored; it is clamped to [0, 1] in any case.
         colour: what ``psnr`` and ``ssim`` compare, ``rgb``, ``y`` (BT.601, studio range) or ``y_full``.

@@ -1,7 +1,7 @@
 """Apply a protocol to a method: every row once, in order, whatever happened before."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,7 @@ def evaluate(
     threads: int = 1,
     share: tuple[int, int] = (0, 1),
     progress: bool = False,
+    ready: Callable[[], object] | None = None,
 ) -> Evaluation:
     """Solve and measure every picture × kernel × condition; rows are on disk one by one, and in ``out/METHOD.csv`` in the end.
 
@@ -74,6 +75,7 @@ def evaluate(
         threads: how many rows are solved at a time, each on one thread of the CPU, so that the rows do not depend on the number.
         share: (i, n): of all rows only every n-th, from the i-th on, for n calls that share the work.
         progress: show a bar with the time that is left.
+        ready: called when the rows are there, before they are merged: where n calls with a ``share`` each wait for one another.
 
     Raises:
         ValueError: the folder holds results of another protocol; a method that can do no scale of the protocol, or needs of
@@ -110,15 +112,9 @@ def evaluate(
                 table.add(*row)
             bar.update()
         notes = (*_notes(method, table.stale, differs, why), *_narrowed(method, protocol), *_untold(method, protocol))
+        if ready is not None:
+            ready()
         return Evaluation(table.finish(), tuple(failures), notes)
-
-
-def merge(method: Method, protocol: Protocol, pictures: Rows, out: str | Path) -> Sequence[Row]:
-    """The rows of a method that are on disk, put together in ``out/METHOD.csv``; nothing is computed. For calls with a ``share``."""
-    source = prepare(method, protocol, pictures, out)
-    owner = Owner(method.name, method.digest[0], f"{protocol.name}@{protocol.digest}", protocol.columns, source.pixels)
-    with Table(Path(out), owner, able(method, source)) as table:
-        return table.finish()
 
 
 def prepare(method: Method, protocol: Protocol, pictures: Rows, out: str | Path) -> Source:

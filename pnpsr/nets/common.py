@@ -42,6 +42,11 @@ def upscaler(scale: int, width: int, channels: int) -> nn.Sequential:
     return nn.Sequential(*layers, last)
 
 
+def last_of(upscale: nn.Module) -> str:
+    """The name, within a restorer, of the layer of its ``upscale`` that returns the picture."""
+    return f"upscale.{len(upscale) - 1}" if isinstance(upscale, nn.Sequential) else "upscale"
+
+
 def pair(y: Tensor, x: Tensor, scale: int, channels: int, weight: Tensor) -> None:
     """The two pictures an estimator reads must belong together: x (b c sh sw) to y (b c h w).
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from pnpsr import checks
 from pnpsr.needs import Needs
-from pnpsr.nets.common import leaky, one_scale, pair, picture_and_code, upscaler
+from pnpsr.nets.common import last_of, leaky, one_scale, pair, picture_and_code, upscaler
 from pnpsr.nets.weights import copying, shrink
 
 
@@ -110,6 +110,11 @@ class CRBRestorer(nn.Module):
         self.upscale = upscaler(self.scale, width, self.channels)
         copying(self.head)
         copying(self.fusion)
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """Layers that carry the picture, and the attention, which is small: they keep their precision where others have less."""
+        return "head", "attention", last_of(self.upscale)
 
     def forward(self, y: Tensor, code: Tensor) -> Tensor:
         """The picture (b c sh sw) from y (b c h w) and the code (b n).

@@ -1,13 +1,13 @@
 """DANv2's networks: dual-path blocks, the kernel estimator and the image restorer. Luo et al. 2021, section 3.4."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from einops import rearrange
 from torch import Tensor, nn
 
 from pnpsr import checks
 from pnpsr.needs import Needs
-from pnpsr.nets.common import leaky, one_scale, pair, picture_and_code, upscaler
+from pnpsr.nets.common import last_of, leaky, one_scale, pair, picture_and_code, upscaler
 from pnpsr.nets.weights import copying, edges, flat
 
 Skip = Literal["paper", "released", "off"]
@@ -99,6 +99,8 @@ class DPCEstimator(nn.Module):
         torch.Size([1, 1, 5, 5])
     """
 
+    whole: ClassVar = ("head_y", "head_x", "last")  # layers that read pictures or say the kernel: they keep their precision
+
     def __init__(
         self,
         scale: int,
@@ -187,6 +189,11 @@ class DPCRestorer(nn.Module):
         copying(self.head_y)
         doubled = 0 if skip == "off" else len(self.body)  # each group's long skip doubles what passes through
         copying(self.fusion, gain=0.5**doubled)
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """Layers that carry the picture, and the condition, which is small: they keep their precision where others have less."""
+        return "head_y", "head_code", "conditional", last_of(self.upscale)
 
     def forward(self, y: Tensor, code: Tensor) -> Tensor:
         """The picture (b c sh sw) from y (b c h w) and the code (b n).

@@ -70,7 +70,7 @@ class ResUNet(nn.Module):
         folded = self.channels * self.fold**2
 
         def residuals(width: int) -> list[nn.Module]:
-            return [_Residual(width, bias) for _ in range(blocks)]
+            return [Residual(width, bias) for _ in range(blocks)]
 
         pairs = list(pairwise(widths))
         self.head = nn.Conv2d(folded + self.strength, widths[0], 3, padding=1, bias=bias)
@@ -131,7 +131,7 @@ class ResUNet(nn.Module):
         return f"channels={self.channels}, strength={self.strength}" + (f", fold={self.fold}" if self.fold > 1 else "")
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
     """v + conv(relu(conv(v)))."""
 
     def __init__(self, width: int, bias: bool) -> None:
@@ -143,4 +143,5 @@ class _Residual(nn.Module):
         )
 
     def forward(self, v: Tensor) -> Tensor:
+        """The next features."""
         return v + self.body(v)

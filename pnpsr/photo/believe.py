@@ -9,9 +9,10 @@ from pnpsr.fast import fast
 from pnpsr.kernels import dirac
 from pnpsr.needs import needs_of
 from pnpsr.photo.ask import Ask
+from pnpsr.photo.candidates import justified
 from pnpsr.photo.field import Field, field_of
-from pnpsr.photo.find import Found, find
-from pnpsr.photo.finish import learned
+from pnpsr.photo.find import NOTHING, Found, find
+from pnpsr.photo.finish import learned, trained
 from pnpsr.photo.job import Job
 from pnpsr.photo.kept import Kept
 from pnpsr.photo.windows import Window
@@ -26,6 +27,7 @@ class Belief:
     k: Tensor  # (1 1 p q)
     sigma: float
     blurred: bool
+    acts: bool  # there is something to do
     words: str
     windows: tuple[Window, ...] = ()
     found: Found | None = None
@@ -36,7 +38,7 @@ def believe(job: Job, blind: UnrolledSolver | None, finish: UnrolledSolver, kept
     """The kernel for a job: the given one, that of the ``blind`` solver of the caller's, or the best guess under ``finish``."""
     ask = job.ask
     if ask.k is not None and (blind is None or needs_of(blind).kernel):
-        return Belief(ask.k.float().cpu(), job.noise(), True, f"{describe(ask.k)}, as given", job.windows(job.y))
+        return Belief(ask.k.float().cpu(), job.noise(), True, True, f"{describe(ask.k)}, as given", job.windows(job.y))
     if blind is not None:
         return _by_solver(job, quick(blind, ask), kept)
     own = learned(ask.scale)
@@ -48,7 +50,7 @@ def believe(job: Job, blind: UnrolledSolver | None, finish: UnrolledSolver, kept
         return here.k if here.candidates else None
 
     field = None if ask.kernels_per is None else field_of(job.y, ask.kernels_per, found.k, of_cell, kept, job.progress)
-    return Belief(found.k, found.sigma, found.blurred, found.words, found.windows, found, field)
+    return Belief(found.k, found.sigma, found.blurred, found.acts, found.words, found.windows, found, field)
 
 
 def quick(solver: UnrolledSolver, ask: Ask) -> UnrolledSolver:
@@ -66,18 +68,21 @@ def _by_solver(job: Job, solver: UnrolledSolver, kept: Kept) -> Belief:
         windows = job.windows(part)
         if windows[0].score <= 0:
             return None
-        inside = part[(..., *windows[0].inside)].to(ask.device)
-        start = None if ask.k is None else ask.k.to(inside)
-        k = None
-        for t, s in enumerate(iterates(solver, inside, ask.scale, sigma=ask.sigma, k=start, T=ask.T), 1):
-            k = s.known("k").float().cpu()
+        inside = part[(..., *windows[0].inside)]
+        start = None if ask.k is None else ask.k.to(ask.device)
+        k = x = None
+        for t, s in enumerate(iterates(solver, inside.to(ask.device), ask.scale, sigma=ask.sigma, k=start, T=ask.T), 1):
+            k, x = s.known("k").float().cpu(), s.known("x").float().cpu()
             job.show(f"iteration {t}", k)
-        return k
+        if k is None or x is None or ask.k is not None:
+            return k
+        return k if justified(k, x, inside, ask.scale, trained=trained(solver)) else None
 
     job.tell("looking for the blur", 0, 1)
     k = in_part(job.y)
     job.tell("looking for the blur", 1, 1)
+    acts = k is not None
     k = dirac(1) if k is None else k
     field = None if ask.kernels_per is None else field_of(job.y, ask.kernels_per, k, in_part, kept, job.progress)
-    words = f"{describe(k)}, noise {100 * sigma:.1f} %, by the solver that was asked for"
-    return Belief(k, sigma, True, words, job.windows(job.y), field=field)
+    words = f"{describe(k)}, noise {100 * sigma:.1f} %, by the solver that was asked for" if acts else NOTHING
+    return Belief(k, sigma, acts, acts, words, job.windows(job.y), field=field)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pnpsr.kernels import dirac
-from pnpsr.photo.candidates import NONE, Candidate, guesses, judged
+from pnpsr.photo.candidates import NONE, SHARP, Candidate, agreeing, guesses, judged, untouched
+from pnpsr.photo.clipped import counting
 from pnpsr.photo.windows import Window, informative, noise
 from pnpsr.photo.words import NARROW, sentence, shape_of
 from pnpsr.solver import UnrolledSolver
@@ -14,6 +15,7 @@ from pnpsr.solver import UnrolledSolver
 Progress = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 Seen = Callable[[str, Tensor], None]  # a kernel (1 1 p q) that was just found, and how
 
+NOTHING = "no blur was found; there was nothing to remove"
 OUTPUT = 512  # side of a window in pixels of x
 FLAT = 1e-6  # score of a window below which there is nothing to be seen, (2/1000 of white per pixel)²
 
@@ -27,6 +29,7 @@ class Found:
     windows: tuple[Window, ...]  # where it was looked for, best first; the scores are of the first
     candidates: tuple[Candidate, ...]  # best first; empty where nothing could be compared
     blurred: bool
+    acts: bool  # there is something to do: blur or noise to remove, or a sharp picture to enlarge by its prior
     words: str
 
     @property
@@ -53,8 +56,20 @@ def find(
     windows = tuple(informative(y, level, side=max(96, OUTPUT // max(scale, 2))))
     part = y[(..., *windows[0].inside)]
     if windows[0].score <= FLAT:
-        return Found(dirac(1), level, windows, (), False, "no edges in which blur could be seen; enlarged as it is")
-    todo, done = list(guesses(part, scale, level, learned)), []
+        words = "no edges in which blur could be seen"
+        return Found(
+            dirac(1),
+            level,
+            windows,
+            (),
+            False,
+            bool(sigma),
+            f"{words}; noise of {100 * level:.1f} % removed" if sigma else f"{words}; enlarged as it is",
+        )
+    todo = list(guesses(part, scale, level, learned, counting(part)))
+    done = [untouched(part, scale)] if not sigma else []  # who names the noise wants it removed
+    if sigma or scale > 1:
+        todo.insert(0, (SHARP, lambda: dirac(3)))
     for i, (name, make) in enumerate(todo):
         if progress is not None:
             progress("looking for the blur", i, len(todo))
@@ -63,8 +78,20 @@ def find(
             seen(name, done[-1].k)
     if progress is not None:
         progress("looking for the blur", len(todo), len(todo))
-    ranked = sorted(done, key=lambda c: c.score)
+    ranked = tuple(sorted(agreeing(done), key=lambda c: c.score))
     best = ranked[0]
-    blurred = best.name != NONE and shape_of(best.k).along >= NARROW
-    words = sentence(best.k, level, best.explained) if blurred else "no blur was found; there was nothing to remove"
-    return Found(best.k, level, windows, tuple(ranked), blurred, words)
+    blurred = best.name not in (NONE, SHARP) and shape_of(best.k).along >= NARROW
+    acts = blurred or (best.name != NONE and (scale > 1 or bool(sigma)))
+    return Found(best.k, level, windows, ranked, blurred, acts, _words(best, level, scale, blurred, acts))
+
+
+def _words(best: Candidate, level: float, scale: int, blurred: bool, acts: bool) -> str:
+    if blurred:
+        return sentence(best.k, level, best.explained)
+    if not acts:
+        return NOTHING
+    return (
+        f"no blur was found; noise of {100 * level:.1f} % removed"
+        if scale == 1
+        else "no blur was found; enlarged as a sharp picture"
+    )

@@ -1,10 +1,14 @@
 """Which solver restores once the kernel is known, and which finds it: by scale where the caller names none."""
 
-from torch import nn
+from dataclasses import dataclass
+
+from torch import Tensor, nn
 
 from pnpsr.needs import reads_image
 from pnpsr.released import open_solver
 from pnpsr.solver import UnrolledSolver
+from pnpsr.starts import Upsample, upsample
+from pnpsr.state import State
 from pnpsr.steps import Believing
 from pnpsr.steps.phases import last_phase
 from pnpsr.weights import presets
@@ -12,10 +16,24 @@ from pnpsr.weights import presets
 LEAST = 0.1  # α of a solver that was trained with true kernels, when the kernel is an estimate
 
 
+@dataclass(frozen=True)
+class AsSeen(Upsample):
+    """x0 = y↑s of all of y: what is clipped does not count in the data, but white it is, and no mean of its neighbours."""
+
+    def __call__(self, state: State) -> Tensor:
+        """The first image (b c sh sw)."""
+        return upsample(state.y, state.scale, self.mode, state.physics.position)
+
+
 def learned(scale: int) -> UnrolledSolver | None:
     """The trained blind solver for the scale, where one ships."""
     name = f"ikrnet-x{scale}"
     return _unrolled(open_solver(name)) if name in presets() else None
+
+
+def trained(solver: nn.Module) -> bool:
+    """Whether it has weights."""
+    return next(solver.parameters(), None) is not None
 
 
 def finisher(scale: int, *, known: bool) -> UnrolledSolver:
@@ -41,6 +59,7 @@ def with_kernel_given(solver: UnrolledSolver) -> UnrolledSolver:
     if not reads_image(restorer):
         T = 1  # the second iterate would be the first
     x0 = getattr(solver.restorer, "x0", None) or solver.x0
+    x0 = AsSeen(x0.mode) if isinstance(x0, Upsample) else x0
     return UnrolledSolver(None, restorer, T, tuner=tuner, k0=None, x0=x0, order=("tuner", "restorer"), scale=solver.scale)
 
 

@@ -1,5 +1,7 @@
 """Restoring with a kernel that stays: tile after tile, each kept as soon as it is finished; or a solver left to itself."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -7,7 +9,10 @@ from pnpsr.bordered import iterates
 from pnpsr.kernels import dirac
 from pnpsr.needs import needs_of
 from pnpsr.photo.believe import Belief
-from pnpsr.photo.candidates import decibels, residual
+from pnpsr.photo.candidates import decibels, justified, residual
+from pnpsr.photo.clipped import Brisk, counting
+from pnpsr.photo.find import FLAT, NOTHING
+from pnpsr.photo.finish import trained
 from pnpsr.photo.job import Job
 from pnpsr.photo.kept import Kept
 from pnpsr.photo.restoration import Restoration
@@ -15,29 +20,24 @@ from pnpsr.photo.tiles import Canvas
 from pnpsr.photo.words import sentence
 from pnpsr.solver import Iterative, UnrolledSolver
 from pnpsr.starts import upsample
+from pnpsr.state import State
 
 
 def alone(job: Job, solver: nn.Module, watch: bool, notes: tuple[str, ...]) -> Restoration:
     """A picture of one tile by a solver of the caller's, left to itself: kernel and image alternate as it was made to."""
     ask, y = job.ask, job.y
     if _constant(y):
-        return Restoration(
-            upsample(y, ask.scale).clamp(0, 1),
-            dirac(1),
-            0.0,
-            ask.scale,
-            False,
-            "one colour; enlarged as it is",
-            job.plan,
-            notes=notes,
-        )
+        return _as_it_is(job, 0.0, "one colour; enlarged as it is", notes)
     total = (solver.T if ask.T is None else ask.T) if isinstance(solver, Iterative) else 1
     curve, steps, last = [], [], None
     k = None if ask.k is None else ask.k.to(ask.device)
     windows = job.windows(y)
     inside = windows[0].of(ask.scale)
     level = job.noise() if ask.sigma is None and needs_of(solver).sigma else ask.sigma  # the others find it themselves
-    for t, s in enumerate(iterates(solver, y.to(ask.device), ask.scale, sigma=level, k=k, T=ask.T, boundary=ask.boundary), 1):
+    counts = _counting(y, job) if isinstance(solver, UnrolledSolver) else None
+    physics = ask.scale if counts is None else Brisk(ask.scale)
+    states = iterates(solver, y.to(ask.device), physics, sigma=level, k=k, T=ask.T, mask=counts, boundary=ask.boundary)
+    for t, s in enumerate(states, 1):
         x, kernel = s.known("x").float().cpu(), s.known("k").float().cpu()
         curve.append(residual(x, kernel, y, ask.scale))
         job.tell("restoring", t, total)
@@ -48,11 +48,31 @@ def alone(job: Job, solver: nn.Module, watch: bool, notes: tuple[str, ...]) -> R
     if last is None:
         raise ValueError(f"the solver has no iterations: T must be at least 1, got {total}")
     x, kernel, believed = last
+    if _blind(job, solver) and windows[0].score > FLAT:
+        part = y[(..., *windows[0].inside)]
+        if not justified(kernel, x[(..., *inside)], part, ask.scale, trained=trained(solver)):
+            return _as_it_is(job, job.noise(), NOTHING, notes)
     sigma = float(believed.mean()) if level is None and believed is not None else level
     words, curves = sentence(kernel, job.noise() if sigma is None else sigma, decibels(curve[-1])), {"data residual": curve}
     return Restoration(
         x, kernel, sigma, ask.scale, True, words, job.plan, windows=windows, curves=curves, steps=tuple(steps), notes=notes
     )
+
+
+def _counting(y: Tensor, job: Job) -> Tensor | None:
+    """The pixels that count where the kernel is given; a solver that looks for it sees them all."""
+    ask = job.ask
+    return None if ask.k is None or ask.boundary == "circular" else counting(y, ask.k, ask.scale)
+
+
+def _as_it_is(job: Job, sigma: float, words: str, notes: tuple[str, ...]) -> Restoration:
+    x = job.y.clone() if job.ask.scale == 1 else upsample(job.y, job.ask.scale).clamp(0, 1)
+    return Restoration(x, dirac(1), sigma, job.ask.scale, False, words, job.plan, notes=notes, touched=False)
+
+
+def _blind(job: Job, solver: nn.Module) -> bool:
+    """Whether the solver found the blur of a photograph: of a periodic test image there is nothing to doubt."""
+    return isinstance(solver, UnrolledSolver) and solver.k0 is not None and job.ask.k is None and job.ask.boundary == "extend"
 
 
 def by_tiles(job: Job, finish: UnrolledSolver, belief: Belief, kept: Kept) -> tuple[Tensor, Tensor | None]:
@@ -66,7 +86,7 @@ def by_tiles(job: Job, finish: UnrolledSolver, belief: Belief, kept: Kept) -> tu
         if x is None:
             k = belief.k if field is None else field.at(*tile.centre)
             part = y[(..., *tile.inside)].to(ask.device)
-            for s in iterates(finish, part, ask.scale, k=k.to(part), sigma=belief.sigma, T=ask.T, boundary=ask.boundary):
+            for s in _iterates(finish, part, job, k.to(part), belief.sigma):
                 x = s.known("x").float().cpu()
                 job.tell(what, i * rounds + s.t, total * rounds)
             if x is None:
@@ -83,8 +103,15 @@ def history(job: Job, finish: UnrolledSolver, belief: Belief) -> tuple[tuple[Ten
     if not belief.windows or not belief.blurred:
         return ()
     part, k = job.y[(..., *belief.windows[0].inside)].to(job.ask.device), belief.k
-    states = iterates(finish, part, job.ask.scale, k=k.to(part), sigma=belief.sigma, T=job.ask.T)
-    return tuple((s.known("x").float().cpu(), k) for s in states)
+    return tuple((s.known("x").float().cpu(), k) for s in _iterates(finish, part, job, k.to(part), belief.sigma))
+
+
+def _iterates(finish: UnrolledSolver, part: Tensor, job: Job, k: Tensor, sigma: float) -> Iterator[State]:
+    """Of a tile, in which pixels that may be clipped do not count; an x that is periodic is left as it is."""
+    ask = job.ask
+    counts = None if ask.boundary == "circular" else counting(part, k, ask.scale)
+    physics = ask.scale if counts is None else Brisk(ask.scale)
+    return iterates(finish, part, physics, k=k, sigma=sigma, T=ask.T, mask=counts, boundary=ask.boundary)
 
 
 def _constant(y: Tensor) -> bool:

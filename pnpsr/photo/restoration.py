@@ -29,7 +29,7 @@ class Restoration:
     k: Tensor  # (1 1 p q): of the whole picture, or of its most informative window where there is a field of kernels
     sigma: float | None  # noise level, a fraction of white; None where the solver kept it to itself
     scale: int
-    blurred: bool  # False: no blur was found, and x is the picture itself, enlarged without a prior
+    blurred: bool  # False: no blur was found
     words: str  # one sentence
     plan: Plan
     found: Found | None = None  # None where the kernel was given, or a solver of the caller's found it
@@ -38,3 +38,4 @@ class Restoration:
     curves: dict[str, list[float]] = dataclasses.field(default_factory=dict)  # one value per iteration
     steps: tuple[tuple[Tensor, Tensor], ...] = ()  # x and k after each iteration, of the first window
     notes: tuple[str, ...] = ()  # what the reader of the file had to say
+    touched: bool = True  # False: x is the picture itself, enlarged without a prior

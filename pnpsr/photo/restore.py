@@ -106,7 +106,8 @@ def _found_then_fixed(
     blind = named if isinstance(named, UnrolledSolver) else None
     finish = quick(finisher(ask.scale, known=ask.k is not None) if blind is None else with_kernel_given(blind), ask)
     belief = believe(job, blind, finish, kept)
-    if not belief.blurred and ask.kernels_per is None:
+    touched = belief.acts or ask.kernels_per is not None
+    if not touched:
         x, fields = (y.clone() if ask.scale == 1 else enlarged(y, ask.scale)), None
     else:
         wide = extent(belief.k if belief.field is None else belief.field.k)
@@ -116,14 +117,16 @@ def _found_then_fixed(
     steps, b = history(job, finish, belief) if watch else (), belief
     part = y[(..., *b.windows[0].inside)] if b.windows else y
     curves = {"data residual": [residual(x, k, part, ask.scale) for x, k in steps]} if steps else {}
-    return Restoration(x, b.k, b.sigma, ask.scale, b.blurred, b.words, job.plan, b.found, fields, b.windows, curves, steps, notes)
+    return Restoration(
+        x, b.k, b.sigma, ask.scale, b.blurred, b.words, job.plan, b.found, fields, b.windows, curves, steps, notes, touched
+    )
 
 
 def _picture(photo: str | Path | Picture | Tensor) -> Picture:
     if isinstance(photo, Picture):
         return photo
     if isinstance(photo, Tensor):
-        y = checks.image(photo, "photo").float()
+        y = checks.displayed(photo, "photo").float()
         if y.shape[0] != 1 or y.shape[1] not in (1, 3):
             raise ValueError(f"photo must be one picture, (1 1 h w) or (1 3 h w), got {tuple(y.shape)}; restore a batch one by one")
         return Picture(y)

@@ -10,6 +10,7 @@ from pnpsr.physics import estimate_noise
 
 SIDE = 256  # pixels of y
 BLOCK = 32  # windows begin at multiples of it
+SQUARE = 8  # side of the squares in which a plane is taken off
 LEVELS = (2 / 255, 253 / 255)  # beyond them a pixel may be clipped, and says nothing on the blur
 
 
@@ -60,7 +61,16 @@ def informative(y: Tensor, sigma: float, count: int = 2, side: int = SIDE) -> li
 
 
 def noise(y: Tensor, side: int = 512) -> float:
-    """The noise level of y (1 c h w): the lower quartile over its parts, since texture is taken for noise where there is any."""
+    """The noise level of y (1 c h w), grain that is correlated between pixels included: the larger of two estimates.
+
+    :func:`fine_noise` sees what differs from pixel to pixel; :func:`flat_noise` what is left of flat places, in which coarse grain
+    and what a camera's interpolation did to its noise is whole.
+    """
+    return max(fine_noise(y, side), flat_noise(y))
+
+
+def fine_noise(y: Tensor, side: int = 512) -> float:
+    """That of white noise: the lower quartile over parts of y, since texture is taken for noise where there is any."""
     h, w = y.shape[-2:]
     parts = [
         float(estimate_noise(y[..., top : top + side, left : left + side]))
@@ -68,6 +78,26 @@ def noise(y: Tensor, side: int = 512) -> float:
         for left in range(0, max(1, w - side // 2), side)
     ]
     return float(torch.tensor(parts).quantile(0.25)) if len(parts) > 1 else parts[0]
+
+
+def flat_noise(y: Tensor, share: float = 0.1) -> float:
+    """Standard deviation around a plane in squares of 8 x 8 pixels, per channel: exceeded by all but ``share`` of the squares.
+
+    Squares that may be clipped do not count; where fewer than 8 are left, it is 0.
+    """
+    h, w = (n // SQUARE * SQUARE for n in y.shape[-2:])
+    found = []
+    for top in range(0, h, 32 * SQUARE):
+        blocks = y[0, :, top : min(top + 32 * SQUARE, h), :w].unfold(1, SQUARE, SQUARE).unfold(2, SQUARE, SQUARE)
+        slope = torch.linspace(-1, 1, SQUARE, dtype=y.dtype)
+        slope = slope / (SQUARE * slope.square().sum()).sqrt()
+        rest = blocks - blocks.mean((-2, -1), keepdim=True)
+        for ramp in (slope[:, None].expand(-1, SQUARE), slope.expand(SQUARE, -1)):
+            rest = rest - (rest * ramp).sum((-2, -1), keepdim=True) * ramp
+        spread = (rest.square().sum((-2, -1)) / (SQUARE**2 - 3)).sqrt()
+        found.append(spread[(blocks.amin((-2, -1)) > LEVELS[0]) & (blocks.amax((-2, -1)) < LEVELS[1])])
+    every = torch.cat(found) if found else y.new_zeros(0)
+    return float(every.kthvalue(max(1, int(share * len(every)))).values) if len(every) >= 8 else 0.0
 
 
 def _moments(y: Tensor, sigma: float) -> Tensor:

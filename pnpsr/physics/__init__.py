@@ -3,6 +3,7 @@
 from pnpsr.physics.blur import BOUNDARIES as BOUNDARIES
 from pnpsr.physics.blur import Blur as Blur
 from pnpsr.physics.blur import KernelBlur as KernelBlur
+from pnpsr.physics.clipped import Clipped as Clipped
 from pnpsr.physics.degradation import Degradation as Degradation
 from pnpsr.physics.measured import Measured as Measured
 from pnpsr.physics.mosaic import Mosaic as Mosaic

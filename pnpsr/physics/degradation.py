@@ -23,7 +23,7 @@ from pnpsr.physics.edges import cut, differences, pair_weights
 from pnpsr.physics.gram import circular_gram, weighted_gram
 from pnpsr.physics.gram_inside import valid_gram
 from pnpsr.physics.image_step import image_step
-from pnpsr.physics.kernel_step import as_unit, gram_scale, kernel_step, size_of
+from pnpsr.physics.kernel_step import as_unit, gram_scale, kernel_step, size_of, weighted_on_grid
 from pnpsr.physics.operator import LinearOperator
 from pnpsr.physics.physics import Fit, Physics, Shape
 from pnpsr.physics.sampling import Downsample, Flip
@@ -259,6 +259,24 @@ class Degradation(Physics):
             inner = (y, x, size, self.scale, shift)
             G, b = valid_gram(*inner) if weights is None else weighted_gram(*inner, weights)
         return (G.flip(1, 2), b.flip(1)) if self.correlation else (G, b)
+
+    def _on_grid(
+        self, y: Tensor, x: Tensor, k0: Tensor, gamma: Tensor, fit: Fit, relative: bool, weights: Tensor | None = None
+    ) -> Tensor | None:
+        if not self.closed or weights is None:
+            return None
+        if fit.gray:
+            y, x = y.mean(1, keepdim=True), x.mean(1, keepdim=True)
+        weights = weights.expand(-1, y.shape[1], -1, -1)
+        if fit.edges:
+            near, far = (fit.edges, fit.edges), (fit.edges * self.scale[0], fit.edges * self.scale[1])
+            y, x, weights = differences(y, near), differences(x, far), pair_weights(weights, near)
+        if relative:
+            each = x.square().sum((2, 3), keepdim=True) * weights.mean((2, 3), keepdim=True)
+            gamma = gamma * as_unit(each.sum(1, keepdim=True) / (self.scale[0] * self.scale[1]))
+        start = self.taps(k0).flip(-2, -1)
+        k = weighted_on_grid(y, x, start, gamma, self.scale, self._shift(size_of(k0)), weights, self.tolerance)
+        return self.taps(k).flip(-2, -1)
 
     def spectrum(self, k: Tensor, low: Pair) -> Tensor:
         """A A* per frequency of a y of size ``low``, (b 1 h w/2+1), as if y were periodic; where it is, A A* is nothing else.

@@ -1,5 +1,7 @@
 """The image data step in closed form."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -44,8 +46,35 @@ def prox_image(y: Tensor, k: Tensor, x0: Tensor, alpha: float | Tensor, scale: S
     return image_step(y, k, x0, alpha, checks.factors(scale), checks.offsets(offset, scale))
 
 
-def image_step(y: Tensor, k: Tensor, x0: Tensor, alpha: float | Tensor, scale: polyphase.Pair, offset: polyphase.Pair) -> Tensor:
-    """:func:`prox_image` at any integer offset, also outside the patch: on a circle it is but a shift."""
+class Spectra(NamedTuple):
+    """What an image step takes from y and k alone."""
+
+    data: Tensor  # of y (b c 1 h w/2+1)
+    row: Tensor  # of the operator, see pnpsr.physics.polyphase
+    power: Tensor  # A A*
+
+
+def spectra(y: Tensor, k: Tensor, scale: polyphase.Pair, offset: polyphase.Pair, dtype: torch.dtype) -> Spectra:
+    """The spectra of y and k in ``dtype``."""
+    grid = scale[0] * y.shape[-2], scale[1] * y.shape[-1]
+    with precision.exact(y):
+        row = polyphase.kernel_row(k.to(dtype), grid, scale, offset)
+        return Spectra(torch.fft.rfft2(y.to(dtype).unsqueeze(2)), row, polyphase.power(row))
+
+
+def image_step(
+    y: Tensor,
+    k: Tensor,
+    x0: Tensor,
+    alpha: float | Tensor,
+    scale: polyphase.Pair,
+    offset: polyphase.Pair,
+    known: Spectra | None = None,
+) -> Tensor:
+    """:func:`prox_image` at any integer offset, also outside the patch: on a circle it is but a shift.
+
+    ``known`` are the spectra of this y and k, where a solve has them already; not used where the step needs a wider type.
+    """
     y, x0, k = checks.image(y, "y"), checks.image(x0, "x0"), checks.kernel(k, "k", within=(x0.shape[-2], x0.shape[-1]))
     for other, names in ((x0, "x0 and y"), (k, "k and y")):
         checks.matching(other, y, names)
@@ -53,17 +82,17 @@ def image_step(y: Tensor, k: Tensor, x0: Tensor, alpha: float | Tensor, scale: p
     if (*x0.shape[:2], *low) != tuple(y.shape):
         raise ValueError(f"x0 of {tuple(x0.shape)} does not fit y of {tuple(y.shape)} at scale {scale}")
     alpha = checks.per_sample(alpha, max(y, k, key=len), "alpha", positive=True)
+    dtype = precision.dtype_for(alpha, y)
+    if known is None or known.power.dtype != dtype:
+        known = spectra(y, k, scale, offset, dtype)
     with precision.exact(y):
-        return _solve(y, k, x0, alpha, scale, offset, precision.dtype_for(alpha, y))
+        return _solve(known, x0, alpha, scale, dtype)
 
 
-def _solve(
-    y: Tensor, k: Tensor, x0: Tensor, alpha: Tensor, scale: polyphase.Pair, offset: polyphase.Pair, dtype: torch.dtype
-) -> Tensor:
-    grid, low = (x0.shape[-2], x0.shape[-1]), (y.shape[-2], y.shape[-1])
-    row = polyphase.kernel_row(k.to(dtype), grid, scale, offset)
+def _solve(known: Spectra, x0: Tensor, alpha: Tensor, scale: polyphase.Pair, dtype: torch.dtype) -> Tensor:
+    low = x0.shape[-2] // scale[0], x0.shape[-1] // scale[1]
     parts = torch.fft.rfft2(polyphase.split(x0.to(dtype), scale))
-    residual = polyphase.subtract_row(torch.fft.rfft2(y.to(dtype).unsqueeze(2)), row, parts)
-    gain = row.conj() * (1 / (polyphase.power(row) + alpha.to(dtype))).unsqueeze(2)
-    spectra = torch.addcmul(parts, gain, residual)
-    return polyphase.join(torch.fft.irfft2(spectra, s=low), scale).to(x0.dtype)
+    residual = polyphase.subtract_row(known.data, known.row, parts)
+    gain = known.row.conj() * (1 / (known.power + alpha.to(dtype))).unsqueeze(2)
+    updated = torch.addcmul(parts, gain, residual)
+    return polyphase.join(torch.fft.irfft2(updated, s=low), scale).to(x0.dtype)

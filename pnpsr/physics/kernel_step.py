@@ -6,6 +6,7 @@ from torch import Tensor
 from pnpsr import checks, precision
 from pnpsr.checks import Scale
 from pnpsr.physics import polyphase
+from pnpsr.physics.cg import solve_by_cg
 from pnpsr.physics.gram import circular_gram
 from pnpsr.physics.gram_inside import valid_gram
 from pnpsr.physics.polyphase import Pair
@@ -114,7 +115,7 @@ def kernel_step(
     with precision.exact(y):
         y, x, k0, gamma = (t.to(wide).expand(batch, -1, -1, -1) for t in (y, x, k0, gamma))
         if domain == "grid":
-            k = _constrain(_on_grid(y, x, k0, gamma, scale, offset), constraint)
+            k = constrained(_on_grid(y, x, k0, gamma, scale, offset), constraint)
         else:
             gram, target = (circular_gram if boundary == "circular" else valid_gram)(y, x, size_of(k0), scale, offset)
             k = on_support(gram, target, k0, gamma, constraint)
@@ -155,6 +156,35 @@ def _on_grid(y: Tensor, x: Tensor, k0: Tensor, gamma: Tensor, scale: Pair, offse
     weights = _solve_channels(gram, residual, gamma)
     step = torch.fft.irfft2((row.conj() * weights.unsqueeze(2)).sum(1, keepdim=True), s=low)
     return polyphase.crop(start + polyphase.join(step, scale), size)
+
+
+def weighted_on_grid(
+    y: Tensor, x: Tensor, k0: Tensor, gamma: Tensor, scale: Pair, offset: Pair, weights: Tensor, tolerance: float
+) -> Tensor:
+    """argmin_k Σ_n w(n) |y - (x ⊗ k)↓s|²(n) + gamma |k - k0|² for k as large as the image, cropped; all in double.
+
+    k0 + B*(B B* + gamma)⁻¹ (√w y - B k0) with B = √w (x ⊗ ·)↓s, by conjugate gradients around the closed form without weights.
+    """
+    low, row = (y.shape[-2], y.shape[-1]), polyphase.image_row(x, scale, offset)
+    start = polyphase.embed(k0, (x.shape[-2], x.shape[-1]))
+    gram = torch.einsum("bcrhw,bdrhw->bcdhw", row, row.conj())
+    root = weights.sqrt()
+    over = torch.where(weights > 0, weights.clamp_min(torch.finfo(weights.dtype).tiny).rsqrt(), 0)
+    usual = weights.sum((1, 2, 3), keepdim=True) / (weights > 0).sum((1, 2, 3), keepdim=True).clamp_min(1)
+    guess = (gram.detach(), (gamma / usual).detach())
+
+    def normal(u: Tensor) -> Tensor:
+        spectra = torch.einsum("bcdhw,bdhw->bchw", gram, torch.fft.rfft2(root * u))
+        return root * torch.fft.irfft2(spectra, s=low) + gamma * u
+
+    def inverse(r: Tensor) -> Tensor:
+        return over * torch.fft.irfft2(_solve_channels(guess[0], torch.fft.rfft2(over * r), guess[1]), s=low)
+
+    parts = torch.fft.rfft2(polyphase.split(start, scale))
+    residual = polyphase.subtract_row(torch.fft.rfft2(y.unsqueeze(2)), row, parts).squeeze(2)
+    u = root * solve_by_cg(normal, root * torch.fft.irfft2(residual, s=low), inverse, tolerance=tolerance)
+    step = torch.fft.irfft2((row.conj() * torch.fft.rfft2(u).unsqueeze(2)).sum(1, keepdim=True), s=low)
+    return polyphase.crop(start + polyphase.join(step, scale), size_of(k0))
 
 
 def _solve_channels(gram: Tensor, residual: Tensor, gamma: Tensor) -> Tensor:
@@ -201,7 +231,7 @@ def on_support(gram: Tensor, target: Tensor, k0: Tensor, gamma: Tensor, constrai
     return k.reshape(k0.shape)
 
 
-def _constrain(k: Tensor, constraint: str | None) -> Tensor:
+def constrained(k: Tensor, constraint: str | None) -> Tensor:
     """The nearest kernel in the constraint set."""
     if constraint == "sum":
         return k + (1 - k.sum((-2, -1), keepdim=True)) / (k.shape[-2] * k.shape[-1])

@@ -152,9 +152,19 @@ class Mosaic(Physics):
         self, y: Tensor, x: Tensor, size: tuple[int, int], fit: Fit, weights: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Those of the base under the filter."""
+        seen, fit, weights = self._counted(y, fit, weights)
+        return self.base.normal_equations(seen, x, size, fit, weights)
+
+    def _on_grid(
+        self, y: Tensor, x: Tensor, k0: Tensor, gamma: Tensor, fit: Fit, relative: bool, weights: Tensor | None = None
+    ) -> Tensor | None:
+        seen, fit, weights = self._counted(y, fit, weights)
+        return self.base._on_grid(seen, x, k0, gamma, fit, relative, weights)
+
+    def _counted(self, y: Tensor, fit: Fit, weights: Tensor | None) -> tuple[Tensor, Fit, Tensor]:
+        """y in its colours (b 3 h w), what the base is to fit, and which of these pixels count."""
         seen = self.sensor.seen(y).expand(len(y), -1, -1, -1)
-        fit = Fit(fit.edges * PERIOD, False, fit.inside)
-        return self.base.normal_equations(y * seen, x, size, fit, seen if weights is None else seen * weights)
+        return y * seen, Fit(fit.edges * PERIOD, False, fit.inside), seen if weights is None else seen * weights
 
     def _complete_where(self, y: Tensor, weights: Tensor) -> Tensor:
         return self.base.complete(fill(self.sensor.adjoint(y), self.sensor.seen(y) * weights))

@@ -11,7 +11,7 @@ from pnpsr import checks, precision
 from pnpsr.checks import Scale
 from pnpsr.physics.cg import Map, solve_by_cg
 from pnpsr.physics.edges import cut, differences, pair_weights
-from pnpsr.physics.kernel_step import CONSTRAINTS, DOMAINS, as_unit, on_support, size_of
+from pnpsr.physics.kernel_step import CONSTRAINTS, DOMAINS, as_unit, constrained, on_support, size_of
 from pnpsr.physics.noise import estimate_noise, gaussian_noise
 from pnpsr.physics.operator import LinearOperator
 
@@ -86,7 +86,7 @@ class Physics(ABC):
             y (b c h w).
         """
         y = self.freeze(k=checks.blur(k, "k", remedy="; for a blur with gain apply the operator freeze(k=k)"))(x)
-        return y if sigma is None else self.observed(gaussian_noise(y, sigma, generator=generator))
+        return self.observed(y if sigma is None else gaussian_noise(y, sigma, generator=generator))
 
     @property
     def multiple(self) -> int:
@@ -168,12 +168,15 @@ class Physics(ABC):
     ) -> Tensor:
         """argmin_k |y - A_x k|² + gamma |k - k0|² over the coefficients of k: dense normal equations, in float64.
 
+        On the ``grid``, around a physics that has a closed form there: by conjugate gradients around that.
+
         Args:
             y: observed image (b c h w).
             x: current image, of :meth:`image_shape`.
             k0: the kernel to stay near (b 1 p q); its size is that of the result.
             gamma: weight of the proximity term, positive; a number or one per sample.
-            domain: ``support``; ``grid`` is an approximation for physics with a closed form on the circle, and the same elsewhere.
+            domain: ``support``, or ``grid``: k as large as the image, then cropped, as :func:`pnpsr.prox.prox_kernel`; where the
+                physics around which this one is built has no closed form on the circle it is the same as ``support``.
             constraint: None, ``sum`` for Σk = 1, ``simplex`` for also k >= 0.
             relative: measure gamma in units of the normal matrix' mean diagonal.
             edges, gray, inside: see :class:`Fit`.
@@ -191,6 +194,10 @@ class Physics(ABC):
         batch, wide = max(len(y), len(k0), len(gamma)), precision.double(y)
         with precision.exact(y):
             seen, x, k, gamma = (t.to(wide).expand(batch, -1, -1, -1) for t in (y, x, k0, gamma))
+            if domain == "grid" and not inside:
+                full = self._on_grid(seen, x, k, gamma, Fit(int(edges), gray), relative)
+                if full is not None:
+                    return constrained(full, constraint).to(y.dtype)
             G, b = self.normal_equations(seen, x, size_of(k), Fit(int(edges), gray, inside))
             if relative:
                 gamma = gamma * as_unit(G.diagonal(dim1=1, dim2=2).mean(1).reshape(-1, 1, 1, 1))
@@ -221,6 +228,13 @@ class Physics(ABC):
         W = U if weights is None else U * weights.unsqueeze(1)
         U, W = U.flatten(2), W.flatten(2)
         return W @ U.mT, W @ y.flatten(1).unsqueeze(-1)
+
+    def _on_grid(
+        self, y: Tensor, x: Tensor, k0: Tensor, gamma: Tensor, fit: Fit, relative: bool, weights: Tensor | None = None
+    ) -> Tensor | None:
+        """The kernel step for k as large as the image, cropped to the size of k0; None where no closed form helps."""
+        del y, x, k0, gamma, fit, relative, weights
+        return None
 
     def _complete_where(self, y: Tensor, weights: Tensor) -> Tensor:
         """:meth:`complete`, where only pixels of y with a positive weight were observed."""

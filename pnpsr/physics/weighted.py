@@ -116,10 +116,18 @@ class Weighted(Physics):
         self, y: Tensor, x: Tensor, size: tuple[int, int], fit: Fit, weights: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Those of the base under the weights; ``gray`` where all channels count alike, each channel where they do not."""
+        return self.base.normal_equations(y, x, size, *self._counted(y, fit, weights))
+
+    def _on_grid(
+        self, y: Tensor, x: Tensor, k0: Tensor, gamma: Tensor, fit: Fit, relative: bool, weights: Tensor | None = None
+    ) -> Tensor | None:
+        fit, own = self._counted(y, fit, weights)
+        return self.base._on_grid(y, x, k0, gamma, fit, relative, own)
+
+    def _counted(self, y: Tensor, fit: Fit, weights: Tensor | None) -> tuple[Fit, Tensor]:
+        """What the base is to fit, and how much each pixel counts there."""
         own = self.weights.to(y).expand(len(y), *self.weights.shape[1:])
-        gray = fit.gray and own.shape[1] == 1
-        fit = Fit(fit.edges, gray, fit.inside)
-        return self.base.normal_equations(y, x, size, fit, own if weights is None else own * weights)
+        return Fit(fit.edges, fit.gray and own.shape[1] == 1, fit.inside), own if weights is None else own * weights
 
     def _complete_where(self, y: Tensor, weights: Tensor) -> Tensor:
         return self.base._complete_where(y, self.weights.to(y) * weights)

@@ -109,8 +109,8 @@ def l0_gradient(v: Tensor, strength: Strength = None, *, growth: float = 2.0, ce
         impulse[..., 0, 0] = 1
         transfer = torch.fft.rfft2(torch.stack([impulse.roll(-1, -2) - impulse, impulse.roll(-1, -1) - impulse]))
         power, target, u = transfer.abs().square().sum(0), torch.fft.rfft2(v), v
-        penalty = torch.where(weight > 0, 2 * weight, ceiling)
-        for penalty in _penalties(penalty, growth, ceiling):
+        first = torch.where(weight > 0, 2 * weight, ceiling)
+        for penalty in _penalties(first, growth, ceiling):
             edges = torch.stack([u.roll(-1, -2) - u, u.roll(-1, -1) - u])
             edges = edges * ((edges * edges).sum(0).mean(1, keepdim=True) > weight / penalty)
             spectrum = target + penalty * (transfer.conj() * torch.fft.rfft2(edges)).sum(0)

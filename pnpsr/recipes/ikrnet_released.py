@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pnpsr.needs import Needs
 from pnpsr.nets import KernelEncoder, ResUNet
-from pnpsr.recipes.ikrnet import WIDTHS
+from pnpsr.recipes.options import WIDTHS
 from pnpsr.recipes.usrnet import usrnet
 from pnpsr.state import Prior, State
 from pnpsr.steps import HQSEstimator, LearnedKernelStart

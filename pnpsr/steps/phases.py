@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from pnpsr import checks
-from pnpsr.needs import Needs, needs_of
+from pnpsr.needs import Needs, needs_of_step
 from pnpsr.slots import Slotted
 from pnpsr.state import Hyper, State, Step
 
@@ -43,8 +43,8 @@ class Until(Slotted):
     @property
     def needs(self) -> Needs:
         """Those of both; the first step is left before it runs out of weights."""
-        later = needs_of(self.then).longest
-        return replace(needs_of(self.first) & needs_of(self.then), longest=None if later is None else self.t + later)
+        first, then = needs_of_step(self.first), needs_of_step(self.then)
+        return replace(first & then, longest=None if then.longest is None else self.t + then.longest)
 
     def forward(self, state: State) -> Tensor | Hyper:
         """What the step in charge returns."""
@@ -91,3 +91,6 @@ def keep_kernel(state: State) -> Tensor:
         True
     """
     return state.known("k")
+
+
+keep_kernel.needs = Needs()  # type: ignore[attr-defined]

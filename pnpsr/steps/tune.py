@@ -230,4 +230,7 @@ def _row(values: float | Sequence[float] | Tensor, name: str, positive: bool = F
 
 
 def _value(row: Tensor, state: State) -> Tensor:
-    return row[min(state.t, len(row) - 1)].to(state.y).expand(state.y.shape[0], 1, 1, 1)
+    place, shape = min(state.t, len(row) - 1), (state.y.shape[0], 1, 1, 1)
+    if checks.tracing():
+        return row[place].to(state.y).expand(shape)
+    return state.y.new_full(shape, row.tolist()[place])  # a number, and no copy that a GPU is waited for

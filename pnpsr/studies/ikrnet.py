@@ -14,7 +14,7 @@ from pnpsr.studies.bench import Bench
 from pnpsr.studies.course import course
 from pnpsr.studies.figures import Curve, curves
 from pnpsr.studies.ikrnet_variants import denoising, iterations, kernel_step, noise_levels
-from pnpsr.studies.plan import ALTERNATING, BLIND, PREDICTING, Plan
+from pnpsr.studies.plan import ALTERNATING, BLIND, ITERATING, PREDICTING, Plan
 from pnpsr.studies.study import Study
 from pnpsr.studies.sweep import Cells, Found
 from pnpsr.studies.table import Line, printed
@@ -102,7 +102,7 @@ TABLE8 = Plan(
     (4,),
     CLASSES,
     each=iterations,
-    kind=ALTERNATING,
+    kind=ITERATING,
     draw=_over_steps,
     notes=(
         "The paper fine-tunes a network for 8 iterations; here T is changed at test. Weights tuned for 8 can be a second solver.",

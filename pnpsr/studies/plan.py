@@ -37,6 +37,10 @@ def _alternates(one: Candidate) -> bool:
     return getattr(one.solver, "estimator", None) is not None and getattr(one.solver, "restorer", None) is not None
 
 
+def _iterates(one: Candidate) -> bool:
+    return getattr(one.solver, "restorer", None) is not None and "k" not in one.needs
+
+
 def _predicts(one: Candidate) -> bool:
     return needs_of(one.solver).finds_sigma
 
@@ -44,7 +48,8 @@ def _predicts(one: Candidate) -> bool:
 ANY = Kind("solver", lambda _: True)
 BLIND = Kind("blind solver", lambda one: "k" not in one.needs)
 ALTERNATING = Kind("solver that alternates an estimator and a restorer", _alternates)
-PREDICTING = Kind("solver that alternates and predicts the noise level", lambda one: _alternates(one) and _predicts(one))
+ITERATING = Kind("blind solver that restores in iterations", _iterates)
+PREDICTING = Kind("blind solver that predicts the noise level", lambda one: _iterates(one) and _predicts(one))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from pnpsr.conventions import NAMED, PNPSR, Convention
-from pnpsr.needs import needs_of
+from pnpsr.needs import needs_of, needs_of_step
 from pnpsr.released import label_of, open_solver, read_word
 from pnpsr.weights import presets
 
@@ -49,8 +49,8 @@ class Candidate:
 
     @property
     def periodic(self) -> bool:
-        """It has closed forms that take y as periodic; networks alone do not."""
-        return needs_of(self.solver).periodic
+        """It has closed forms that take y as periodic, or may have; networks alone do not."""
+        return needs_of_step(self.solver).periodic
 
     @property
     def longest(self) -> int | None:

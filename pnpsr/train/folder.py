@@ -136,13 +136,13 @@ class RunFolder:
             raise ValueError(f"{'; '.join(damaged)}; no state is left to go on from: begin another folder")
         return None
 
-    def save_weights(self, solver: UnrolledSolver, name: str) -> Path | None:
-        """``best`` or ``last`` as a file for :func:`pnpsr.load`; None for solvers that no recipe built."""
+    def save_weights(self, solver: UnrolledSolver, name: str, convention: str | None = None) -> Path | None:
+        """``best`` or ``last`` as a file for :func:`pnpsr.load` that bears the convention; None for solvers of no recipe."""
         if getattr(solver, "record", None) is None:
             return None
         path = self.path / f"{name}.safetensors"
         with self.guarded(f"weights {path}"):
-            save(solver, path)
+            save(solver, path, convention=convention)
         return path
 
     @contextmanager

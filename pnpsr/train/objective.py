@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pnpsr.data import Sample
+from pnpsr.equilibrium import equilibrium
 from pnpsr.solver import UnrolledSolver, train_only
 from pnpsr.train.losses import Loss, Outcome
 from pnpsr.train.options import Options
@@ -40,6 +41,9 @@ class Objective(nn.Module):
         view = solver.only(*stage.run)  # a view of its own: what is set here stays out of the solver
         view.detach = solver.detach if stage.detach is None else stage.detach
         view.checkpoint = solver.checkpoint or options.checkpointing
+        self.implicit = options.implicit
+        if options.implicit and stage.deep:
+            raise ValueError(f"stage {stage.name!r} supervises every iterate; an implicit gradient is that of the last one alone")
         if options.compile:
             view.step = _compiled(view.step, stage.T or solver.T)  # type: ignore[method-assign]
         self.view = view
@@ -94,8 +98,11 @@ class Objective(nn.Module):
         if "k0" in stage.given:
             given["k"] = self._first_kernel(truth)
         states = [self.view.start(truth.y, truth.told, **given)]
-        for s in self.view.iterate(states[0], stage.T if stage.run else 0):
-            states = [*states, s] if stage.deep else [states[0], s]
+        if self.implicit and stage.run and (stage.T is None or stage.T > 0):
+            states = [states[0], equilibrium(self.view, states[0], stage.T)]
+        else:
+            for s in self.view.iterate(states[0], stage.T if stage.run else 0):
+                states = [*states, s] if stage.deep else [states[0], s]
         outcome = Outcome(self.view, states, truth)
         return {name: self._term(name, weight, loss, outcome) for name, (weight, loss) in stage.losses.items()}
 

@@ -38,6 +38,8 @@ class Options:
     """Arithmetic of the networks; exact data steps keep float32 whatever is said here."""
     checkpointing: bool = False
     """Recompute each iteration in the backward pass: memory of one iteration instead of T."""
+    implicit: bool = False
+    """Take the last iterate for a fixed point: the gradient of one iteration, repeated until it settles, in the memory of one."""
     compile: bool = False
     """Compile the iteration with torch.compile."""
     channels_last: bool = True

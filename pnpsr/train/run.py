@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pnpsr import checks
+from pnpsr.conventions import PNPSR
 from pnpsr.data import Sample, Source
 from pnpsr.solver import UnrolledSolver
 from pnpsr.train.agreement import noted
@@ -96,13 +97,18 @@ class Run:
             if self.done == self.ends[-1][1]:
                 self._hand_over()
                 if self.folder is not None:
-                    self.folder.save_weights(self.solver, "last")
+                    self.folder.save_weights(self.solver, "last", self._convention())
         finally:
             self._release()
             if self.log is not None:
                 self.log.close()
             if self.folder is not None:
                 self.folder.end()
+
+    def _convention(self) -> str | None:
+        """The name of what the data are made under, where it is not pnpsr's own convention."""
+        found = getattr(getattr(self.stream, "setting", None), "convention", PNPSR)
+        return None if found == PNPSR else found.name
 
     def _stage(self, stage: Stage, start: int, end: int) -> Iterator[Record]:
         objective = Objective(self.solver, stage, self.options)
@@ -232,7 +238,7 @@ class Run:
                     self.log.panel(self.done, sample, s, scores)
                 if stage is self.stages[-1] and scores.psnr > self.best:
                     self.best = scores.psnr
-                    self.folder.save_weights(solver, "best")
+                    self.folder.save_weights(solver, "best", self._convention())
         self.fabric.barrier()
         return scores
 

@@ -24,6 +24,7 @@ from pnpsr.train.losses import (
 )
 
 GIVEN = ("sigma", "k", "k0")
+SLOTS = ("estimator", "tuner", "restorer", "k0")
 
 
 @dataclass(frozen=True)
@@ -224,6 +225,8 @@ def two_step_stages(solver: UnrolledSolver) -> Sequence[Stage]:
 def stages_for(solver: UnrolledSolver) -> Sequence[Stage]:
     """The stages that belong to the recipe which built ``solver``: those of its paper, or its author's.
 
+    Those that train a part which this solver was built without, such as the kernel step, are left out.
+
     Raises:
         ValueError: there are none; the message lists the recipes that have some.
 
@@ -241,7 +244,7 @@ def stages_for(solver: UnrolledSolver) -> Sequence[Stage]:
             f"recipe {recipe!r} has no stages of its own; {', '.join(trainable())} have; name yours: stages=[Stage(...)], "
             "or @recipe(stages=...)"
         )
-    return stages
+    return _fitting(stages, solver)
 
 
 def optional_stages(solver: UnrolledSolver) -> Sequence[Stage]:
@@ -255,7 +258,16 @@ def optional_stages(solver: UnrolledSolver) -> Sequence[Stage]:
         True
     """
     recipe = _recipe(solver)
-    return entry_of(recipe).optional_of(solver) if recipe in RECIPES else ()
+    return _fitting(entry_of(recipe).optional_of(solver), solver) if recipe in RECIPES else ()
+
+
+def _fitting(stages: Sequence[Stage], solver: UnrolledSolver) -> list[Stage]:
+    """Those whose parts the solver has, without the slots that it leaves empty."""
+    empty = {slot for slot in SLOTS if getattr(solver, slot, None) is None}
+    whole = [stage for stage in stages if not {part.partition(".")[0] for part in stage.train} & empty]
+    return (
+        [replace(stage, run=tuple(slot for slot in stage.run if slot not in empty)) for stage in whole] if empty else list(stages)
+    )
 
 
 def _recipe(solver: UnrolledSolver) -> str:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from pnpsr.values.imports import fetch
 from pnpsr.values.registry import RECIPES
 
 ABSENT = {"absent": True}
+_WRAPPER = "pnpsr.steps.phases:Afresh"  # gone; files of earlier versions may name it
 
 
 def change(root: nn.Module, changes: Mapping[str, Any]) -> None:
@@ -25,7 +27,7 @@ def change(root: nn.Module, changes: Mapping[str, Any]) -> None:
         >>> solver = usrnet(T=1, widths=(2, 2, 2, 2))
         >>> change(solver, {})
     """
-    later = []
+    later, changes = [], _as_now(root, changes)
     for path, entry in sorted(changes.items(), key=lambda item: item[0].count(".") if item[0] else -1):
         if path and isinstance(entry, dict) and {"same", "method"} & entry.keys():
             later.append((path, entry))
@@ -83,6 +85,36 @@ def rebuilt(note: Mapping[str, Any]) -> nn.Module:
         raise ValueError(f"recipe {name!r} refuses the arguments it was saved with, {arguments}: {error}") from error
     change(solver, changes)
     return solver
+
+
+def _as_now(root: nn.Module, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes of files of earlier versions: a wrapper at ``then`` held what is now ``then`` itself, and the ``x0`` beside it."""
+    wrappers = {path for path, entry in changes.items() if isinstance(entry, dict) and entry.get("class") == _WRAPPER}
+
+    def path_now(path: str) -> str:
+        words = path.split(".")
+        for i, (word, inner) in enumerate(pairwise(words)):
+            if word != "then" or inner not in ("step", "x0"):
+                continue
+            at = ".".join(words[: i + 1])
+            if at in wrappers or _wrapped(root, at, inner):
+                return path_now(".".join((*words[:i], *(["then"] if inner == "step" else ["x0"]), *words[i + 2 :])))
+        return path
+
+    def entry_now(entry: Any) -> Any:
+        known = isinstance(entry, dict) and isinstance(next(iter(entry.values()), None), str)
+        return {w: path_now(v) if w in ("part", "same") else v for w, v in entry.items()} if known else entry
+
+    return {path_now(path): entry_now(entry) for path, entry in changes.items() if path not in wrappers}
+
+
+def _wrapped(root: nn.Module, path: str, inner: str) -> bool:
+    """``then`` of a phase in the solver as it is now, which has nothing of that name in it."""
+    try:
+        above = root.get_submodule(path.rpartition(".")[0])
+    except AttributeError:
+        return False
+    return hasattr(above, "then") and hasattr(above, "first") and not hasattr(above.then, inner)
 
 
 def _set(root: nn.Module, path: str, entry: Any) -> None:

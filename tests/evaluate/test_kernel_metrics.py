@@ -4,9 +4,12 @@ import math
 
 import pytest
 import torch
+from devices import agrees, in_every_dtype, keeps, on_every_device
 from hypothesis import given
 from hypothesis import strategies as st
+from synthetic import kernels
 
+from pnpsr.evaluate import kernel_l1, psnr, psnr_aligned, ssim
 from pnpsr.evaluate.kernels import best_shift, kernel_mse, kernel_psnr
 from pnpsr.kernels.shift import resize_support
 
@@ -129,3 +132,14 @@ def test_bad_input_is_refused(metric) -> None:
     ):
         with pytest.raises(error, match=reason):
             metric(k, wrong)
+
+
+@on_every_device
+@in_every_dtype
+def test_metrics_compute_where_and_how_their_arguments_are(device: str, dtype: torch.dtype) -> None:
+    k, truth = kernels(2, 7, 0), kernels(2, 7, 1)
+    x, y = (torch.rand(2, 3, 16, 18, generator=torch.Generator().manual_seed(i), dtype=torch.float64) for i in range(2))
+    pairs = [(metric, k, truth) for metric in (kernel_mse, kernel_psnr, kernel_l1, best_shift)]
+    for metric, a, b in (*pairs, (psnr, x, y), (ssim, x, y), (psnr_aligned, x, y)):
+        out = metric(a.to(device, dtype), b.to(device, dtype))
+        assert keeps(out, device, dtype) and agrees(out, metric(a, b))

@@ -93,7 +93,7 @@ def test_twenty_thousand_damaged_files(tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rounds(tmp_path, 20_000, seed=1)
     grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-    assert grown < 20 * PIXELS  # samples, floats and one more channel of the largest picture that is opened, whatever a header says
+    assert grown < 28 * PIXELS  # samples and floats of the largest picture that is opened, transparent, whatever a header says
 
 
 @settings(max_examples=60)

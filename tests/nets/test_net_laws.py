@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from devices import agrees, in_every_dtype, keeps, on_every_device
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -113,3 +114,15 @@ def test_runs_under_autocast_whatever_precision_comes_in(name: str) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         out = net(*(t.bfloat16() for t in inputs(2, 8, 8)))
     assert out.isfinite().all()
+
+
+@on_every_device
+@in_every_dtype
+@pytest.mark.parametrize("name", CASES)
+def test_a_net_computes_where_and_how_it_was_put(name: str, device: str, dtype: torch.dtype) -> None:
+    net, inputs = build(name)
+    given_ = inputs(2, 8, 9)
+    with torch.no_grad():
+        expected = net(*given_)
+        out = net.to(device, dtype)(*(t.to(device, dtype) for t in given_))
+    assert keeps(out, device, dtype) and agrees(out, expected)

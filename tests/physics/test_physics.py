@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 import dense
 import pytest
 import torch
+from devices import agrees, in_every_dtype, keeps, on_every_device
 from strategies import noise, uniform
 from torch import Tensor
 
 from pnpsr import physics
 from pnpsr.physics import (
     Blur,
+    Clipped,
     Degradation,
     LinearOperator,
     Masked,
@@ -78,6 +80,8 @@ PHYSICS: dict[str, tuple[Callable[[int], Physics], int, Tensor | None]] = {
         holes() * holes(1, 1),
     ),
     "masked measured": (lambda s: Masked(Measured(Blur(noise(1, 1, 2, 3, seed=1)), before=Degradation(s)), holes()), 1, holes()),
+    "clipped, above all values": (lambda s: Clipped(Degradation(s, offset=s - 1), high=99.0), 2, None),
+    "clipped, above all values, and masked": (lambda s: Clipped(Masked(Degradation(s), holes()), high=99.0), 1, holes()),
     "measured": (lambda s: Measured(Blur(noise(1, 1, 2, 3, seed=1)), before=Degradation(s)), 1, None),
 }
 each = pytest.mark.parametrize("name", PHYSICS)
@@ -180,6 +184,90 @@ def test_a_kernel_step_on_edges_fits_differences(name: str, scale: int) -> None:
     assert near(k, minimiser(rows.flatten(1).T, y, w, 0.3, c.k), 1e-8)
 
 
+ON_THE_GRID = [name for name in PHYSICS if PHYSICS[name][2] is not None or "mosaic" in name]
+
+
+@pytest.mark.parametrize("name", [n for n in ON_THE_GRID if not any(word in n for word in ("reflected", "bicubic", "measured"))])
+@scales
+@pytest.mark.parametrize(("edges", "gray"), [(False, False), (True, False), (False, True)])
+def test_on_the_grid_it_is_the_dense_minimiser_cropped(name: str, scale: int, edges: bool, gray: bool) -> None:
+    """By brute force: k as large as x, its centre where the small one has it, weights and all; then the window of the small one."""
+    c = case(name, scale, 0, b=1)
+    size, stride = (scale * LOW[0], scale * LOW[1]), 2 if "mosaic" in name else 1
+    top, left = size[0] // 2 - 3 // 2, size[1] // 2 - 4 // 2
+    inner = c.physics
+    while hasattr(inner, "base"):
+        inner = inner.base
+    if inner.centre != "p//2":
+        pytest.skip("the centre of a kernel of another size is elsewhere")
+    start = torch.zeros(1, 1, *size, dtype=torch.float64)
+    start[..., top : top + 3, left : left + 4] = c.k
+    A = inner.freeze(x=c.x, size=size)
+    units = torch.eye(size[0] * size[1], dtype=torch.float64).reshape(-1, 1, *size)
+    columns, y, w = torch.cat([A(e[None]) for e in units]), c.y, c.weights
+    if "mosaic" in name:
+        seen = Mosaic(Degradation(1), "GRBG" if name == "mosaic" else "RGGB").sensor.seen(c.y)
+        y, w = c.y * seen, w * seen
+    if (gray and w.shape[1] == 1) or (gray and "channel" not in name and "mosaic" not in name):
+        columns, y, w = columns.mean(1, keepdim=True), y.mean(1, keepdim=True), w[:, :1]
+    if edges:
+        pair = torch.cat([w.roll(-stride, axis) for axis in (-2, -1)], 1)
+        own = torch.cat([w, w], 1)
+        columns, y, w = differences(columns, stride), differences(y, stride), 2 * own * pair / (own + pair).clamp_min(1e-300)
+    due = minimiser(columns.flatten(1).T, y, w, 0.3, start)[..., top : top + 3, left : left + 4]
+    found = c.physics.prox_kernel(c.y, c.x, c.k, 0.3, domain="grid", edges=edges, gray=gray)
+    assert near(found, due, 1e-7)
+    assert not near(found, c.physics.prox_kernel(c.y, c.x, c.k, 0.3, domain="support", edges=edges, gray=gray), 1e-3)
+
+
+def test_gradients_on_the_grid() -> None:
+    c = case("masked by channel", 2, 1, b=1, taps=(2, 3))
+    leaves = [t.clone().requires_grad_() for t in (c.y, c.x, c.k)]
+    gamma = torch.tensor([0.4], dtype=torch.float64, requires_grad=True)
+
+    def run(y: Tensor, x: Tensor, k: Tensor, gamma: Tensor) -> Tensor:
+        return c.physics.prox_kernel(y, x, k, gamma, domain="grid", relative=True)
+
+    assert torch.autograd.gradcheck(run, (*leaves, gamma), atol=1e-5, rtol=1e-4, fast_mode=True)
+
+
+@scales
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_clipped_pixel_counts_as_far_as_the_model_falls_short_of_it(scale: int, seed: int) -> None:
+    """The gradient of the objective is zero; samples apart; and the derivative is that of the minimiser."""
+    c = case("offset", scale, seed)
+    it = Clipped(c.physics, high=0.7)
+    y = it.observed(c.y)
+    clipped, alpha = y >= 0.7, torch.tensor([0.05, 0.3], dtype=torch.float64)
+    x = it.prox_image(y, c.k, c.x, alpha)
+    residual = y - c.physics.freeze(k=c.k)(x)
+    residual = torch.where(clipped, residual.clamp(min=0), residual)
+    gradient = -c.physics.freeze(k=c.k).adjoint(residual) + alpha.reshape(2, 1, 1, 1) * (x - c.x)
+    assert clipped.any() and (residual[clipped] > 0).any() and (residual[clipped] == 0).any()
+    assert float(gradient.abs().max()) < 1e-9
+    for i in range(2):
+        assert near(it.prox_image(y[i : i + 1], c.k[i : i + 1], c.x[i : i + 1], float(alpha[i])), x[i : i + 1], 1e-9)
+    leaves = [t.clone().requires_grad_() for t in (torch.where(clipped, y + 0.1, y), c.k, c.x)]
+    high = Clipped(c.physics, high=0.75)
+    assert torch.autograd.gradcheck(lambda *v: high.prox_image(*v, 0.4), leaves, atol=1e-5, rtol=1e-4, fast_mode=True)
+
+
+def test_what_is_cut_off_is_no_evidence() -> None:
+    """y is cut off, kernels are fitted without it, noise is seen beside it; where nothing is cut off it is the base."""
+    c = case("offset", 2, 4)
+    it = Clipped(c.physics, high=0.5)
+    y = it(c.x, c.k)
+    assert float(y.max()) == 0.5 and torch.equal(y, c.physics(c.x, c.k).clamp(max=0.5)) and torch.equal(it.complete(y), y)
+    below = (y < 0.5).all(1, keepdim=True).double()
+    assert near(it.prox_kernel(y, c.x, c.k, 0.3), c.physics.masked(below).prox_kernel(y, c.x, c.k, 0.3), 1e-12)
+    whole = torch.full_like(y, 0.5)
+    assert it.prox_image(whole, c.k, c.x, 0.1).shape == c.x.shape and it.prox_kernel(whole, c.x, c.k, 0.1).shape == c.k.shape
+    wide = 0.5 + noise(1, 1, 64, 64, seed=0) * 0.03
+    wide[..., 20:40, :] = 0.9
+    assert float(Clipped(Degradation(1), 0.9).noise_level(wide)) == pytest.approx(0.03, rel=0.1)
+    assert near(Clipped(c.physics, 99.0).prox_image(c.y, c.k, c.x, 0.1), c.physics.prox_image(c.y, c.k, c.x, 0.1), 1e-12)
+
+
 @each
 def test_gradients_of_both_steps(name: str) -> None:
     c = case(name, 2 if "bicubic" in name else 1, 1, b=1, taps=(2, 3))
@@ -222,10 +310,12 @@ def test_what_is_masked_does_not_count(name: str) -> None:
 
 @pytest.mark.parametrize("gray", [False, True])
 @pytest.mark.parametrize("edges", [False, True])
-def test_a_mask_of_ones_is_none(gray: bool, edges: bool) -> None:
-    plain = case("offset", 2, 4)
+@pytest.mark.parametrize(("domain", "relative"), [("support", False), ("grid", False), ("grid", True)])
+@pytest.mark.parametrize("name", ["offset", "correlation"])
+def test_a_mask_of_ones_is_none(name: str, gray: bool, edges: bool, domain: str, relative: bool) -> None:
+    plain = case(name, 2, 4)
     masked = plain.physics.masked(torch.ones(1, 1, *LOW))
-    options = {"gray": gray, "edges": edges, "domain": "support"}
+    options = {"gray": gray, "edges": edges, "domain": domain, "relative": relative}
     for run in (
         lambda p: p.prox_image(plain.y, plain.k, plain.x, 0.1),
         lambda p: p.prox_kernel(plain.y, plain.x, plain.k, 0.1, **options),
@@ -310,6 +400,7 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         "cannot tell which pixels",
     ),
     "noise without noise": (lambda: noise_weights(0 * ONES), ValueError, "sigma must be positive"),
+    "cut off at nothing": (lambda: Clipped(Degradation(1), 0.0), ValueError, "high must be positive"),
     "clipping": (lambda: unclipped(Y, low=1.0), ValueError, "low must be below high"),
 }
 
@@ -325,3 +416,20 @@ def test_what_does_not_converge_is_no_answer(monkeypatch: pytest.MonkeyPatch) ->
     c = case("measured", 1, 0)
     with pytest.raises(ArithmeticError, match="did not come within"):
         c.physics.prox_image(c.y, c.k, c.x, 1e-6)
+
+
+@each
+@on_every_device
+@in_every_dtype
+def test_a_physics_computes_where_and_how_its_arguments_are(name: str, device: str, dtype: torch.dtype) -> None:
+    if "measured" in name and (device, dtype) != ("cpu", torch.float64):
+        pytest.skip("its operator is the caller's, in the caller's dtype and place")
+    c = case(name, 2, seed=0)
+    y, x, k = (t.to(device, dtype) for t in (c.y, c.x, c.k))
+    rho = torch.tensor([0.5, 1.0], dtype=torch.float64)
+    for step, plain in (
+        (c.physics(x, k), c.physics(c.x, c.k)),
+        (c.physics.prox_image(y, k, x, rho.to(device, dtype)), c.physics.prox_image(c.y, c.k, c.x, rho)),
+        (c.physics.prox_kernel(y, x, k, rho.to(device, dtype)), c.physics.prox_kernel(c.y, c.x, c.k, rho)),
+    ):
+        assert keeps(step, device, dtype) and agrees(step, plain, 1e-5)

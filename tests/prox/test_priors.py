@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from devices import agrees, in_every_dtype, keeps, on_every_device
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import examples, noise, seeds, uniform
@@ -195,3 +196,12 @@ def test_the_unit_of_edge_prices_follows_contrast_and_not_the_scale() -> None:
     assert torch.allclose(edge_scale(torch.cat([step, 2 * step])), torch.tensor([0.09, 0.36]).reshape(2, 1, 1, 1))
     ramp = torch.linspace(0, 1, 64).reshape(1, 1, 1, 64).expand(1, 3, 64, 64)
     assert torch.allclose(edge_scale(ramp), edge_scale(ramp[..., ::2, ::2], 2), rtol=1e-4)
+
+
+@each
+@on_every_device
+@in_every_dtype
+def test_a_prior_computes_where_and_how_its_argument_is(prior: Callable[..., Tensor], device: str, dtype: torch.dtype) -> None:
+    v, strength = uniform(2, 1, 5, 6, seed=0), torch.tensor([0.02, 0.1], dtype=torch.float64)
+    out = prior(v.to(device, dtype), strength.to(device, dtype))
+    assert keeps(out, device, dtype) and agrees(out, prior(v, strength))

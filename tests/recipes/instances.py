@@ -145,8 +145,9 @@ class Case:
         """The i-th of the batch."""
         return self._map(lambda t: t[i : i + 1])
 
-    def to(self, dtype: torch.dtype) -> "Case":
-        return self._map(lambda t: t.to(dtype))
+    def to(self, where: torch.dtype | str) -> "Case":
+        """In that dtype, or on that device."""
+        return self._map(lambda t: t.to(where))
 
     def _map(self, f: Callable[[Tensor], Tensor]) -> "Case":
         return Case(f(self.y), f(self.x), f(self.k), f(self.sigma), self.scale)

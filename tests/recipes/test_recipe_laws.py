@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from devices import agrees, in_every_dtype, keeps, on_every_device
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from instances import INSTANCES, Case, case, fresh, run, solver
@@ -227,3 +228,16 @@ def test_under_autocast_the_state_keeps_its_precision(key: str) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         out = run(net, instance, c)
     assert all(value.dtype == torch.float32 and value.isfinite().all() for value in outputs(out).values())
+
+
+@each
+@on_every_device
+@in_every_dtype
+def test_a_solver_computes_where_and_how_it_was_put(key: str, device: str, dtype: torch.dtype) -> None:
+    instance, net = INSTANCES[key], fresh(key)
+    c = case(instance)
+    with torch.no_grad():
+        expected = outputs(run(net, instance, c))
+        out = outputs(run(net.to(device, dtype), instance, c.to(dtype).to(device)))
+    assert out.keys() == expected.keys()
+    assert all(keeps(v, device, dtype) and agrees(v, expected[name]) for name, v in out.items())

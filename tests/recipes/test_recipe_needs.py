@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 from instances import INSTANCES, case, fresh, solver
-from torch import Tensor
+from torch import Tensor, nn
 
-from pnpsr import PerIteration, State, UnrolledSolver
+from pnpsr import Hyper, PerIteration, State, UnrolledSolver
 from pnpsr.needs import Needs, needs_of, together
 from pnpsr.prox import identity
 from pnpsr.starts import Dirac
-from pnpsr.steps import HQSRestorer, HyperNet, Until
+from pnpsr.steps import HQSRestorer, HyperNet, Until, keep_kernel
+from pnpsr.studies.solvers import Candidate
 
 each = pytest.mark.parametrize("key", INSTANCES)
 
@@ -58,6 +59,18 @@ def test_steps_of_ones_own_say_it_too() -> None:
     assert told.only("tuner").needs == replace(Needs(), kernel_size=9)  # a view that does not run it does not need it
     late = UnrolledSolver(None, HQSRestorer(identity), tuner=Until(3, HyperNet(hidden=4), HyperNet(per_iteration=2, hidden=4)))
     assert late.needs == Needs(sigma=True, kernel=True, periodic=True, longest=5)
+
+
+def test_a_step_that_says_nothing_may_hold_a_closed_form() -> None:
+    """Its y is extended where its border is another; networks and tuners say or do what needs no care."""
+
+    def silent(state: State) -> Tensor:
+        return state.known("x")
+
+    for restorer in (silent, PerIteration([silent]), Until(1, keep_kernel, silent)):
+        assert UnrolledSolver(None, restorer, k0=None).needs.periodic
+    assert not UnrolledSolver(keep_kernel, None, tuner=lambda state: Hyper(), k0=None).needs.periodic
+    assert Candidate("mine", nn.Identity()).periodic and not Candidate("none", UnrolledSolver(None, None, k0=None)).periodic
 
 
 def test_what_is_no_needs_is_refused() -> None:

@@ -8,6 +8,7 @@ from functools import cache
 
 import pytest
 import torch
+from devices import agrees, in_every_dtype, keeps, on_every_device
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import seeds
@@ -176,3 +177,15 @@ def test_under_autocast_the_state_stays_in_float32(name: str, half: torch.dtype)
             out = values(step(given_state))
     for a, b in zip(plain, out, strict=True):
         assert b.dtype == torch.float32 and torch.allclose(a, b, rtol=0.05, atol=0.05)
+
+
+@each
+@on_every_device
+@in_every_dtype
+def test_a_step_computes_where_and_how_its_state_is(name: str, device: str, dtype: torch.dtype) -> None:
+    here, step = state(2, 3, 2, 4, 6, 7, 0, False, 0), copy.deepcopy(build(name, 3, 2, 4))
+    with torch.no_grad():
+        expected = values(step(here))
+        step = step.to(device, dtype) if isinstance(step, torch.nn.Module) else step
+        out = values(step(each_tensor(here, lambda v: v.to(device, dtype))))
+    assert all(keeps(v, device, dtype) and agrees(v, e) for v, e in zip(out, expected, strict=True))

@@ -26,8 +26,8 @@ from pnpsr.studies.contrasts import contrast_grid, contrasts, tidy_contrasts
 from pnpsr.studies.dan import WIDTHS, _kernels
 from pnpsr.studies.denoisers import LAST, Denoise, denoiser, inside
 from pnpsr.studies.figures import curves, strip
-from pnpsr.studies.ikrnet_variants import denoising, kernel_step, noise_levels
-from pnpsr.studies.plan import ALTERNATING, BLIND, PREDICTING
+from pnpsr.studies.ikrnet_variants import denoising, iterations, kernel_step, noise_levels
+from pnpsr.studies.plan import ALTERNATING, BLIND, ITERATING, PREDICTING
 from pnpsr.studies.report import markdown, tidy
 from pnpsr.studies.rows import evaluated, traced
 from pnpsr.studies.sweep import Found, tabulate
@@ -96,7 +96,25 @@ def test_kinds_of_solvers(solver: Candidate) -> None:
     expected = {"dan": (True, True, False), "usrnet": (False, False, False), "blind_hqs": (True, True, False)}
     for name, one in others.items():
         assert tuple(kind.test(one) for kind in (BLIND, ALTERNATING, PREDICTING)) == expected[name]
-    assert all(kind.test(solver) for kind in (BLIND, ALTERNATING, PREDICTING))
+    assert all(kind.test(solver) for kind in (BLIND, ALTERNATING, ITERATING, PREDICTING))
+    made = {"first": "statistics", "first_width": 8, "kernel_step": False}
+    still = Candidate("ikrnet", ikrnet(9, T=2, widths=TINY, hidden=8, **made))  # as the presets at ×2 and ×4 that ship
+    assert [kind.test(still) for kind in (BLIND, ALTERNATING, ITERATING, PREDICTING)] == [True, False, True, True]
+    assert not ITERATING.test(others["usrnet"])
+
+
+def test_a_solver_without_a_kernel_step_has_noise_levels_denoisers_and_iterations(y: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    made = {"first": "statistics", "first_width": 8, "kernel_step": False}
+    one = Candidate("ikrnet", ikrnet(9, T=6, widths=TINY, hidden=8, **made).eval(), 2)
+    with torch.no_grad():
+        plain = one.solver(y, 2)
+        for variant in (*noise_levels(Bench(), one, PROTOCOL), *denoising(Bench(denoiser="median"), one, PROTOCOL)):
+            assert run(variant, y, sigma=0.02).x.shape == plain.x.shape
+        assert torch.equal(run(noise_levels(Bench(), one, PROTOCOL)[0], y).x, plain.x.clamp(0, 1))
+        (steps,) = iterations(Bench(), one, PROTOCOL)
+        found = list(steps.run(y, 2, {}))
+    assert len(found) == max(steps.T) and torch.equal(found[5].x, plain.x.clamp(0, 1))
 
 
 def test_one_grammar_of_words(tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from training import losses, only, quick, run, solver, stream, weights
 
+from pnpsr.checkpoint import convention_of
+from pnpsr.conventions import DAN, PNPSR
 from pnpsr.train import Log, Record, RunFolder, lock, train
 
 NOTE = {"recipe": "ikrnet", "batch": 8, "sigma": (0.0, 0.03)}
@@ -41,6 +44,15 @@ def test_a_run_is_resumed_by_its_like_only(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds another run; batch: 8 then, 4 now; sigma: \[0.0, 0.03\] then, \[0.0, 0.1\] now"):
         folder.begin({**NOTE, "batch": 4, "sigma": (0.0, 0.1)}, resume=True)
     folder.begin({**NOTE, "added later": 1}, resume=True)  # which an older version did not know
+
+
+def test_weights_bear_the_convention_of_their_data(tmp_path: Path) -> None:
+    for convention in (PNPSR, DAN):
+        data = stream()
+        data.setting = replace(data.setting, convention=convention)
+        list(train(solver(), data, only("kernel code"), quick(steps=1), folder=tmp_path / convention.name))
+    assert convention_of(tmp_path / "PNPSR" / "last.safetensors") is None
+    assert convention_of(tmp_path / "DAN" / "last.safetensors") == "DAN"
 
 
 def test_checkpoints_alone_are_a_run(tmp_path: Path) -> None:

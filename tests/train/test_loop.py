@@ -177,6 +177,18 @@ def test_checkpointing_changes_the_memory_and_nothing_else(recipe: str) -> None:
     assert [r.losses for r in plain] == [r.losses for r in thrifty] and same(weights(nets[0]), weights(nets[1]))
 
 
+def test_an_implicit_gradient_is_an_option() -> None:
+    """Where x and k are cut it is the gradient of unrolling; elsewhere it trains, too; all iterates cannot be supervised by it."""
+    nets, stage = [solver("dan") for _ in range(2)], STAGES["dan"][-1]
+    plain, implicit = (run(n, [stage], quick(steps=2, implicit=i)) for n, i in zip(nets, (False, True), strict=True))
+    for a, b in zip(plain, implicit, strict=True):
+        assert a.losses["total"] == pytest.approx(b.losses["total"], rel=1e-5)
+    records = run(solver("ikrnet"), [STAGES["ikrnet"][-1]], quick(steps=2, implicit=True))
+    assert all(math.isfinite(r.losses["total"]) for r in records)
+    with pytest.raises(ValueError, match="supervises every iterate"):
+        run(solver("dan"), [deepened(stage)], quick(steps=1, implicit=True))
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex operators")
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # dynamo itself reads it

@@ -133,6 +133,15 @@ def test_stages_are_those_of_the_recipe() -> None:
         stages_for(blind_hqs(5))
 
 
+def test_a_solver_without_a_kernel_step_has_no_stage_for_it() -> None:
+    """As the presets at ×2 and ×4 that ship: all of their stages run."""
+    ikr = solver("ikrnet", first="statistics", first_width=8, kernel_step=False)
+    assert [s.name for s in stages_for(ikr)] == ["kernel start", "image prior", "noise", "joint"]
+    assert [s.name for s in optional_stages(ikr)] == ["restorer"]
+    assert all("estimator" not in s.run for s in stages_for(ikr))
+    assert len(run(ikr, stages_for(ikr), quick(steps=8))) == 8
+
+
 def test_optional_stages_run_when_named_and_only_then() -> None:
     ikr = solver("ikrnet")
     assert [s.name for s in optional_stages(ikr)] == ["all steps", "restorer"] and not optional_stages(solver("dan"))

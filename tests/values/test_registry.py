@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pnpsr.cli import main, split_use
+from pnpsr.conventions import PHYSICS
 from pnpsr.data import SETTINGS, Setting
 from pnpsr.evaluate import (
     METHODS,
@@ -33,7 +34,7 @@ from pnpsr.values import Registry, imports, registry, use
 
 TABLES = {
     "recipe": RECIPES, "setting": SETTINGS, "family": FAMILIES, "metric": METRICS, "protocol": PROTOCOLS, "method": METHODS,
-    "study": STUDIES, "denoiser": PRIORS,
+    "study": STUDIES, "denoiser": PRIORS, "physics": PHYSICS,
 }  # fmt: skip
 
 
@@ -168,6 +169,25 @@ def test_what_cannot_be_used_is_said(tmp_path: Path, capsys: pytest.CaptureFixtu
     ):
         assert main(["kernels", "--use", str(word)]) == 2
         assert message in capsys.readouterr().err
+
+
+UNKNOWN = {
+    "recipe": ("train", "magic", "."),
+    "setting": ("train", "usrnet", ".", "--data", "magic", "--accelerator", "cpu"),
+    "convention": ("train", "usrnet", ".", "--convention", "magic", "--accelerator", "cpu"),
+    "physics": ("train", "usrnet", ".", "--physics", "magic", "--accelerator", "cpu"),
+    "protocol": ("evaluate", "--images", ".", "--protocol", "magic"),
+    "metric": ("evaluate", "--images", ".", "--metrics", "magic"),
+    "family": ("kernels", "--family", "magic"),
+    "study": ("study", "magic"),
+}
+
+
+@pytest.mark.parametrize("kind", UNKNOWN)
+def test_a_command_answers_an_unknown_name_with_one_sentence(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(UNKNOWN[kind]) == 2
+    said = capsys.readouterr().err
+    assert f"{kind} must be one of" in said and "got 'magic'" in said and "--use MODULE" in said and len(said.splitlines()) == 1
 
 
 LAB = Path(__file__).parents[2] / "examples" / "my_lab.py"

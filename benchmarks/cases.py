@@ -1,0 +1,197 @@
+"""What is timed: each case as a group, a name, and the calls that take turns, ours first."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from peers import deepinv_step, deepinv_unfolded, plain_from_scratch, plain_normal_equations
+from prox_image import floor
+from timing import Call
+from torch import Tensor, nn
+
+from pnpsr import UnrolledSolver, dan, ikrnet, load, usrnet
+from pnpsr.data import SETTINGS, FromDataset, Stream
+from pnpsr.fast import fast
+from pnpsr.images import SAMPLES, sample_picture, write_image
+from pnpsr.kernels import gaussian
+from pnpsr.physics import Degradation
+from pnpsr.prox import prox_image, prox_kernel
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case; ``x`` is where it stands in the plot of its group."""
+
+    group: str
+    name: str
+    calls: dict[str, Call]
+    x: float | None = None
+
+
+def problem(h: int, w: int, scale: int, *, batch: int = 1, size: int = 21, device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
+    """y, x and k of a smooth random picture (b 3 h w)."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.nn.functional.avg_pool2d(torch.rand(batch, 3, h, w, generator=generator), 5, 1, 2)
+    k = gaussian(size, 2.0, width2=1.0, angle=0.5).expand(batch, -1, -1, -1).contiguous()
+    return Degradation(scale)(x, k).to(device), x.to(device), k.to(device)
+
+
+def _trained(call: Callable[..., Tensor], *inputs: Tensor) -> Call:
+    """Forward and backward of a call with respect to its inputs."""
+
+    def both() -> None:
+        with torch.enable_grad():
+            leaves = [t.detach().requires_grad_() for t in inputs]
+            torch.autograd.grad(call(*leaves).square().sum(), leaves)
+
+    return both
+
+
+def image_step(device: str, side: int) -> Iterator[Case]:
+    """The closed form of the image, forward and backward, along size, batch, scale and kernel size."""
+    grid = [(1, n, s, 21) for n in (side // 2, side, 2 * side) for s in (1, 2, 4)]
+    for b, n, s, p in [*grid, (4, side // 2, 2, 21), (8, side // 2, 2, 21), (1, side, 2, 11), (1, side, 2, 31)]:
+        y, x, k = problem(n, n, s, batch=b, size=p, device=device)
+        calls: dict[str, Call] = {
+            "pnpsr": partial(prox_image, y, k, x, 0.01, s),
+            "deepinv": deepinv_step(x, y, k, 0.01, s),
+            "plain formula": partial(plain_from_scratch, y, k, x, 0.01, s),
+            "FFT floor": partial(floor, x),
+        }
+        along = n if (b, p) == (1, 21) and s == 2 else None
+        yield Case("image step", f"{b} of {n} x {n}, ×{s}, kernel {p}", calls, along)
+    y, x, k = problem(side, side, 2, device=device)
+    yield Case(
+        "image step, forward and backward",
+        f"{side} x {side}, ×2",
+        {
+            "pnpsr": _trained(lambda y, k, x: prox_image(y, k, x, 0.01, 2), y, k, x),
+            "plain formula": _trained(lambda y, k, x: plain_from_scratch(y, k, x, 0.01, 2), y, k, x),
+        },
+    )
+
+
+def kernel_step(device: str, side: int) -> Iterator[Case]:
+    """The closed forms of the kernel, beside dense normal equations and one pass of the smallest image prior."""
+    prior = fast(load("ikrnet-x2").to(device)).restorer.prior  # type: ignore[union-attr, operator]
+    for n, s in [(side // 2, 2), (side, 1), (side, 2), (side, 4), (2 * side, 2)]:
+        y, x, k = problem(n, n, s, device=device)
+        calls: dict[str, Call] = {"support, circular": partial(prox_kernel, y, x, k, 10.0, s, domain="support")}
+        calls["support, valid"] = partial(prox_kernel, y, x, k, 10.0, s, domain="support", boundary="valid")
+        calls["grid"] = partial(prox_kernel, y, x, k, 10.0, s)
+        calls["image prior, one pass"] = partial(prior, x, 0.1)
+        yield Case("kernel step", f"{n} x {n}, ×{s}", calls, n if s == 2 else None)
+    y, x, k = problem(side // 2, side // 2, 2, device=device)
+    calls = {
+        "support, valid": partial(prox_kernel, y, x, k, 10.0, 2, domain="support", boundary="valid"),
+        "dense normal equations": partial(plain_normal_equations, y, x, k, 10.0, 2),
+    }
+    yield Case("kernel step beside its dense form", f"{side // 2} x {side // 2}, ×2", calls)
+    both = {
+        name: _trained(lambda y, x, k, b=name: prox_kernel(y, x, k, 10.0, 2, domain="support", boundary=b), y, x, k)
+        for name in ("circular", "valid")
+    }
+    yield Case("kernel step, forward and backward", f"{side // 2} x {side // 2}, ×2", both)
+
+
+def whole_solvers(device: str, side: int) -> Iterator[Case]:
+    """One iteration and the whole of each recipe at full width beside a float32 NCHW loop of the same modules, and deepinv."""
+    torch.manual_seed(0)
+    for name, solver, scale in (
+        ("DANv2 ×4", dan(4), 4),
+        ("DANv1 ×4", dan(4, version=1), 4),
+        ("IKR-Net ×2, T = 4", ikrnet(21, T=4), 2),
+        ("USRNet ×2", usrnet(T=8), 2),
+        ("preset ikrnet-x2", load("ikrnet-x2"), 2),
+        ("preset dan-x4", load("dan-x4"), 4),
+    ):
+        assert isinstance(solver, UnrolledSolver)
+        yield from _solver(name, solver.eval().to(device), scale, side, device)
+    quick = fast(load("ikrnet-x2").to(device))
+    for T in (1, 2, 5):
+        y, _, _ = problem(side, side, 2, device=device)
+        yield Case("preset ikrnet-x2 along T", f"T = {T}", {"pnpsr": partial(quick, y, 2, T=T)}, T)
+    for n in (side // 2, side, 2 * side):
+        y, _, _ = problem(n, n, 2, device=device)
+        yield Case("preset ikrnet-x2 along size", f"{n} x {n}", {"pnpsr": partial(quick, y, 2, T=1)}, n)
+    for b in (1, 2, 4):
+        y, _, _ = problem(side // 2, side // 2, 2, batch=b, device=device)
+        yield Case("preset ikrnet-x2 along batch", f"{b} pictures", {"pnpsr": partial(quick, y, 2, T=1)}, b)
+
+
+def _solver(name: str, solver: UnrolledSolver, scale: int, side: int, device: str) -> Iterator[Case]:
+    side -= side % 8 * scale
+    y, _, k = problem(side, side, scale, device=device)
+    known = {"k": k, "sigma": 0.05} if solver.k0 is None else {}
+    quick, started = fast(solver), solver.start(y, scale, **known)
+    begun = quick.start(y, scale, **known)  # type: ignore[operator]
+    yield Case("one iteration", name, {"pnpsr.fast": lambda: quick.step(begun), "plain loop": lambda: solver.step(started)})  # type: ignore[operator]
+    calls: dict[str, Call] = {
+        "pnpsr.fast": lambda: quick(y, scale, **known),
+        "plain loop": lambda: _loop(solver, y, scale, known),
+    }
+    if name.startswith("USRNet"):
+        unfolded = deepinv_unfolded(solver.restorer.prior, k, (3, side, side), scale, solver.T)  # type: ignore[union-attr, arg-type]
+        calls["deepinv, unfolded HQS"] = lambda: unfolded(y)
+    yield Case("whole solve", name, calls)
+
+
+def _loop(solver: UnrolledSolver, y: Tensor, scale: int, known: dict[str, object]) -> object:
+    """The slots of a solver in turns, and nothing else."""
+    s = solver.start(y, scale, **known)  # type: ignore[arg-type]
+    for _ in range(solver.T):
+        s = solver.step(s)
+    return s
+
+
+def training(side: int) -> Iterator[Case]:
+    """A step of training beside forward and backward of its image prior alone, as often as it iterates; and the data of a step."""
+    torch.manual_seed(0)
+    T, widths = 2, (16, 32, 64, 64)
+    solver = ikrnet(21, T=T, widths=widths, hidden=32, first="statistics", start="bicubic")
+    stream = Stream(FromDataset([sample_picture(n)[0] for n in SAMPLES]), SETTINGS["ikrnet"], batch=2, patch=side)
+    sample = next(stream.samples())
+    net: nn.Module = solver.restorer.prior  # type: ignore[union-attr, assignment]
+
+    def step() -> None:
+        with torch.enable_grad():
+            loss = (solver(sample.y, sample.scale).x - sample.x).abs().mean()
+            torch.autograd.grad(loss, list(solver.parameters()), allow_unused=True)
+
+    def convolutions() -> None:
+        with torch.enable_grad():
+            v = sample.x.clone().requires_grad_()
+            for _ in range(T):
+                v = net(v, 0.1)
+            torch.autograd.grad(v.abs().mean(), list(net.parameters()))
+
+    count = iter(range(1, 10**9))
+    calls: dict[str, Call] = {"step": step, "its image prior alone": convolutions, "its data": lambda: stream[next(count)]}
+    yield Case("training, IKR-Net", f"2 crops of {side} x {side}, T = {T}", calls)
+
+
+def starting() -> Iterator[Case]:
+    """Programs from their beginning to their end: imports, the command line, a picture restored. Seconds of the processor."""
+
+    def program(*words: str) -> float:
+        before = os.times()
+        subprocess.run([sys.executable, *words], check=True, capture_output=True)
+        after = os.times()
+        return 1e3 * (after.children_user + after.children_system - before.children_user - before.children_system)
+
+    def imports(name: str) -> Call:
+        return lambda: program("-c", f"import {name}")
+
+    yield Case("start-up", "import", {"pnpsr": imports("pnpsr"), "torch": imports("torch"), "deepinv": imports("deepinv")})
+    yield Case("start-up", "command line", {"pnpsr --help": lambda: program("-m", "pnpsr", "--help"), "torch": imports("torch")})
+    with tempfile.TemporaryDirectory() as work:
+        source = Path(work) / "y.png"
+        write_image(source, sample_picture("coffee")[..., 100:228, 100:228])
+        words = ("-m", "pnpsr", "restore", str(source), "--preset", "ikrnet-x2", "--out", work, "--overwrite")
+        yield Case("start-up", "restore, 128 x 128 ×2", {"pnpsr restore": lambda: program(*words), "torch": imports("torch")})

@@ -1,0 +1,47 @@
+"""The page of the presets kernel by kernel, from folders of ``pnpsr evaluate``: ``docs/results/presets.md``.
+
+    python benchmarks/today.py evaluation/x2-0 evaluation/x2-0.02 evaluation/x4-0 evaluation/x4-0.02
+
+Each folder holds one preset at one scale and noise level, all pictures.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from costs import processor
+
+from pnpsr.evaluate import read_rows
+from pnpsr.files import replace_file
+from pnpsr.weights import presets
+
+PAGE = Path(__file__).parent.parent / "docs" / "results" / "presets.md"
+HEAD = """# The presets of today, kernel by kernel
+
+CBSD68 × the twelve kernels of IKR-Net, all 816 rows each, RGB in dB, kernel errors as mean squares; Gaussian kernels are k1 to
+k8, motion kernels k9 to k12. Measured on {machine}, torch {torch}, with image priors in bfloat16 where the processor has it
+(`pnpsr.fast`). Tables 1 to 9 beside this page are of the weights before, where they say so. [What each costs](costs.md) has a
+page of its own.
+"""
+
+
+def main() -> None:
+    """Write the page."""
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("folders", nargs="+", type=Path)
+    parts = [HEAD.format(machine=processor(), torch=torch.__version__.split("+")[0])]
+    for folder in words.parse_args().folders:
+        (name,) = (path.stem for path in folder.glob("*.csv") if path.stem in presets())
+        row = read_rows(folder / f"{name}.csv")[0]
+        scale, sigma = row.key.scale, f"{row.key.sigma:g}"
+        data = "--images data/test/cbsd68 --kernels data/kernels/ikrnet12.npz --protocol ikrnet"
+        how = f"--methods {name} --scales {scale} --sigmas {sigma} --metrics {' '.join(row.values)}"
+        table = (folder / "table.md").read_text().strip()
+        parts.append(
+            f"## {name}, ×{scale}, σ = {sigma}\n\n```\npnpsr evaluate {data} {how} --out evaluation/{folder.name}\n```\n\n{table}\n"
+        )
+    replace_file(PAGE, "\n".join(parts).encode())
+
+
+if __name__ == "__main__":
+    main()
