@@ -37,6 +37,18 @@ def equilibrium(
 
     Raises:
         ValueError: fewer than one iteration, or a solver with weights of their own for each.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import UnrolledSolver
+        >>> from pnpsr.equilibrium import equilibrium
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.prox import tv
+        >>> from pnpsr.steps import HQSRestorer, Schedule
+        >>> solver = UnrolledSolver(None, HQSRestorer(tv), T=3, tuner=Schedule(0.1, 0.01))
+        >>> start = solver.start(torch.rand(1, 1, 8, 8), 2, k=gaussian(5, 1.0))
+        >>> equilibrium(solver, start).t
+        3
     """
     count = checks.whole(solver.T if T is None else T, "T")
     if (longest := solver.needs.longest) is not None:

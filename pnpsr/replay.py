@@ -28,6 +28,15 @@ class Replay(nn.Module):
 
     Raises:
         ValueError: fewer than one.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.recipes import tv_hqs
+        >>> from pnpsr.replay import Replay
+        >>> quick = Replay(tv_hqs(T=2))
+        >>> quick(torch.rand(1, 1, 8, 8), 2, k=gaussian(5, 1.0)).x.shape
+        torch.Size([1, 1, 16, 16])
     """
 
     def __init__(self, solver: UnrolledSolver, keep: int = 4) -> None:
