@@ -114,6 +114,13 @@ def convention_of(path: str | Path) -> str | None:
 
     Raises:
         ValueError: a truncated or foreign file.
+
+    Example:
+        >>> from pnpsr import save, usrnet
+        >>> from pnpsr.checkpoint import convention_of
+        >>> save(usrnet(T=1, widths=(2, 2, 2, 2)), "small.safetensors")
+        >>> convention_of("small.safetensors") is None
+        True
     """
     told = _read(Path(path))[0].get("convention")
     return None if told is None else str(told)

@@ -60,7 +60,15 @@ def needs_of(part: object) -> Needs:
 
 
 def needs_of_step(step: object) -> Needs:
-    """What a step says it needs; one that says nothing may hold closed forms, so its y is not taken to be periodic unseen."""
+    """What a step says it needs; one that says nothing may hold closed forms, so its y is not taken to be periodic unseen.
+
+    Example:
+        >>> from pnpsr.needs import needs_of_step
+        >>> from pnpsr.prox import tv
+        >>> from pnpsr.steps import HQSRestorer
+        >>> needs_of_step(None).periodic, needs_of_step(HQSRestorer(tv)).periodic
+        (False, True)
+    """
     return Needs(periodic=step is not None) if getattr(step, "needs", None) is None else needs_of(step)
 
 

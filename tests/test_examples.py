@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -129,6 +130,6 @@ def test_the_example_can_be_read_alone_and_in_one_sitting(script: Path) -> None:
     assert not {name for name in called if name.endswith("plt.show") or "ArgumentParser" in name}
     if int(script.stem[:2]) <= 8:
         opening = text[: text.index("# %%\n")]
-        assert all(word in opening for word in (" x", " k", " y")) and ("noise" in opening or "smaller" in opening)
+        assert all(re.search(rf"\b{word}\b", opening) for word in "xky") and ("nois" in opening or "smaller" in opening)
         exercises = text[text.index("# ## Exercises") :]
         assert exercises.count('# %% tags=["solution"]') == 2 and "# 1. " in exercises and "# 2. " in exercises

@@ -88,6 +88,9 @@ def layers() -> dict[str, float]:
 
 
 SAYS = {
+    "replay": "recorded",
+    "equilibrium": "gradients",
+    "export": "one file",
     "cli": "the command",
     "studies": "tables of the papers",
     "train": "training in stages",

@@ -126,7 +126,7 @@ def example_pages() -> dict[str, str]:
 
 
 def thumbnails() -> dict[str, bytes]:
-    """For every notebook the widest of its figures that is not a drawing, as a small picture."""
+    """For every notebook the figure that takes the most bytes, a picture rather than a drawing, made small."""
     import nbformat
     from PIL import Image
 
@@ -134,11 +134,11 @@ def thumbnails() -> dict[str, bytes]:
     for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
         cells = nbformat.read(path, as_version=4).cells
         data = [output.data for cell in cells for output in cell.get("outputs", ()) if "data" in output]
-        kinds = ("image/jpeg", "image/png")  # photographs before drawings
+        kinds = ("image/jpeg", "image/png")
         shown = [base64.b64decode(one[kind]) for kind in kinds for one in data if kind in one]
         if not shown:
             raise ValueError(f"{path.name} shows no figure: run python examples/make_notebooks.py")
-        picture = Image.open(io.BytesIO(shown[0])).convert("RGB")
+        picture = Image.open(io.BytesIO(max(shown, key=len))).convert("RGB")
         picture.thumbnail((480, 400))
         picture.save(small := io.BytesIO(), format="JPEG", quality=80)
         found[f"examples/{path.stem}.jpg"] = small.getvalue()
