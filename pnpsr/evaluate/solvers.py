@@ -1,6 +1,7 @@
 """pnpsr's own solvers as methods: blind, told the noise level, told the kernel, or assuming one."""
 
 from collections.abc import Callable, Sequence
+from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
@@ -27,6 +28,10 @@ def _dirac(like: Tensor, _: int) -> Tensor:
 ASSUMED: dict[str, Callable[[Tensor, int], Tensor]] = {"gaussian": _gaussian, "dirac": _dirac}
 
 
+# Copies for inference, made when the first row needs them: outside of what a method is made of, which they do not change.
+_QUICK: "WeakKeyDictionary[Restoring, tuple[nn.Module, ...]]" = WeakKeyDictionary()
+
+
 class Restoring:
     """(y, scale or physics) ↦ the solver for that scale on y, by :func:`pnpsr.fast`, see :func:`from_solver`."""
 
@@ -34,15 +39,14 @@ class Restoring:
         self.solvers, self.boundary, self.kernel = tuple(solvers), boundary, kernel
         # what the numbers depend on is what was decided here, not the word that left it open
         self.precision = resolved(precision, next((p.device for one in solvers for p in one.parameters()), "cpu"))
-        self.quick: tuple[nn.Module, ...] | None = None  # copies, made when the first row needs them
 
     def __call__(self, y: Tensor, physics: int | Physics, *, k: Tensor | None = None, sigma: float | None = None) -> State | Result:
         """What :func:`pnpsr.bordered.solve` returns."""
         scale = physics if isinstance(physics, int) else physics.scale[0]
         k = ASSUMED[self.kernel](y, scale) if self.kernel is not None else k
-        if self.quick is None:
-            self.quick = tuple(fast(one, self.precision) for one in self.solvers)
-        solver = next((one for one in self.quick if scale in (needs_of(one).scales or ())), self.quick[0])
+        if self not in _QUICK:
+            _QUICK[self] = tuple(fast(one, self.precision) for one in self.solvers)
+        solver = next((one for one in _QUICK[self] if scale in (needs_of(one).scales or ())), _QUICK[self][0])
         out = solve(solver, y, physics, k=k, sigma=sigma, boundary=self.boundary)
         return out if self.kernel is None else Result(out.known("x"))  # what is assumed is not found
 

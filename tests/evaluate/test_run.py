@@ -125,6 +125,15 @@ def test_a_lost_share_is_done_on_rerun(whole: bytes, tmp_path: Path) -> None:
             evaluate(GUESS, protocol(), some(), tmp_path, share=bad)
 
 
+def test_a_second_call_in_the_same_process_takes_the_rows_of_the_first(tmp_path: Path) -> None:
+    """Running a method makes copies of its solver; what the method is made of stays the same."""
+    method = from_solver("blind", blind_hqs(7, T=1, finish=1))
+    before = method.digest
+    first = evaluate(method, protocol(conditions=((2, 0.0),)), some(), tmp_path)
+    again = evaluate(method, protocol(conditions=((2, 0.0),)), some(), tmp_path)
+    assert method.digest == before and first.rows == again.rows and not again.notes
+
+
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_change_nothing(threads: int, whole: bytes, tmp_path: Path) -> None:
     evaluate(GUESS, protocol(), some(), tmp_path, threads=threads)
