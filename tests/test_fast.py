@@ -94,7 +94,7 @@ def test_both_dans_have_quick_blocks(version: int, precision: str) -> None:
     y = pictures(2, 3, 16, 12, seed=0, dtype=torch.float32)
     for field in ("x", "k"):
         plain, same = getattr(solver(y), field), getattr(quick(y), field)
-        assert torch.allclose(plain, same, atol=1e-5 if precision == "float32" else 0.01)
+        assert (plain - same).square().mean().sqrt() < (1e-5 if precision == "float32" else 0.01)
         assert same.dtype == torch.float32
 
 
