@@ -34,7 +34,6 @@ class Quick(UnrolledSolver):
                     s = s.write(self.WRITES[slot], write(s))
         return replace(s, t=s.t + 1)
 
-
     def forward(self, *args: Any, **kwargs: Any) -> State:
         """As :meth:`pnpsr.UnrolledSolver.forward`; the result is looked at once."""
         s = super().forward(*args, **kwargs)
