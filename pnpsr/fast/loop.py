@@ -25,7 +25,7 @@ class Quick(UnrolledSolver):
         return s
 
     def step(self, s: State) -> State:
-        """As :meth:`pnpsr.UnrolledSolver.step`; what an iteration writes is not looked at."""
+        """As :meth:`pnpsr.UnrolledSolver.step`; what an iteration writes is not looked at (:func:`pnpsr.bordered.solve` looks at the result)."""
         with torch.no_grad(), checks.trusted():
             if s.once(_some_black):
                 return super().step(s)
@@ -33,12 +33,6 @@ class Quick(UnrolledSolver):
                 if (write := getattr(self, slot)) is not None:
                     s = s.write(self.WRITES[slot], write(s))
         return replace(s, t=s.t + 1)
-
-    def forward(self, *args: Any, **kwargs: Any) -> State:
-        """As :meth:`pnpsr.UnrolledSolver.forward`; the result is looked at once."""
-        s = super().forward(*args, **kwargs)
-        checks.image(s.known("x"), "the restored x")
-        return s
 
 
 class Prepared(Degradation):
