@@ -107,6 +107,8 @@ def page() -> str:
     runs = {path.stem: read(path) for path in sorted(RUNS.glob("*.csv"))}
     name, (told, rows) = next(iter(runs.items()))
     text = (DOCS / "performance.head.txt").read_text(encoding="utf-8").format(name=name, told=told)
+    if (RUNS / "scaling.png").is_file():
+        text += "\n![time against size, batch and iterations](performance/scaling.png)\n"
     for group in dict.fromkeys(row.group for row in rows):
         text += f"\n## {group[0].upper()}{group[1:]}\n\n| case | ours | ms | the others, in multiples of it |\n|---|---|---|---|\n"
         text += "\n".join(line(row) for row in rows if row.group == group) + "\n"
@@ -160,8 +162,8 @@ def main(
     if not page_only:
         RUNS.mkdir(exist_ok=True)
         measure(device, side, seconds, groups, RUNS / f"{run}.csv")
-    replace_file(DOCS / "performance.md", page().encode())
     figure(read(next(iter(sorted(RUNS.glob("*.csv")))))[1], RUNS / "scaling.png")
+    replace_file(DOCS / "performance.md", page().encode())
 
 
 if __name__ == "__main__":

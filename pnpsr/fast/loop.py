@@ -25,7 +25,7 @@ class Quick(UnrolledSolver):
         return s
 
     def step(self, s: State) -> State:
-        """As :meth:`pnpsr.UnrolledSolver.step`; what an iteration writes is not looked at before the next solve."""
+        """As :meth:`pnpsr.UnrolledSolver.step`; :func:`pnpsr.bordered.solve` looks at the result."""
         with torch.no_grad(), checks.trusted():
             if s.once(_some_black):
                 return super().step(s)
