@@ -68,7 +68,8 @@ def usrnet(**other: Any) -> Part:
     """Known kernels, all scales, and every kind of noise that is white in space."""
     made = {"T": 5, "widths": (16, 32, 64, 64), "hidden": 32, "start": "bicubic"}
     options = {"rate": 5e-4, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
-    fixed = {"patch": 96, "drawn": {"gray": 0.2, "correlated": 0.5}, "options": options, "init": ("preset:usrnet",)}
+    fixed = {"patch": 96, "drawn": {"gray": 0.2, "correlated": 0.5, "jpeg": 0.25}}
+    fixed |= {"options": options, "init": ("preset:usrnet",)}
     gpu = {"arguments": {**made, "T": 8, "hidden": 64, "widths": (64, 128, 256, 512)}, "batch": 48}
     return Part("usrnet", made, "usrnet", (1, 2, 3, 4), gpu=gpu, **{**fixed, **other})
 

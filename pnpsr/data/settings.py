@@ -33,6 +33,8 @@ class Setting:
         clean: share of the samples that have no noise at all.
         gray: share of the samples whose picture, and so its noise, is the same in all channels.
         correlated: share of the samples whose noise has a part that the channels share, from none to all of its variance.
+        jpeg: share of the samples that are stored as JPEG files of a quality from 60 to 98; their noise level is then the standard
+            deviation of all that storing and noise changed.
         camera: what makes a photograph of the blurred scene, see :class:`pnpsr.data.Camera`; it brings its own noise, and the
             noise level of a sample is then the standard deviation of all that it changed.
         bits: y is stored in so many bits, as DAN's training data are; None keeps floats.
@@ -64,6 +66,7 @@ class Setting:
     clean: float = 0.0
     gray: float = 0.0
     correlated: float = 0.0
+    jpeg: float = 0.0
     camera: Camera | None = None
     bits: int | None = None
     convention: Convention = PNPSR
@@ -82,11 +85,13 @@ class Setting:
             checks.whole(scale, "scale")
             self.kernel_size(scale)
         checks.noise_span(self.sigma)
-        for name in ("clean", "gray", "correlated"):
+        for name in ("clean", "gray", "correlated", "jpeg"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a share between 0 and 1, got {getattr(self, name)!r}")
         if self.convention.boundary == "valid":
             raise ValueError("a setting's convention must have a border: with 'valid' y and x would not cover the same area")
+        if self.jpeg and (self.physics is not None or self.camera is not None):
+            raise ValueError(f"setting {self.name!r} has a physics or a camera, which say how y is stored: leave out jpeg")
         if self.physics is not None:
             object.__setattr__(self, "physics", build_of(self.physics))
             if self.convention != PNPSR or self.camera is not None:
@@ -277,6 +282,7 @@ def setting(
     clean: float | None = None,
     gray: float | None = None,
     correlated: float | None = None,
+    jpeg: float | None = None,
     size: int | None = None,
     bits: int | None = None,
     convention: Convention | None = None,
@@ -298,6 +304,7 @@ def setting(
         "clean": clean,
         "gray": gray,
         "correlated": correlated,
+        "jpeg": jpeg,
         "size": size,
         "bits": bits,
         "convention": convention,

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from pnpsr import checks
 from pnpsr.conventions import PNPSR, degrade
 from pnpsr.data.camera import Camera
+from pnpsr.data.jpeg import jpeg
 from pnpsr.data.pictures import Pictures, raw
 from pnpsr.data.recent import Recent
 from pnpsr.data.sample import Sample
@@ -21,6 +22,7 @@ from pnpsr.data.survey import content
 from pnpsr.physics import Degradation, quantise
 
 CACHE = 2**29  # bytes of decoded pictures that each loading process keeps
+QUALITY = (60.0, 98.0)  # of JPEG files, where a setting stores some samples so
 TRIES = 8  # pictures that are drawn for a sample before those that cannot be read are too many
 D = TypeVar("D")
 P = TypeVar("P")
@@ -291,12 +293,16 @@ def realise(draft: Draft, setting: Setting, device: torch.device | str = "cpu") 
         clean = model.freeze(k=k)(x)
         y = _stored(model.observed(clean + sigma * noise[:, : clean.shape[1]]), setting)
         return Sample(y, x, k, sigma, draft.scale, None, draft.names, left_out=draft.left_out, physics=model)
-    y = _blurred(x, k, draft.scale, setting)
-    y, x = _within(y, m // draft.scale), _within(x, m)
-    y = _stored(y + sigma * noise, setting)
-    gray = None
+    clean, x = _within(_blurred(x, k, draft.scale, setting), m // draft.scale), _within(x, m)
+    y, gray = _stored(clean + sigma * noise, setting), None
     if wide is not None and draft.wide_noise is not None:
         gray = _stored(_blurred(wide, k, draft.scale, setting) + sigma * draft.wide_noise.to(device), setting)
+    if setting.jpeg:
+        generator = torch.Generator(y.device).manual_seed(draft.seed)
+        chance, much = torch.rand(2, len(y), 1, 1, 1, generator=generator, device=y.device)
+        chosen, quality = chance < setting.jpeg, QUALITY[0] + (QUALITY[1] - QUALITY[0]) * much
+        y, gray = (None if t is None else torch.where(chosen, jpeg(t.clamp(0, 1), quality), t) for t in (y, gray))
+        sigma = torch.where(chosen, (y - clean).square().mean((1, 2, 3), keepdim=True).sqrt(), sigma)
     return Sample(y, x, k, sigma, draft.scale, gray, draft.names, left_out=draft.left_out)
 
 

@@ -137,6 +137,25 @@ def test_gray_pictures_and_noise_that_channels_share() -> None:
     assert 0.9 < float(draft.wide_noise.std()) < 1.1  # all channels alike: a mean takes nothing away
 
 
+def test_some_samples_are_stored_as_jpeg_and_their_level_is_all_that_was_changed() -> None:
+    some, photo = replace(SMALL, jpeg=0.5), pictures(1, 3, 64, 64, seed=0, dtype=torch.float32)
+    bank = Bank(FromDataset([photo[0]]), 48)
+    draft = BatchedStream(bank, some, batch=24, patch=32, wide=48)[2]
+    plain, stored = realise(draft, SMALL), realise(draft, some)
+    touched = (plain.y != stored.y).flatten(1).any(1)
+    assert 4 < int(touched.sum()) < 20 and torch.equal(stored.y, realise(draft, some).y)
+    assert torch.equal(stored.sigma[~touched], plain.sigma[~touched])
+    files = 255 * stored.y[touched]
+    assert (files - files.round()).abs().max() < 1e-3
+    clean = realise(replace(draft, sigma=torch.zeros_like(draft.sigma)), SMALL).y
+    found = (stored.y - clean).square().mean((1, 2, 3)).sqrt()
+    torch.testing.assert_close(stored.sigma.flatten()[touched], found[touched])
+    assert stored.wide is not None and plain.wide is not None
+    assert torch.equal((plain.wide != stored.wide).flatten(1).any(1), touched)
+    with pytest.raises(ValueError, match="leave out jpeg"):
+        replace(setting("photograph"), jpeg=0.5)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
