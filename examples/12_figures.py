@@ -39,7 +39,8 @@ solver = blind_hqs(15, T=6)
 states = [solver.start(y, 2), *solver.iterate(solver.start(y, 2))]
 quality = [float(psnr(s.x.clamp(0, 1), x, border=4)) for s in states]
 out = states[-1]
-print(f"{len(states) - 1} iterations, {quality[0]:.2f} dB at the start, {quality[-1]:.2f} dB at the end")
+for t, level in enumerate(quality):
+    print(f"iteration {t}: {level:.2f} dB")
 
 # %% [markdown]
 # ## A restoration at a glance

@@ -43,9 +43,18 @@ class Replay(nn.Module):
         self._recorded: OrderedDict[Any, tuple[Any, State, State]] = OrderedDict()
 
     @torch.no_grad()
-    def forward(self, y: Tensor, physics: Physics | checks.Scale | None = None, *, T: int | None = None, **known: Any) -> State:
-        """The state after T iterations; further words as those of :meth:`pnpsr.UnrolledSolver.start`. Raises as the solver."""
-        s = self.solver.start(y, physics, **known)
+    def forward(
+        self,
+        y: Tensor,
+        physics: Physics | checks.Scale | None = None,
+        *,
+        T: int | None = None,
+        sigma: float | Tensor | None = None,
+        k: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> State:
+        """The state after T iterations, from what :meth:`pnpsr.UnrolledSolver.forward` takes. Raises as the solver."""
+        s = self.solver.start(y, self.solver.physics_for(physics, mask), sigma=sigma, k=k)
         count = checks.whole(self.solver.T if T is None else T, "T", 0)
         if s.y.device.type != "cuda" or type(s.physics) is not Degradation or not count:
             for s in self.solver.iterate(s, count):  # noqa: B007, B020

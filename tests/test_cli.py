@@ -91,7 +91,7 @@ def test_kernels_of_every_family(family: str, tmp_path: Path) -> None:
 
 def test_demo_writes_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     room = sys.modules["pnpsr.cli.demo"]  # the package exports the function under the same name
-    monkeypatch.setattr(room, "sample_picture", lambda name: sample_picture(name)[..., 40:104, 200:264])
+    monkeypatch.setattr(room, "sample_picture", lambda name: sample_picture(name)[..., 20:148, 160:288])
     assert run("demo", "--out", tmp_path / "demo", "--scale", 1) == 0
     names = {path.name for path in (tmp_path / "demo").iterdir()}
     expected = {

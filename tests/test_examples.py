@@ -81,7 +81,7 @@ def test_a_stale_notebook_is_noticed_and_only_changed_code_is_run_again(tmp_path
     made = book.read_bytes()
     assert b'"2\\n"' in made
     run(sys.executable, make, "--check", folder=tmp_path)
-    script.write_text(SMALL.replace("# # 1. One", "# # 1. Two").replace("1 + 1", "1+1  # as before"))
+    script.write_text(SMALL.replace("# # 1. One", "# # 1. Two").replace("print(1 + 1)", "print(1+1)  # as before"))
     (tmp_path / "notebooks" / "02_gone.ipynb").write_bytes(made)
     stale = subprocess.run([sys.executable, make, "--check"], cwd=tmp_path, capture_output=True, text=True)
     assert stale.returncode == 1 and "01_one" in stale.stderr and "02_gone" in stale.stderr

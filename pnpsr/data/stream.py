@@ -301,7 +301,8 @@ def realise(draft: Draft, setting: Setting, device: torch.device | str = "cpu") 
         generator = torch.Generator(y.device).manual_seed(draft.seed)
         chance, much = torch.rand(2, len(y), 1, 1, 1, generator=generator, device=y.device)
         chosen, quality = chance < setting.jpeg, QUALITY[0] + (QUALITY[1] - QUALITY[0]) * much
-        y, gray = (None if t is None else torch.where(chosen, jpeg(t.clamp(0, 1), quality), t) for t in (y, gray))
+        y = torch.where(chosen, jpeg(y.clamp(0, 1), quality), y)
+        gray = None if gray is None else torch.where(chosen, jpeg(gray.clamp(0, 1), quality), gray)
         sigma = torch.where(chosen, (y - clean).square().mean((1, 2, 3), keepdim=True).sqrt(), sigma)
     return Sample(y, x, k, sigma, draft.scale, gray, draft.names, left_out=draft.left_out)
 

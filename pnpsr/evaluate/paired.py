@@ -24,12 +24,9 @@ def paired_protocol(scale: int, *, metrics: Sequence[str] = METRICS, colour: str
         border: pixels of x left out on each side.
 
     Example:
-        >>> import torch
-        >>> from pnpsr.data import FromDataset, Pairs
-        >>> from pnpsr.evaluate import bicubic_centre, evaluate, paired_protocol
-        >>> pairs = Pairs(FromDataset([torch.rand(3, 16, 16)]), FromDataset([torch.rand(3, 32, 32)]))
-        >>> len(evaluate(bicubic_centre(), paired_protocol(2), pairs, "results").rows)
-        1
+        >>> from pnpsr.evaluate import paired_protocol
+        >>> paired_protocol(2).conditions
+        ((2, 0.0),)
     """
     return Protocol(NAME, ((scale, 0.0),), GIVEN, UNKNOWN, colour=colour, border=border, metrics=metrics)
 

@@ -1,13 +1,13 @@
 """The loop for inference: what was checked at the start is trusted, and what does not change is computed once."""
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from pnpsr import checks
-from pnpsr.physics import Degradation
+from pnpsr.checks import Scale
+from pnpsr.physics import Degradation, Physics
 from pnpsr.physics.image_step import Spectra, image_step, spectra
 from pnpsr.solver import UnrolledSolver
 from pnpsr.state import State
@@ -16,10 +16,22 @@ from pnpsr.state import State
 class Quick(UnrolledSolver):
     """:class:`pnpsr.UnrolledSolver` without gradients, whose iterations do not look at values."""
 
-    def start(self, *args: Any, **kwargs: Any) -> State:
+    def start(
+        self,
+        y: Tensor,
+        physics: Physics | Scale | None = None,
+        *,
+        sigma: float | Tensor | None = None,
+        x: Tensor | None = None,
+        k: Tensor | None = None,
+        mask: Tensor | None = None,
+        scale: Scale | None = None,
+        given: Tensor | None = None,
+        noise: Tensor | None = None,
+    ) -> State:
         """As :meth:`pnpsr.UnrolledSolver.start`; where nothing writes k, its spectra are computed here."""
         with torch.no_grad():
-            s = super().start(*args, **kwargs)
+            s = super().start(y, physics, sigma=sigma, x=x, k=k, mask=mask, scale=scale, given=given, noise=noise)
             if self.estimator is None and type(s.physics) is Degradation and s.physics.closed:
                 s = replace(s, physics=Prepared(s.physics, s.y, s.known("k")))
         return s

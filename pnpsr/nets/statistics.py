@@ -116,10 +116,10 @@ def _nearer(k: Tensor, other: Tensor) -> Tensor:
 def _views() -> Tensor:
     """Where each of the n statistics of a picture, of its mirror image, of its transpose and of the mirrored transpose (4 n) stand
     among those of the picture: an autocorrelation and a power spectrum move with the picture and are even."""
-    half = torch.arange((2 * LAGS + 1) * (LAGS + 1)).reshape(2 * LAGS + 1, LAGS + 1)
+    half = torch.arange((2 * LAGS + 1) * (LAGS + 1), device="cpu").reshape(2 * LAGS + 1, LAGS + 1)
     full = torch.cat((half.flip((0, 1))[:, :-1], half), 1)  # lags -8 .. 8 both ways
-    lines = torch.arange(WINDOW * (WINDOW // 2 + 1)).reshape(WINDOW, WINDOW // 2 + 1)
-    opposite = -torch.arange(WINDOW) % WINDOW
+    lines = torch.arange(WINDOW * (WINDOW // 2 + 1), device="cpu").reshape(WINDOW, WINDOW // 2 + 1)
+    opposite = -torch.arange(WINDOW, device="cpu") % WINDOW
     spectrum = torch.cat((lines, lines[opposite][:, 1:-1].flip(1)), 1)  # frequencies 0 .. 31 both ways
 
     def seen(transposed: bool, mirrored: bool) -> Tensor:
@@ -128,7 +128,9 @@ def _views() -> Tensor:
             lags, powers = lags.flip(1), powers[:, opposite]
         if transposed:
             lags, powers = lags.mT, powers.mT
-        maps = torch.tensor([1, 0, 2, 3] if transposed else [0, 1, 2, 3])  # horizontal differences become vertical ones
+        maps = torch.tensor(
+            [1, 0, 2, 3] if transposed else [0, 1, 2, 3], device="cpu"
+        )  # horizontal differences become vertical ones
         correlations = half.numel() * maps[:, None] + lags[:, LAGS:].flatten()
         logs = 4 * half.numel()
         return torch.cat((correlations.flatten(), logs + maps, logs + 4 + powers[:, : WINDOW // 2 + 1].flatten()))

@@ -216,8 +216,8 @@ def test_the_commands_know_what_a_module_brings(tmp_path: Path, capsys: pytest.C
     assert run(*train, "--arguments", '{"T": 1}', "--warmup", 0, "--workers", 0, "--out", tmp_path / "run") == 0
     weights = tmp_path / "run" / "last.safetensors"
     assert run("restore", pictures / "0.png", "--preset", weights, "--out", tmp_path / "restored") == 0
-    (tmp_path / "mine.py").write_text("from pnpsr.starts import upsample\ndef twice(y, scale):\n    return upsample(y, scale)\n")
-    methods = ("bicubic", weights, f"{tmp_path / 'mine.py'}:twice")
+    (tmp_path / "twofold.py").write_text("from pnpsr.starts import upsample\ndef twice(y, scale):\n    return upsample(y, scale)\n")
+    methods = ("bicubic", weights, f"{tmp_path / 'twofold.py'}:twice")
     evaluation = ("evaluate", "--images", pictures, "--protocol", "shaken", "--out", tmp_path / "out", "--methods", *methods)
     assert run(*evaluation) == 0
     capsys.readouterr()
@@ -225,4 +225,4 @@ def test_the_commands_know_what_a_module_brings(tmp_path: Path, capsys: pytest.C
     printed = capsys.readouterr()
     assert "| last | ×2 | 0.01 | 6 |" in printed.out and "computed anew" not in printed.err
     assert {path.stem for path in (tmp_path / "out").glob("*.csv")} == {"bicubic", "last", "twice"}
-    assert isinstance(Method("twice", use(tmp_path / "mine.py").twice), Method)
+    assert isinstance(Method("twice", use(tmp_path / "twofold.py").twice), Method)
