@@ -1,4 +1,4 @@
-"""What each preset costs: seconds and peak memory per megapixel of its result, on one thread; ``docs/results/costs.{csv,md}``.
+"""What each preset costs: seconds and peak memory per megapixel of its result, on one thread; ``docs/results/costs.md``.
 
     python benchmarks/costs.py
 
@@ -7,8 +7,6 @@ border, no files. The median of three calls; other work on the machine only make
 """
 
 import argparse
-import csv
-import io
 import re
 import resource
 import statistics
@@ -48,9 +46,6 @@ def main() -> None:
             )
             rows.append(call.stdout.strip().splitlines()[-1].split(","))
             print(*rows[-1], flush=True)
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
-    replace_file(TARGET / "costs.csv", text.getvalue().encode())
     replace_file(TARGET / "costs.md", page(rows).encode())
 
 
