@@ -1,7 +1,7 @@
 """Every preset on inputs that users have and papers do not: gray pictures, noise that channels share, JPEG; and what is refused.
 
 y is made of three crops in the preset's own convention. A blind preset must beat interpolation there, on average; one that is told
-the kernel must beat total variation that is told it, too. What fails is named, and must be taken out of the list once it holds.
+the kernel must beat total variation that is told it, too.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,15 +25,6 @@ from pnpsr.weights import presets
 
 SIGMA = 0.01
 NONBLIND = ("usrnet",)
-SHARED = (
-    "trained on noise that is independent in every channel: a share that they have in common is taken for texture and amplified"
-)
-COMPRESSED = "trained without compression: its error, which channels share, is taken for texture and amplified"
-FAILS: dict[tuple[str, int, str], str] = {
-    **{("usrnet", s, name): SHARED for s in (1, 2, 3, 4) for name in ("gray", "all shared")},
-    **{("usrnet", s, "half shared"): SHARED for s in (1, 2)},
-    **{("usrnet", s, "JPEG"): COMPRESSED for s in (1, 2, 3, 4)},
-}
 
 
 @cache
@@ -86,9 +77,7 @@ def cases() -> Iterator[Any]:
     for name in presets():
         for scale in scales(name):
             for kind in INPUTS:
-                reason = FAILS.get((name, scale, kind))
-                marks = () if reason is None else pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)
-                yield pytest.param(name, scale, kind, marks=marks)
+                yield name, scale, kind
 
 
 @pytest.mark.parametrize(("name", "scale", "kind"), list(cases()))
