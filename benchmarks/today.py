@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from costs import processor
 
-from pnpsr.evaluate import read_rows
+from pnpsr.evaluate import read_rows, spread
 from pnpsr.files import replace_file
 from pnpsr.weights import presets
 
@@ -32,13 +32,15 @@ def main() -> None:
     parts = [HEAD.format(machine=processor(), torch=torch.__version__.split("+")[0])]
     for folder in words.parse_args().folders:
         (name,) = (path.stem for path in folder.glob("*.csv") if path.stem in presets())
-        row = read_rows(folder / f"{name}.csv")[0]
+        rows = read_rows(folder / f"{name}.csv")
+        row = rows[0]
         scale, sigma = row.key.scale, f"{row.key.sigma:g}"
         data = "--images data/test/cbsd68 --kernels data/kernels/ikrnet12.npz --protocol ikrnet"
         how = f"--methods {name} --scales {scale} --sigmas {sigma} --metrics {' '.join(row.values)}"
         table = (folder / "table.md").read_text().strip()
         parts.append(
-            f"## {name}, ×{scale}, σ = {sigma}\n\n```\npnpsr evaluate {data} {how} --out evaluation/{folder.name}\n```\n\n{table}\n"
+            f"## {name}, ×{scale}, σ = {sigma}\n\n```\npnpsr evaluate {data} {how} --out evaluation/{folder.name}\n```\n\n{table}\n\n"
+            f"psnr with a 95 % interval over the pictures: {spread(rows)}\n"
         )
     replace_file(PAGE, "\n".join(parts).encode())
 

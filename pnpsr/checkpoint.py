@@ -37,7 +37,7 @@ def save(
     row by a scale of its own: a quarter of the size. What that costs is to be measured before it is shipped.
 
     ``convention`` is the name of the one that the solver was trained under (:mod:`pnpsr.conventions`), where it is not pnpsr's own:
-    evaluating reads it with :func:`convention_of`.
+    evaluating reads it with :func:`pnpsr.checkpoint.convention_of`.
 
     Raises:
         TypeError: ``bytewise`` is one name instead of a list of them.
@@ -110,7 +110,7 @@ def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
 
 
 def convention_of(path: str | Path) -> str | None:
-    """The name of the convention that :func:`save` was told; None: pnpsr's own, or a file that says nothing.
+    """The name of the convention that :func:`pnpsr.save` was told; None: pnpsr's own, or a file that says nothing.
 
     Raises:
         ValueError: a truncated or foreign file.
