@@ -39,7 +39,8 @@ def main() -> None:
         how = f"--methods {name} --scales {scale} --sigmas {sigma} --metrics {' '.join(row.values)}"
         table = (folder / "table.md").read_text().strip()
         parts.append(
-            f"## {name}, ×{scale}, σ = {sigma}\n\n```\npnpsr evaluate {data} {how} --out evaluation/{folder.name}\n```\n\n{table}\n\n"
+            f"## {name}, ×{scale}, σ = {sigma}\n\n"
+            f"```\npnpsr evaluate {data} {how} --out evaluation/{folder.name}\n```\n\n{table}\n\n"
             f"psnr with a 95 % interval over the pictures: {spread(rows)}\n"
         )
     replace_file(PAGE, "\n".join(parts).encode())
