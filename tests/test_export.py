@@ -105,6 +105,7 @@ def stepped(net: torch.nn.Module, state: State) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("key", [k if k in QUICK else pytest.param(k, marks=pytest.mark.slow) for k in INSTANCES])
 def test_a_step_of_every_recipe_compiles_whole(key: str) -> None:
     """Without a graph break, on the path that looks at no value."""
+    torch.compiler.reset()  # of one function it keeps a few forms only, and the instances share their code
     instance, net = INSTANCES[key], solver(key)
     net = net if isinstance(net, UnrolledSolver) else net.first
     c = case(instance)
