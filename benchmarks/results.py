@@ -93,31 +93,38 @@ def main(*, data: Path = Path("data"), out: Path = Path("docs/results"), only: t
     """
     for name in only:
         checks.choice(name, (*STUDY, *EVALUATION), "only")
-    folder = shlex.quote(str(data))
     EARLIER.mkdir(parents=True, exist_ok=True)
     for one in WITH_STEP:
         replace_file(EARLIER / f"{one}.safetensors", found(one)[1])
     for name, words in STUDY.items():
         if not only or name in only:
-            run(f"pnpsr study {name} {words.format(data=folder)} --out {shlex.quote(str(out))}")
+            run(f"pnpsr study {name} {words} --out {shlex.quote(str(out))}", data)
+            written_as_data(out / f"{name}.md", data)
             remember(name, out)
     for name, (title, words) in EVALUATION.items():
         if not only or name in only:
-            evaluated(name, title, f"pnpsr evaluate {words.format(data=folder)} --out runs/evaluations/{name}", out)
+            evaluated(name, title, f"pnpsr evaluate {words} --out runs/evaluations/{name}", data, out)
             remember(name, out)
     replace_file(out / "index.md", index(out).encode())
 
 
-def evaluated(name: str, title: str, command: str, out: Path) -> None:
+def evaluated(name: str, title: str, command: str, data: Path, out: Path) -> None:
     """Run ``pnpsr evaluate`` and keep its table under the command that made it."""
-    run(command)
+    run(command, data)
     shown = Path(f"runs/evaluations/{name}/table.md").read_text(encoding="utf-8")
-    head = f"# {title}\n\nMade by\n\n```\n{command}\n```\n\n"
+    head = f"# {title}\n\nMade by\n\n```\n{command.format(data='data')}\n```\n\n"
     replace_file(out / f"{name}.md", (head + shown).encode())
 
 
-def run(command: str) -> None:
+def written_as_data(page: Path, data: Path) -> None:
+    """Name the folder in a page's command as the documents do, wherever it is on this machine."""
+    text = page.read_text(encoding="utf-8").replace(f"{shlex.quote(str(data))}/", "data/")
+    replace_file(page, text.encode())
+
+
+def run(command: str, data: Path) -> None:
     """The command, in a process of its own; 1 says that something was left out, which stands in its report."""
+    command = command.format(data=shlex.quote(str(data)))
     print("+", command, flush=True)
     done = subprocess.run([sys.executable, "-m", *shlex.split(command)], check=False)
     if done.returncode not in (0, 1):

@@ -21,6 +21,7 @@ from cases import Case
 from timing import Row, interleaved
 
 from pnpsr.files import replace_file
+from pnpsr.studies.complexity import processor
 
 DOCS = Path(__file__).parent.parent / "docs"
 RUNS = DOCS / "performance"
@@ -54,16 +55,10 @@ def line(row: Row) -> str:
 
 def machine(device: str) -> str:
     """What it ran on, in a line."""
-    name = torch.cuda.get_device_name() if device == "cuda" else _processor()
+    name = torch.cuda.get_device_name() if device == "cuda" else processor()
     able = ", ".join(word for word in ("avx512_bf16", "amx_bf16") if torch.cpu.get_capabilities().get(word))
     threads = f"{torch.get_num_threads()} thread(s)"
     return f"{name} ({able or 'no bfloat16'}), {threads}, torch {torch.__version__}, Python {platform.python_version()}"
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    return next((text.partition(":")[2].strip() for text in lines if text.startswith("model name")), platform.processor())
 
 
 def write(rows: list[Row], path: Path, told: str) -> None:

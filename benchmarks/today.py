@@ -9,10 +9,10 @@ import argparse
 from pathlib import Path
 
 import torch
-from costs import processor
 
 from pnpsr.evaluate import read_rows, spread
 from pnpsr.files import replace_file
+from pnpsr.studies.complexity import processor
 from pnpsr.weights import presets
 
 PAGE = Path(__file__).parent.parent / "docs" / "results" / "presets.md"

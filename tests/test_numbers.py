@@ -41,6 +41,12 @@ def test_a_study_s_page_has_the_numbers_of_its_csv(name: str) -> None:
     assert shown == len(cells) > 0
 
 
+@pytest.mark.parametrize("page", sorted(RESULTS.glob("*.md")), ids=lambda page: page.stem)
+def test_a_page_of_results_names_no_folder_of_a_machine(page: Path) -> None:
+    blocks = re.findall(r"^```\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert not [word for block in blocks for word in block.split() if word.startswith("/")]
+
+
 def test_the_index_of_results_is_what_its_script_makes_of_the_csv_files() -> None:
     """Other weights, other numbers or a forgotten ``benchmarks/results.py`` make it differ."""
     sys.path.insert(0, str(ROOT / "benchmarks"))

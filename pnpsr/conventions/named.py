@@ -152,6 +152,22 @@ def physics_at(build: Build, scale: int, size: tuple[int, int] | None = None) ->
     return found
 
 
+def model_of(physics: Build | str | None, scale: int, size: tuple[int, int], whose: str, asks: str) -> Physics | None:
+    """The physics that something has in place of a convention, at ``scale`` for a y of ``size`` (h, w); None: it has none.
+
+    ``whose`` it is and what ``asks`` for the scale is said in the error.
+
+    Raises:
+        ValueError: it has another scale; as :func:`build_of` and :func:`physics_at`.
+    """
+    if physics is None:
+        return None
+    found = physics_at(build_of(physics), scale, size)
+    if found.scale != (scale, scale):
+        raise ValueError(f"the physics of {whose} has scale {found.scale}, {asks} asks for {scale}")
+    return found
+
+
 def named_physics(name: str, scale: int, size: tuple[int, int] | None = None) -> Physics:
     """A physics by name at a scale, for a y of ``size``: of :func:`register_physics`, or that of a convention.
 

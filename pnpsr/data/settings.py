@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pnpsr import checks
 from pnpsr.conventions import PNPSR, Convention
-from pnpsr.conventions.named import Build, build_of, physics_at
+from pnpsr.conventions.named import Build, build_of, model_of
 from pnpsr.data.camera import Camera
 from pnpsr.kernels import FAMILIES, dan_setting1, dan_setting2, dirac, disk, random_gaussian, random_motion
 from pnpsr.physics import Physics
@@ -103,12 +103,7 @@ class Setting:
         Raises:
             ValueError: it has another scale.
         """
-        if self.physics is None:
-            return None
-        found = physics_at(build_of(self.physics), scale, size)
-        if found.scale != (scale, scale):
-            raise ValueError(f"the physics of setting {self.name!r} has scale {found.scale}, the setting asks for {scale}")
-        return found
+        return model_of(self.physics, scale, size, f"setting {self.name!r}", "the setting")
 
     def kernel_size(self, scale: int) -> int:
         """Side of the square kernels at ``scale``.

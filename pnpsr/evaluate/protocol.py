@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pnpsr import checks
 from pnpsr.conventions import PNPSR, Convention
-from pnpsr.conventions.named import Build, build_of, name_of, physics_at
+from pnpsr.conventions.named import Build, build_of, model_of, name_of
 from pnpsr.evaluate.digests import fingerprint
 from pnpsr.evaluate.metrics import COLOURS
 from pnpsr.evaluate.registry import metric_name, record_of
@@ -127,12 +127,7 @@ class Protocol:
         Raises:
             ValueError: it has another scale.
         """
-        if self.physics is None:
-            return None
-        found = physics_at(build_of(self.physics), scale, size)
-        if found.scale != (scale, scale):
-            raise ValueError(f"the physics of protocol {self.name} has scale {found.scale}, its condition asks for {scale}")
-        return found
+        return model_of(self.physics, scale, size, f"protocol {self.name}", "its condition")
 
     def border_at(self, scale: int) -> int:
         """Pixels of x left out on each side."""

@@ -7,13 +7,14 @@ from torch import Tensor
 
 from pnpsr import checks
 from pnpsr.checks import Scale
+from pnpsr.physics.around import Around
 from pnpsr.physics.operator import LinearOperator
 from pnpsr.physics.physics import Physics, Shape
 
 ROUNDS = 30  # of the active set, which is found in some three
 
 
-class Clipped(Physics):
+class Clipped(Around, Physics):
     """(x, k) ↦ min(A_k x, high) of ``base``: the image step fits Σ |y - A x|² below ``high``, and Σ max(0, y - A x)² at it.
 
     A clipped pixel counts as long as the model stays below it, and says nothing against a brighter one: the exact minimiser, by
@@ -44,16 +45,6 @@ class Clipped(Physics):
         if not high > 0:
             raise ValueError(f"high must be positive, got {high!r}")
         self.base, self.high, self.tolerance = base, float(high), base.tolerance
-
-    @property
-    def scale(self) -> tuple[int, int]:
-        """That of the base."""
-        return self.base.scale
-
-    @property
-    def position(self) -> tuple[float, float]:
-        """That of the base."""
-        return self.base.position
 
     @property
     def multiple(self) -> int:

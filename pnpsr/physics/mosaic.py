@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pnpsr import checks
 from pnpsr.checks import Scale
+from pnpsr.physics.around import Around
 from pnpsr.physics.cg import Map
 from pnpsr.physics.noise import estimate_noise
 from pnpsr.physics.operator import LinearOperator
@@ -63,7 +64,7 @@ class Sensor(LinearOperator):
         return f"Sensor({self.pattern})"
 
 
-class Mosaic(Physics):
+class Mosaic(Around, Physics):
     """(x, k) ↦ the one colour per pixel that a Bayer filter leaves of ``base``: x (b 3 sh sw), y (b 1 h w), h and w even.
 
     The image step runs conjugate gradients around the closed form of ``base``, the kernel step solves its normal equations; an
@@ -92,16 +93,6 @@ class Mosaic(Physics):
 
     def __init__(self, base: Physics, pattern: str = "RGGB", *, mask: Tensor | None = None) -> None:
         self.base, self.sensor, self.tolerance = base, Sensor(pattern, mask), base.tolerance
-
-    @property
-    def scale(self) -> tuple[int, int]:
-        """That of the base."""
-        return self.base.scale
-
-    @property
-    def position(self) -> tuple[float, float]:
-        """That of the base."""
-        return self.base.position
 
     def freeze(self, *, k: Tensor | None = None, x: Tensor | None = None, size: Scale | None = None) -> LinearOperator:
         """That of the base, then the filter."""

@@ -8,6 +8,7 @@ from torch.nn.functional import conv2d, pad
 
 from pnpsr import checks
 from pnpsr.checks import Scale
+from pnpsr.physics.around import Around
 from pnpsr.physics.cg import Map
 from pnpsr.physics.operator import LinearOperator
 from pnpsr.physics.physics import Fit, Physics, Shape
@@ -31,7 +32,7 @@ class Weigh(LinearOperator):
         return f"Weigh({tuple(self.weights.shape)})"
 
 
-class Weighted(Physics):
+class Weighted(Around, Physics):
     """The physics of ``base`` where pixel n of y counts w(n): both steps fit Σ_n w(n) |y(n) - (A_k x)(n)|².
 
     A known noise map is w = 1 / σ², see :func:`noise_weights`. The image step runs conjugate gradients around the closed form of
@@ -61,16 +62,6 @@ class Weighted(Physics):
         self.tolerance = base.tolerance
         if bool((self.weights < 0).any()) or not bool((self.weights > 0).any()):
             raise ValueError("weights must be zero or positive, and some of them positive")
-
-    @property
-    def scale(self) -> tuple[int, int]:
-        """That of the base."""
-        return self.base.scale
-
-    @property
-    def position(self) -> tuple[float, float]:
-        """That of the base."""
-        return self.base.position
 
     def freeze(self, *, k: Tensor | None = None, x: Tensor | None = None, size: Scale | None = None) -> LinearOperator:
         """That of the base: weights say what counts, they change no pixel."""
