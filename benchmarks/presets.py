@@ -31,17 +31,19 @@ HELD_OUT = 20  # pictures; the same ones in every part
 VALIDATE = {"count": 24, "patch": 288}  # samples per scale
 
 
-def first(scale: int, patch: int, width: int = 768, **other: Any) -> Part:
+def first(scale: int, patch: int, width: int = 768, setting: str = "ikrnet", **other: Any) -> Part:
     """A first kernel from statistics: gray, windows of larger pictures, the turn left open."""
     options = {"rate": 1e-3, "average": 0.998, "warmup": 500}
     return Part(
-        *("first_kernel", {"size": 21, "width": width}, "ikrnet", (scale,)),
+        *("first_kernel", {"size": 21, "width": width}, setting, (scale,)),
         **{"batch": 16, "patch": patch, "margin": 12, "gray": True, "drawn": {"clean": 0.33}, "options": options, **other},
         gpu={"batch": 256, "options": {**options, "rate": 2e-3}},
     )
 
 
-def restorer(scale: int, patch: int, turn: bool = True, width: int = 768, before: int | None = None, **other: Any) -> Part:
+def restorer(
+    scale: int, patch: int, turn: bool = True, width: int = 768, before: int | None = None, setting: str = "ikrnet", **other: Any
+) -> Part:
     """The image steps on the kernels that they will get, from the image prior of a preset (of scale ``before``)."""
     made = {"size": 21, "T": 5, "widths": (16, 32, 64, 64), "hidden": 32, "per_iteration": True, "start": "bicubic"}
     made |= {"first": "statistics", "first_width": width, "turn": turn, "thorough": True}
@@ -50,8 +52,17 @@ def restorer(scale: int, patch: int, turn: bool = True, width: int = 768, before
     fixed = {"batch": 8, "patch": patch, "wide": 288, "drawn": {"clean": 0.4, "gray": 0.03, "correlated": 0.1}, "options": options}
     # from scratch a wide net needs hours of a CPU until it passes the narrow one; folded, it costs a GPU a quarter
     fixed["gpu"] = {"arguments": {**made, "hidden": 64, "widths": (64, 128, 256, 512), "fold": 2 if scale > 1 else 1}, "batch": 48}
-    init = (f"preset:ikrnet-x{before or scale}", *(() if before is None else (f"first-x{scale}",)))
-    return Part("ikrnet", made, "ikrnet", (scale,), stages=("restorer",), init=init, **{**fixed, **other})
+    fixed["init"] = (f"preset:ikrnet-x{before or scale}", *(() if before is None else (f"first-x{scale}",)))
+    return Part("ikrnet", made, setting, (scale,), stages=("restorer",), **{**fixed, **other})
+
+
+def photo(scale: int, patch: int, before: int, **other: Any) -> dict[str, Part]:
+    """Both for photographs, as a camera makes them: ``photo-xN`` on the kernels of ``first-photo-xN``."""
+    near = 1 if scale < 3 else 3  # of the same width
+    kernel = first(scale, patch + 48, 512, "photograph", drawn={}, init=(f"first-x{near}",), **other)
+    init = (f"preset:ikrnet-x{before}", f"first-photo-x{scale}")
+    image = restorer(scale, patch, scale < 3, 512, setting="photograph", drawn={"gray": 0.03}, init=init, **other)
+    return {f"first-photo-x{scale}": kernel, f"photo-x{scale}": image}
 
 
 def dan(scale: int, **other: Any) -> Part:
@@ -87,6 +98,9 @@ PLAN: dict[str, Part] = {
     "dan-x4": dan(4),
     "dan-x3": dan(3),
     "usrnet": usrnet(weight=2.0),
+    **photo(1, 96, before=2),
+    **photo(2, 144, before=2),
+    **photo(4, 240, before=4),
 }
 
 

@@ -1,6 +1,7 @@
 """One command in several processes: whose work is what, by the launch that training has (torchrun, Lightning Fabric)."""
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -62,3 +63,10 @@ def share_of(device: str) -> Share:
     fabric = Fabric(accelerator=kind, devices=local, num_nodes=count // local)
     fabric.launch()
     return Share(fabric.global_rank, count, local, str(fabric.device) if kind != "cpu" else device, fabric)
+
+
+def part_ways() -> None:
+    """Leave the processes that share the work: a group that still stands when Python ends may abort its process after all is done."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
