@@ -33,6 +33,7 @@ class Part:
     drawn: dict[str, Any] = field(default_factory=dict)  # in place of the setting's values
     options: dict[str, Any] = field(default_factory=dict)
     deep: bool = False  # every loss on all iterates
+    psnr: float = 0.0  # weight of a loss on the logarithm of the squared error, in place of the stages' own on the image
     weight: float = 1.0  # share of the minutes
     gpu: dict[str, Any] = field(default_factory=dict)  # what is larger there
 

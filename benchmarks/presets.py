@@ -24,6 +24,7 @@ from pnpsr.conventions import DAN
 from pnpsr.data import Bank, BatchedStream, Folder, held_out, setting
 from pnpsr.recipes import RECIPES
 from pnpsr.train import Options, Stage, stages_for, train
+from pnpsr.train.losses import image_log_l2
 from pnpsr.train.stages import deepened, optional_stages
 from pnpsr.train.validation import Validation
 
@@ -98,6 +99,9 @@ PLAN: dict[str, Part] = {
     "dan-x4": dan(4),
     "dan-x3": dan(3),
     "usrnet": usrnet(weight=2.0),
+    # last: on what is measured
+    "restorer-x4-log": restorer(4, 144, turn=False, init=("restorer-x4",), psnr=0.02),
+    "dan-x4-log": dan(4, init=("dan-x4",), psnr=0.02),
     **photo(1, 96, before=2),
     **photo(2, 144, before=2),
     **photo(4, 240, before=4),
@@ -204,6 +208,8 @@ def stages(part: Part, solver: Any) -> list[Stage]:
     """Those of the recipe, or the part's own choice among them and the optional ones."""
     usual = stages_for(solver)
     chosen = [stage for stage in (*usual, *optional_stages(solver)) if stage.name in part.stages] if part.stages else list(usual)
+    if part.psnr:
+        chosen = [replace(stage, losses={**stage.losses, "image": (part.psnr, image_log_l2)}) for stage in chosen]
     return [deepened(stage) for stage in chosen] if part.deep else chosen
 
 
