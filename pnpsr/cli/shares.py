@@ -66,7 +66,7 @@ def share_of(device: str) -> Share:
 
 
 def part_ways() -> None:
-    """Leave the processes that share the work: a group that still stands when Python ends may abort its process after all is done."""
+    """Leave the processes that share the work: a group that still stands when Python ends may abort a process that is done."""
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
