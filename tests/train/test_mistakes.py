@@ -19,7 +19,7 @@ from pnpsr.state import State, as_physics
 from pnpsr.steps.phases import Until
 from pnpsr.train import Diverged, Outcome, Stage, optional_stages, train
 from pnpsr.train.gauge import Gauge
-from pnpsr.train.losses import every, image_l1, kernel_l1
+from pnpsr.train.losses import every, image_l1, image_log_l2, kernel_l1
 from pnpsr.train.run import Run
 from pnpsr.train.validation import Validation
 
@@ -135,6 +135,10 @@ def test_pixels_that_do_not_count_have_no_part_in_the_image_loss() -> None:
     other = replace(state, x=torch.where(on, found, torch.full_like(found, 9.0)))
     assert float(image_l1(Outcome(net, [other], masked))) == pytest.approx(float(by_hand), rel=1e-5)
     assert float(image_l1(Outcome(net, [state], replace(truth, mask=torch.zeros_like(mask))))) == 0
+    each = [(found - truth.x).square()[i][on[i]].mean() for i in range(2)]
+    logarithms = sum((one + 1e-5).log() for one in each) / 2
+    assert float(image_log_l2(Outcome(net, [state], masked))) == pytest.approx(float(logarithms), rel=1e-5)
+    assert float(image_log_l2(Outcome(net, [other], masked))) == pytest.approx(float(logarithms), rel=1e-5)
     assert torch.equal(masked.part(1).mask, mask[1:]) and masked.to("cpu").mask is not None  # type: ignore[arg-type]
 
 
