@@ -28,8 +28,20 @@ def _dirac(like: Tensor, _: int) -> Tensor:
 ASSUMED: dict[str, Callable[[Tensor, int], Tensor]] = {"gaussian": _gaussian, "dirac": _dirac}
 
 
-# Copies for inference, made when the first row needs them: outside of what a method is made of, which they do not change.
-_QUICK: "WeakKeyDictionary[Restoring, tuple[nn.Module, ...]]" = WeakKeyDictionary()
+# Outside of what a method is made of, which they do not change.
+_QUICK: "WeakKeyDictionary[object, tuple[nn.Module, ...]]" = WeakKeyDictionary()
+
+
+def copies(method: object, solvers: Sequence[nn.Module], precision: str) -> tuple[nn.Module, ...]:
+    """Copies of its solvers for inference (:func:`pnpsr.fast`), made when the method's first row needs them."""
+    if method not in _QUICK:
+        _QUICK[method] = tuple(fast(one, precision) for one in solvers)
+    return _QUICK[method]
+
+
+def precision_on(solvers: Sequence[nn.Module], precision: str = "auto") -> str:
+    """What ``precision`` comes to on the device of the solvers."""
+    return resolved(precision, next((p.device for one in solvers for p in one.parameters()), "cpu"))
 
 
 class Restoring:
@@ -38,15 +50,14 @@ class Restoring:
     def __init__(self, solvers: Sequence[nn.Module], boundary: str, kernel: str | None, precision: str) -> None:
         self.solvers, self.boundary, self.kernel = tuple(solvers), boundary, kernel
         # what the numbers depend on is what was decided here, not the word that left it open
-        self.precision = resolved(precision, next((p.device for one in solvers for p in one.parameters()), "cpu"))
+        self.precision = precision_on(solvers, precision)
 
     def __call__(self, y: Tensor, physics: int | Physics, *, k: Tensor | None = None, sigma: float | None = None) -> State | Result:
         """What :func:`pnpsr.bordered.solve` returns."""
         scale = physics if isinstance(physics, int) else physics.scale[0]
         k = ASSUMED[self.kernel](y, scale) if self.kernel is not None else k
-        if self not in _QUICK:
-            _QUICK[self] = tuple(fast(one, self.precision) for one in self.solvers)
-        solver = next((one for one in _QUICK[self] if scale in (needs_of(one).scales or ())), _QUICK[self][0])
+        quick = copies(self, self.solvers, self.precision)
+        solver = next((one for one in quick if scale in (needs_of(one).scales or ())), quick[0])
         out = solve(solver, y, physics, k=k, sigma=sigma, boundary=self.boundary)
         return out if self.kernel is None else Result(out.known("x"))  # what is assumed is not found
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from pnpsr.bordered import iterates, solve
 from pnpsr.evaluate import Method, Protocol, Result
+from pnpsr.evaluate.solvers import copies, precision_on
 from pnpsr.kernels.shift import resize_support
 from pnpsr.solver import UnrolledSolver
 from pnpsr.studies.solvers import Candidate
@@ -35,7 +36,7 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class Varied:
-    """(y, scale) ↦ what :func:`pnpsr.bordered.solve` makes of y, changed as :func:`vary` says."""
+    """(y, scale) ↦ what :func:`pnpsr.bordered.solve` makes of y by :func:`pnpsr.fast`, changed as :func:`vary` says."""
 
     solver: nn.Module
     boundary: str
@@ -44,12 +45,14 @@ class Varied:
     T: int | None
     before: Picture | None
     after: Picture | None
+    precision: str  # of image networks, see pnpsr.fast
 
     def __call__(self, y: Tensor, scale: int, *, k: Tensor | None = None, sigma: float | None = None) -> Result:
         """x, and k where the solver finds it."""
         y = y if self.before is None else self.before(y)
         told = sigma if self.assumed is None else self.assumed
-        out = solve(self.solver, y, scale, k=fitted(self.solver, k), sigma=told, T=self.T, boundary=self.boundary)
+        (quick,) = copies(self, (self.solver,), self.precision)
+        out = solve(quick, y, scale, k=fitted(self.solver, k), sigma=told, T=self.T, boundary=self.boundary)
         x = out.known("x")
         return Result(x if self.after is None else self.after(x), out.k if self.finds else None)
 
@@ -87,7 +90,8 @@ def vary(
     needs = tuple(name for name in ("k", "sigma") if name in (*one.needs, *needs) and not (name == "sigma" and sigma is not None))
     boundary = border(one, protocol)
     name = f"{one.label}+{word}" if word else one.label
-    method = Method(name, Varied(chosen, boundary, "k" not in needs, sigma, T, before, after), needs, one.convention)
+    run = Varied(chosen, boundary, "k" not in needs, sigma, T, before, after, precision_on((chosen,)))
+    method = Method(name, run, needs, one.convention)
     return Variant(f"{one.label}, {label}" if label else one.label, method, column)
 
 
@@ -100,7 +104,8 @@ def trace(one: Candidate, protocol: Protocol, T: Sequence[int], *, columns: bool
 
     def run(y: Tensor, scale: int, truth: Mapping[str, Any]) -> Iterator[Result]:
         told = {name: truth[name] for name in one.needs}
-        for s in iterates(one.solver, y, scale, T=max(T), boundary=boundary, **told):
+        (quick,) = copies(run, (one.solver,), precision_on((one.solver,)))
+        for s in iterates(quick, y, scale, T=max(T), boundary=boundary, **told):
             yield Result(s.known("x"), s.k)
 
     return Trace(variants, T, run)
