@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pnpsr.bordered import iterates, solve
 from pnpsr.evaluate import Method, Protocol, Result
-from pnpsr.evaluate.solvers import copies, precision_on
+from pnpsr.evaluate.solvers import Restoring, copies, precision_on
 from pnpsr.kernels.shift import resize_support
 from pnpsr.solver import UnrolledSolver
 from pnpsr.studies.solvers import Candidate
@@ -90,7 +90,12 @@ def vary(
     needs = tuple(name for name in ("k", "sigma") if name in (*one.needs, *needs) and not (name == "sigma" and sigma is not None))
     boundary = border(one, protocol)
     name = f"{one.label}+{word}" if word else one.label
-    run = Varied(chosen, boundary, "k" not in needs, sigma, T, before, after, precision_on((chosen,)))
+    changed, precision = (sigma, T, before, after) != (None,) * 4 or "k" in needs, precision_on((chosen,))
+    run = (
+        Varied(chosen, boundary, "k" not in needs, sigma, T, before, after, precision)
+        if changed
+        else Restoring((chosen,), boundary, None, precision)  # then its rows are those of pnpsr evaluate
+    )
     method = Method(name, run, needs, one.convention)
     return Variant(f"{one.label}, {label}" if label else one.label, method, column)
 
