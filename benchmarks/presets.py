@@ -50,7 +50,14 @@ def restorer(
     made |= {"first": "statistics", "first_width": width, "turn": turn, "thorough": True}
     made |= {"kernel_step": False, "percent": True, "proportional": True}
     options = {"rate": 5e-4, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
-    fixed = {"batch": 8, "patch": patch, "wide": 288, "drawn": {"clean": 0.4, "gray": 0.03, "correlated": 0.1}, "options": options}
+    fixed = {
+        "batch": 8,
+        "patch": patch,
+        "wide": 288,
+        "drawn": {"clean": 0.4, "gray": 0.03, "correlated": 0.1},
+        "options": options,
+        "psnr": 0.02,
+    }
     # from scratch a wide net needs hours of a CPU until it passes the narrow one; folded, it costs a GPU a quarter
     fixed["gpu"] = {"arguments": {**made, "hidden": 64, "widths": (64, 128, 256, 512), "fold": 2 if scale > 1 else 1}, "batch": 48}
     fixed["init"] = (f"preset:ikrnet-x{before or scale}", *(() if before is None else (f"first-x{scale}",)))
@@ -67,10 +74,10 @@ def photo(scale: int, patch: int, before: int, **other: Any) -> dict[str, Part]:
 
 
 def dan(scale: int, **other: Any) -> Part:
-    """DAN's two networks in the convention of its code, losses on all iterates."""
+    """DAN's two networks in the convention of its code, losses on all iterates; that on the image asks for what is measured."""
     made = {"scale": scale, "width": 32, "groups": 3, "blocks": 5, "T": 3}
     options = {"rate": 8e-4, "average": 0.995, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
-    fixed = {"patch": 36 * scale, "drawn": {"convention": DAN}, "options": options, "deep": True}
+    fixed = {"patch": 36 * scale, "drawn": {"convention": DAN}, "options": options, "deep": True, "psnr": 0.02}
     fixed["init"] = (f"preset:dan-x{scale}",) if scale in (2, 4) else ()
     gpu = {"arguments": {**made, "width": 64, "groups": 5, "blocks": 10, "T": 4}, "batch": 64, "patch": 64 * scale}
     return Part("dan", made, "dan-setting1", (scale,), gpu=gpu, **{**fixed, **other})
