@@ -54,7 +54,7 @@ class Replay(nn.Module):
         mask: Tensor | None = None,
     ) -> State:
         """The state after T iterations, from what :meth:`pnpsr.UnrolledSolver.forward` takes. Raises as the solver."""
-        s = self.solver.start(y, self.solver.physics_for(physics, mask), sigma=sigma, k=k)
+        s = UnrolledSolver.start(self.solver, y, self.solver.physics_for(physics, mask), sigma=sigma, k=k)
         count = checks.whole(self.solver.T if T is None else T, "T", 0)
         if s.y.device.type != "cuda" or type(s.physics) is not Degradation or not count:
             for s in self.solver.iterate(s, count):  # noqa: B007, B020

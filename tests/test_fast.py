@@ -1,18 +1,23 @@
 """Faster and the same: within 1/512 of float32 on every shipped preset, kernels untouched, the solver itself unchanged."""
 
+import copy
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from synthetic import kernels, pictures, psnr
-from torch import Tensor
+from torch import Tensor, nn
 
 from pnpsr import UnrolledSolver, checks, dan, ikrnet, load, usrnet
 from pnpsr.bordered import solve
 from pnpsr.fast import PRECISIONS, fast, loop, native_bfloat16
+from pnpsr.fast.packed import Packed, Pointwise, pointwise
+from pnpsr.fast.upscale import Merged, mergeable
 from pnpsr.images import sample_picture
 from pnpsr.needs import needs_of
 from pnpsr.nets import ResUNet
+from pnpsr.nets.common import upscaler
 from pnpsr.physics import Degradation, image_step
 from pnpsr.prox import identity
 from pnpsr.recipes import tv_hqs
@@ -98,6 +103,52 @@ def test_both_dans_have_quick_blocks(version: int, precision: str) -> None:
         assert same.dtype == torch.float32
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (3, 3), (4, 3), (9, 12)])
+def test_an_upscaler_is_one_convolution_up_to_its_border(scale: int, size: tuple[int, int]) -> None:
+    layers = upscaler(scale, 6, 2).double()
+    for p in layers.parameters():
+        p.data = torch.randn(p.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(p.numel()))
+    f = torch.randn(2, 6, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    assert mergeable(layers) and torch.allclose(Merged(layers)(f), layers(f), rtol=0, atol=1e-8)
+
+
+def test_only_what_does_not_bend_is_merged() -> None:
+    a, shuffle, b = upscaler(2, 4, 3)
+    assert not mergeable(nn.Sequential(a, nn.ReLU(), b)) and not mergeable(nn.Sequential(a, shuffle))
+    assert not mergeable(nn.Sequential(a, shuffle, nn.Conv2d(4, 3, 5, padding=2))) and not mergeable(a)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("after", [None, nn.ReLU(), nn.LeakyReLU(0.2)])
+def test_packed_layers_are_the_layers(after: nn.Module | None, dtype: torch.dtype) -> None:
+    layer = nn.Conv2d(3, 5, (3, 1), stride=(1, 2), padding=(1, 0), dilation=(2, 1)).to(dtype).requires_grad_(False)
+    packed, plain = Packed(layer, after), nn.Sequential(layer, after or nn.Identity())
+    v = pictures(2, 3, 9, 11, seed=0, dtype=torch.float32)
+    near = partial(torch.testing.assert_close, rtol=1e-2 if dtype == torch.bfloat16 else 1e-5, atol=1e-2)
+    near(packed(v), plain(v.to(dtype)))
+    plus = torch.ones_like(packed(v))
+    for more in (plus, plus.float()):
+        near(packed(v, more), (plain(v.to(dtype)).to(more.dtype) + more))
+    assert torch.equal(plus, torch.ones_like(plus))
+    layer.weight.mul_(2)  # what was laid out before is stale
+    near(packed(v), plain(v.to(dtype)))
+    near(copy.deepcopy(packed)(v), packed(v))
+
+
+def test_layers_on_one_pixel_are_matrices() -> None:
+    layers = nn.Sequential(nn.Conv2d(4, 6, 1), nn.LeakyReLU(0.2), nn.Conv2d(6, 4, 1, bias=False), nn.Sigmoid())
+    assert pointwise(layers) and not pointwise([nn.Conv2d(4, 4, 3)]) and not pointwise([nn.Conv2d(4, 4, 1).bfloat16()])
+    for v in (torch.rand(2, 4, 1, 1), torch.rand(2, 4, 3, 5)):
+        torch.testing.assert_close(Pointwise(*layers)(v), layers(v))
+
+
+def test_a_quick_solver_can_be_copied() -> None:
+    y, quick = pictures(1, 3, 24, 24, seed=0, dtype=torch.float32), fast(load("dan-x4"))
+    x = quick(y, 4).x
+    assert torch.equal(copy.deepcopy(quick)(y, 4).x, x)
+
+
 def test_spectra_of_a_kernel_that_nobody_writes_are_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[Tensor] = []
     original = image_step.spectra
@@ -157,3 +208,13 @@ def test_unknown_precisions_are_listed() -> None:
     with pytest.raises(ValueError, match="precision must be one of 'auto', 'float32', 'bfloat16'"):
         fast(tv_hqs(), "int8")
     assert isinstance(native_bfloat16("cpu"), bool) and len(PRECISIONS) == 3
+
+
+def test_a_quick_solver_may_be_made_and_used_in_inference_mode() -> None:
+    torch.manual_seed(0)
+    solver = dan(2, size=5, width=8, groups=1, blocks=1, code=4, T=1).eval()
+    y = pictures(1, 3, 12, 12, seed=0, dtype=torch.float32)
+    with torch.inference_mode():
+        quick = fast(solver, "float32")
+        assert torch.allclose(quick(y, 2).x, solver(y, 2).x, atol=1e-5)
+    assert torch.allclose(quick(y, 2).x, solver(y, 2).x, atol=1e-5)

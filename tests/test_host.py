@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from pnpsr import UnrolledSolver, checks
+from pnpsr.fast import fast
 from pnpsr.prox import l0_gradient
 
 READS = {"aten._local_scalar_dense", "aten.nonzero", "aten.is_nonzero", "aten.equal", "aten.masked_select"}
@@ -57,10 +58,12 @@ def moved(net: nn.Module) -> nn.Module:
     return net
 
 
+@pytest.mark.parametrize("way", ["plain", "float32", "bfloat16"])
 @pytest.mark.parametrize("key", [key for key, i in INSTANCES.items() if i.steps])
-def test_a_step_of_every_recipe_reads_nothing_back(key: str) -> None:
+def test_a_step_of_every_recipe_reads_nothing_back(key: str, way: str) -> None:
     instance, net = INSTANCES[key], fresh(key).float()
     net = net if isinstance(net, UnrolledSolver) else net.first
+    net = net if way == "plain" else fast(net, way)
     c = case(instance, h=9, w=8).to(torch.float32)
     with FakeTensorMode(allow_non_fake_inputs=True):
         moved(net)

@@ -5,28 +5,35 @@ A sum of two tensors of different types, or into new memory, costs as much as a 
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from pnpsr import checks
+from pnpsr.fast.packed import Packed, Pointwise, packable, pointwise
+from pnpsr.fast.upscale import Merged, mergeable
+from pnpsr.nets.common import corner
 from pnpsr.nets.crb import CRB
 from pnpsr.nets.dpcn import DPCB
+from pnpsr.nets.heads import NoiseNet
 from pnpsr.nets.resunet import Residual, ResUNet
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
 class QuickResidual(nn.Module):
-    """:class:`pnpsr.nets.resunet.Residual`, added up in place."""
+    """:class:`pnpsr.nets.resunet.Residual`, added up where the second convolution writes."""
 
     def __init__(self, block: Residual) -> None:
         super().__init__()
-        self.body = block.body
+        self.front, self.last = block.body[:-1], block.body[-1]
 
     def forward(self, v: Tensor) -> Tensor:
         """v + body(v)."""
-        return self.body(v).to(v.dtype).add_(v)
+        inner = self.front(v)
+        return self.last(inner, v) if isinstance(self.last, Packed) else self.last(inner).to(v.dtype).add_(v)
 
 
 class QuickDPCB(nn.Module):
-    """:class:`pnpsr.nets.dpcn.DPCB`, multiplied and added up in place."""
+    """:class:`pnpsr.nets.dpcn.DPCB`, multiplied and added up in one pass."""
 
     def __init__(self, block: DPCB) -> None:
         super().__init__()
@@ -34,12 +41,12 @@ class QuickDPCB(nn.Module):
 
     def forward(self, basic: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """The next pair of features."""
-        gain, update = self.conditional(condition), self.basic(basic)
-        return update.mul_(gain.to(update.dtype)).to(basic.dtype).add_(basic), condition + gain
+        gain, update = self.conditional(condition), self.basic(basic).to(basic.dtype)
+        return torch.addcmul(basic, update, gain.to(basic.dtype), out=update), condition + gain
 
 
 class QuickCRB(nn.Module):
-    """:class:`pnpsr.nets.crb.CRB`, multiplied and added up in place."""
+    """:class:`pnpsr.nets.crb.CRB`, multiplied and added up in one pass."""
 
     def __init__(self, block: CRB) -> None:
         super().__init__()
@@ -48,8 +55,32 @@ class QuickCRB(nn.Module):
     def forward(self, basic: Tensor, condition: Tensor) -> Tensor:
         """The next basic features."""
         update = self.body(torch.cat((basic, condition), dim=1))
-        gain = self.attention(update.mean((-2, -1), keepdim=True).to(basic.dtype))
-        return update.mul_(gain.to(update.dtype)).to(basic.dtype).add_(basic)
+        gain, update = self.attention(update.mean((-2, -1), keepdim=True).to(basic.dtype)), update.to(basic.dtype)
+        return torch.addcmul(basic, update, gain, out=update)
+
+
+class QuickResUNet(ResUNet):
+    """:class:`pnpsr.nets.ResUNet`, whose skips are added to in place, each in its own type."""
+
+    def forward(self, v: Tensor, strength: Tensor | float | None = None) -> Tensor:
+        """The likely picture (b c h w) near v (b c h w)."""
+        v = checks.feed(v, "v", self.channels, self.head.weight)
+        rows, columns = v.shape[-2:]
+        skips = [self.head(self._with_strength(F.pixel_unshuffle(self._padded(v), self.fold), strength))]
+        for down in self.down:
+            skips.append(down(skips[-1]))
+        deep = self.body(skips[-1])
+        for up in self.up:
+            deep = up(skips.pop().add_(deep))
+        return corner(F.pixel_shuffle(self.tail(skips.pop().add_(deep)), self.fold), rows, columns)
+
+
+class QuickNoiseNet(NoiseNet):
+    """:class:`pnpsr.nets.NoiseNet`, whose moduli are taken in place."""
+
+    def forward(self, residual: Tensor) -> Tensor:
+        """The noise level (b 1 1 1) of each residual (b c h w)."""
+        return self.last(self.second(self.first(residual).abs_()).abs_().mean((-2, -1), keepdim=True)).abs()
 
 
 class Cast(nn.Module):
@@ -71,14 +102,18 @@ class Cast(nn.Module):
         return v if self.layer is None else self.layer(v)
 
 
+WHOLE = {NoiseNet: QuickNoiseNet, ResUNet: QuickResUNet}
 QUICK: dict[type, type] = {Residual: QuickResidual, DPCB: QuickDPCB, CRB: QuickCRB}
 
 
 def quicken(module: nn.Module) -> None:
-    """Put the block's quick form in the place of each block that has one."""
+    """Put the quick form in the place of each block, and of each upscaler, that has one."""
+    module.__class__ = WHOLE.get(type(module), type(module))
     for name, child in module.named_children():
         if type(child) in QUICK:
             setattr(module, name, QUICK[type(child)](child))
+        elif mergeable(child):
+            setattr(module, name, Merged(child))  # type: ignore[arg-type]
         else:
             quicken(child)
 
@@ -88,8 +123,8 @@ def reduce(module: nn.Module) -> None:
     for net in list(module.modules()):
         if whole := getattr(net, "whole", ()):
             _reduce(net, net, "", whole)
-            if isinstance(net, ResUNet) and isinstance(last := net.up[-1], nn.Sequential):
-                last.append(Cast(torch.float32))  # what it is added to has that type
+            if isinstance(net, ResUNet) and isinstance(down := net.down[0], nn.Sequential):
+                net.down[0] = nn.Sequential(Cast(torch.bfloat16), *down)  # only what goes around it keeps its precision
 
 
 def _reduce(net: nn.Module, module: nn.Module, path: str, whole: tuple[str, ...]) -> None:
@@ -100,3 +135,23 @@ def _reduce(net: nn.Module, module: nn.Module, path: str, whole: tuple[str, ...]
             setattr(module, name, Cast(torch.float32 if keep else torch.bfloat16, child))
         elif not (here in whole or name in whole):
             _reduce(net, child, f"{here}.", whole)
+
+
+def _bare(layer: nn.Module) -> nn.Module:
+    return layer.layer if isinstance(layer, Cast) and layer.layer is not None else layer
+
+
+def pack(module: nn.Module) -> None:
+    """Lay out the weights of convolutions for the processor, each together with the rectifier that stands behind it."""
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.Sequential) and pointwise(layers := [_bare(part) for part in child]):
+            setattr(module, name, Pointwise(*layers))
+        elif packable(layer := _bare(child)):
+            setattr(module, name, Packed(layer))  # type: ignore[arg-type]
+        else:
+            pack(child)
+    if isinstance(module, nn.Sequential):
+        for i in range(len(module) - 2, -1, -1):
+            if isinstance(module[i], Packed) and isinstance(module[i + 1], nn.ReLU | nn.LeakyReLU):
+                module[i] = Packed(module[i].layer, module[i + 1])  # type: ignore[arg-type]
+                del module[i + 1]

@@ -39,7 +39,7 @@ class Quick(UnrolledSolver):
     def step(self, s: State) -> State:
         """As :meth:`pnpsr.UnrolledSolver.step`; :func:`pnpsr.bordered.solve` looks at the result."""
         with torch.no_grad(), checks.trusted():
-            if s.once(_some_black):
+            if s.y.device.type != "cpu" or s.once(_some_black):  # elsewhere a look would wait, and a graph cannot be recorded
                 return super().step(s)
             for slot in self.order:
                 if (write := getattr(self, slot)) is not None:

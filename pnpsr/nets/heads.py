@@ -2,6 +2,7 @@
 
 import math
 from numbers import Real
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +64,8 @@ class NoiseNet(nn.Module):
         >>> NoiseNet(1, width=8)(torch.rand(2, 1, 16, 16)).shape
         torch.Size([2, 1, 1, 1])
     """
+
+    whole: ClassVar = ("first", "last")  # layers that read pictures or say the number: they keep their precision
 
     def __init__(self, channels: int = 3, width: int = 64) -> None:
         """Build the net for residuals (b ``channels`` h w).

@@ -103,16 +103,18 @@ class ResUNet(nn.Module):
         """
         v = checks.feed(v, "v", self.channels, self.head.weight)
         rows, columns = v.shape[-2:]
-        unit = 2 ** (DEPTH - 1) * self.fold
-        full = [(n + unit - 1) // unit * unit for n in (rows, columns)]  # a form that shows a trace what it can be divided by
-        padded = F.pad(v, (0, full[1] - columns, 0, full[0] - rows), mode="replicate")
-        skips = [self.head(self._with_strength(F.pixel_unshuffle(padded, self.fold), strength))]
+        skips = [self.head(self._with_strength(F.pixel_unshuffle(self._padded(v), self.fold), strength))]
         for down in self.down:
             skips.append(down(skips[-1]))
         deep = self.body(skips[-1])
         for up in self.up:
             deep = up(deep + skips.pop())
         return corner(F.pixel_shuffle(self.tail(deep + skips.pop()), self.fold), rows, columns)
+
+    def _padded(self, v: Tensor) -> Tensor:
+        unit = 2 ** (DEPTH - 1) * self.fold
+        rows, columns = ((n + unit - 1) // unit * unit - n for n in v.shape[-2:])  # a form that shows a trace what divides the sum
+        return F.pad(v, (0, columns, 0, rows), mode="replicate")
 
     def _with_strength(self, v: Tensor, strength: Tensor | float | None) -> Tensor:
         if not self.strength:
