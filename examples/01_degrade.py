@@ -7,8 +7,9 @@
 #
 # Everything else in this library goes back from y. Words that every tutorial uses: **x** is the sharp picture, (b c h w) with
 # values in [0, 1]; **k** the blur kernel, (b 1 p p), not negative, of sum 1; **s** the scale; **n** noise of standard deviation
-# sigma, where 0.01 is 1 % of white; **y** what is recorded. **PSNR** is -10 log10 of the mean squared error, in dB: one dB is
-# visible, three are half the error. A solver is *blind* if it is not told k.
+# sigma, where 0.01 is 1 % of white; **y** what is recorded. ⊗ is convolution as mathematics has it, with the kernel turned:
+# `torch.nn.functional.conv2d` is correlation. **PSNR** is -10 log10 of the mean squared error, in dB: one dB is visible, three
+# are half the squared error. A solver is *blind* if it is not told k.
 
 # %%
 import os
@@ -35,7 +36,8 @@ random = torch.Generator().manual_seed(0)
 # ## Kernels
 #
 # One kernel per sample, for all colours; its centre is at index p // 2. The cross marks that centre, the dot the centre of
-# mass. Below each kernel its logarithm: the tails, which decide how hard the blur is to undo.
+# mass. Below each kernel its logarithm: the tails, which decide how hard the blur is to undo. The third is of the kind that a
+# method named DAN (tutorial 4) was trained on: a Gaussian whose pixels were disturbed at random.
 
 # %%
 kernels = {
@@ -73,8 +75,8 @@ figure = show_images(seen)
 save_figure(figure, OUT / "01_degrade.png")
 
 # %% [markdown]
-# In frequencies: a kernel damps (dark: nothing is left), and ↓s folds all that lies outside the frame into it. What is damped can
-# be raised again, at the price of raised noise. What is zero, or folded, can only be guessed: that is what a prior is for.
+# In frequencies: a kernel damps (dark: nothing is left), and ↓s folds all that lies outside the frame into it. What is damped
+# can be raised again, at the price of raised noise. What is zero, or folded, can only be guessed: that is what a prior is for.
 
 # %%
 figure = show_spectra(
@@ -108,9 +110,11 @@ print(f"A* of one pixel is k, turned by 180 degrees about that pixel: sum {float
 # %% [markdown]
 # ## Conventions
 #
-# ⊗ is true convolution, ↓s keeps the upper left pixel of each patch, the border is circular. Other programs turn the kernel, keep
-# another pixel, or reflect at the border, and their kernel means something else here. `reproduces` finds out, `convert_kernel`
-# translates.
+# ⊗ is true convolution, ↓s keeps the upper left pixel of each patch, the border is circular (what leaves on the left comes in
+# on the right). Other programs correlate, keep another pixel, or reflect at the border, and their kernel means something else
+# here: `IKRNET_TRAIN` is what the code of another method, IKR-Net (tutorial 5), does to its training pictures. `reproduces`
+# says whether a kernel explains y, `convert_kernel` translates; away from the border (`interior`), for there no kernel can make
+# up for another rule.
 
 # %%
 theirs = degrade(x, shake, scale, IKRNET_TRAIN)

@@ -2,12 +2,14 @@
 # # 2. Both data steps in closed form
 #
 # A blurred, decimated, noisy picture is $y = (x \otimes k)\downarrow_s + n$: x sharp (b c h w), k the kernel (b 1 p p), s the
-# scale. Methods that look for x and k take turns, and in each turn solve a small problem exactly, near what they had:
+# scale. Methods that look for x and k take turns, and in each turn solve a small problem exactly: explain y, and stay near what
+# they had, x₀ or k₀. The weights α and γ say how near. Such a step is called *proximal*, hence the names:
 #
 # $$\text{prox_image}: \arg\min_x |y - (x \otimes k)\downarrow_s|^2 + \alpha\,|x - x_0|^2 \qquad
 #   \text{prox_kernel}: \arg\min_k |y - (x \otimes k)\downarrow_s|^2 + \gamma\,|k - k_0|^2$$
 #
-# Here both are derived, held against brute force, and looked at where they lose digits.
+# Here both are derived, held against brute force, and looked at where they lose digits. $A^*$ is the transpose of a linear map
+# A (tutorial 1 draws it); on so small a picture A can be written out as a matrix, and that is the judge.
 
 # %%
 import os
@@ -121,10 +123,13 @@ save_figure(figure, OUT / "02_closed_forms.png")
 # %% [markdown]
 # ## Why the usual formula loses float32
 #
-# USRNet and IKR-Net solve $(A^*A + \alpha)\,x = d$ with $d = A^*y + \alpha x_0$ by the same identity, written the other way: $x
-# = \frac{1}{\alpha}\left[d - A^* (AA^* + \alpha)^{-1} A d\right]$. In the bracket two nearly equal numbers are subtracted, and
-# what is left, of size α, is divided by α: with seven digits and α = 1e-6 one digit remains. The form above never divides by α
-# alone.
+# USRNet and IKR-Net, two networks that repeat this step (tutorials 11 and 5), solve $(A^*A + \alpha)\,x = d$ with
+# $d = A^*y + \alpha x_0$ by the same identity, written the other way:
+#
+# $$x = \frac{1}{\alpha}\left[d - A^* (AA^* + \alpha)^{-1} A d\right] .$$
+#
+# In the bracket two nearly equal numbers are subtracted, and what is left, of size α, is divided by α: with seven digits and
+# α = 1e-6 one digit remains. The form above never divides by α alone.
 
 
 # %%

@@ -54,8 +54,14 @@ def kernel_error(k: Tensor) -> float:
 # %% [markdown]
 # ## Ten lines
 #
-# The restorer solves for x exactly, near the last x, then a *prior* makes it a picture of few edges, at a price β per edge that
-# falls. The estimator solves for k exactly, and a prior keeps it a kernel. A prior is any `(v, strength) -> v`.
+# The restorer solves for x exactly, near the last x (α says how near), then a *prior* makes it a picture of few edges, at a
+# price β per edge that falls. The estimator solves for k exactly, and a prior keeps it a kernel: faint pixels become zero, the
+# sum 1, and its centre of mass goes to the middle. Exact step, then prior: that is half-quadratic splitting, HQS. A prior is
+# any `(v, strength) -> v`.
+#
+# The options, for the curious: `relative` measures a weight against what the data weigh, so that it fits any picture;
+# `around="zero"` keeps k near zero, not near the last k; `gray` looks at brightness alone. `growth` is how coarsely the prior
+# counts its edges: smaller is better and slower.
 
 # %%
 restorer = HQSRestorer(functools.partial(l0_gradient, growth=4.0))
@@ -87,8 +93,8 @@ figure = show_iterates(shown, notes=[f"k MSE {kernel_error(s.k):.1f}" for s in s
 save_figure(figure, OUT / "03_iterates.png")
 
 # %% [markdown]
-# The picture is made once the kernel is known: a non-blind solver, here total variation, is given k. `blind_hqs` is these two
-# phases as one recipe.
+# The picture is made once the kernel is known: a non-blind solver is given k. Here its prior is total variation, the summed
+# length of all gradients, which is kinder to texture. `blind_hqs` is these two phases as one recipe.
 
 # %%
 restored = tv_hqs()(y, scale, k=out.k)
@@ -100,8 +106,9 @@ save_figure(figure, OUT / "03_compose.png")
 # %% [markdown]
 # ## Swap a prior, the order, a step
 #
-# Each line changes one part of the same solver. Total variation in place of few edges; k first, from an x that is only enlarged;
-# an estimator of our own, a plain function, that goes half way to where the exact step would; and no estimator at all.
+# Each line changes one part of the same solver. Total variation in place of few edges; k first, from an x that is only
+# enlarged; an estimator of our own, a plain function, that goes half way to where the exact step would; and no estimator at
+# all.
 
 
 # %%

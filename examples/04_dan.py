@@ -37,8 +37,9 @@ random = torch.Generator().manual_seed(0)
 # ## What flows
 #
 # The solver prints its data flow. The restorer reads (y, k) and writes x, the estimator reads (y, x) and writes k. The
-# kernel reaches the restorer as a short code, by a PCA basis that travels with the weights. `detach` cuts the graph
-# where a step reads: each network learns from what the other really produces, and memory does not grow with T.
+# kernel reaches the restorer as a short code, its coordinates in the first principal components (PCA) of many kernels; that basis
+# travels with the weights. `detach` cuts the graph where a step reads: each network learns from what the other really produces,
+# and memory does not grow with T.
 
 # %%
 scale, size, steps = 2, 11, 30 if FAST else 200

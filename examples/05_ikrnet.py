@@ -41,9 +41,9 @@ random = torch.Generator().manual_seed(0)
 # %% [markdown]
 # ## What flows
 #
-# Estimator, tuner, restorer, T times. gamma is measured in units of the normal matrix, which frees it from the
-# picture's size, and is large: a rough x knows little about k. Kernels are held on the simplex, not negative and of sum 1. Both
-# are options; the paper has neither.
+# Estimator, tuner, restorer, T times. gamma is measured (`relative`) in units of what the data weigh, the diagonal of B*B where
+# y = B k, which frees it from the picture's size; and it is large: a rough x knows little about k. Kernels are held on the
+# simplex, not negative and of sum 1. Both are options; the paper has neither.
 
 # %%
 scale, size, steps = 2, 11, 6 if FAST else 50
