@@ -47,5 +47,6 @@ html_static_path = ["_site/static"]
 html_css_files = ["pnpsr.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}
 html_use_opensearch = ""

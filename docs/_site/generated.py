@@ -200,7 +200,8 @@ def plain(_app: Any, what: str, _name: str, _thing: Any, _options: Any, lines: l
 
 
 def inside(_app: Any, page: str, source: list[str]) -> None:
-    """Links to scripts and notebooks of the repository lead to their pages here."""
+    """Links to scripts and notebooks lead to their pages here; pages and places in them are called by title, not by file."""
+    source[0] = re.sub(r"\[([\w-]+\.md)\]\((\1(?:#[\w-]+)?)\)", r"[](\2)", source[0])
     if "/" not in page:
         source[0] = re.sub(r"\]\(\.\./(?:notebooks|examples)/(\d\d_\w+)\.(?:ipynb|py)\)", r"](examples/\1.ipynb)", source[0])
 

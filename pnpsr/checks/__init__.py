@@ -9,6 +9,7 @@ from pnpsr.checks.fit import feed as feed
 from pnpsr.checks.fit import inside as inside
 from pnpsr.checks.fit import matching as matching
 from pnpsr.checks.fit import noise as noise
+from pnpsr.checks.fit import of_more as of_more
 from pnpsr.checks.fit import per_sample as per_sample
 from pnpsr.checks.paths import writable as writable
 from pnpsr.checks.plain import Scale as Scale

@@ -38,6 +38,11 @@ def divisible(t: Tensor, scale: Scale, name: str) -> tuple[int, int]:
     return rows // s1, columns // s2
 
 
+def of_more(a: Tensor, b: Tensor) -> Tensor:
+    """The one with more samples, a if both have as many; not by ``max(key=len)``, which older ``torch.compile`` cannot trace."""
+    return a if len(a) >= len(b) else b
+
+
 def per_sample(value: float | Tensor, like: Tensor, name: str, *, positive: bool = False, signed: bool = False) -> Tensor:
     """A number, (b,) or (b 1 1 1) tensor as (b 1 1 1) or (1 1 1 1), in the dtype and on the device of ``like``.
 

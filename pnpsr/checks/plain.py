@@ -17,7 +17,7 @@ def factors(scale: Scale, name: str = "scale") -> tuple[int, int]:
         TypeError: not an integer or a pair of integers (2.5 is refused, never rounded).
         ValueError: below 1.
     """
-    pair = tuple(scale) if isinstance(scale, tuple | list) else (scale, scale)
+    pair = tuple(scale) if isinstance(scale, (tuple, list)) else (scale, scale)
     if len(pair) != 2 or any(isinstance(s, bool) or not isinstance(s, Integral) for s in pair):
         raise TypeError(f"{name} must be an integer (or one integer per axis), got {scale!r}; resample the image for other factors")
     if min(pair) < 1:
@@ -37,7 +37,7 @@ def offsets(offset: Scale, scale: Scale) -> tuple[int, int]:
         TypeError: not an integer or a pair of integers.
         ValueError: outside the patch.
     """
-    pair = tuple(offset) if isinstance(offset, tuple | list) else (offset, offset)
+    pair = tuple(offset) if isinstance(offset, (tuple, list)) else (offset, offset)
     if len(pair) != 2 or any(isinstance(o, bool) or not isinstance(o, Integral) for o in pair):
         raise TypeError(f"offset must be an integer (or one integer per axis), got {offset!r}")
     if any(not 0 <= o < s for o, s in zip(pair, factors(scale), strict=True)):
@@ -66,7 +66,7 @@ def span(value: object, name: str) -> tuple[float, float]:
         TypeError: no pair of numbers.
         ValueError: negative, in the wrong order, or not finite.
     """
-    pair = tuple(value) if isinstance(value, tuple | list) else ()
+    pair = tuple(value) if isinstance(value, (tuple, list)) else ()
     if len(pair) != 2 or any(isinstance(v, bool) or not isinstance(v, Real) for v in pair):
         raise TypeError(f"{name} must be a pair (low, high) of numbers, got {value!r}")
     low, high = float(pair[0]), float(pair[1])

@@ -24,7 +24,7 @@ from pnpsr.physics.gram import circular_gram, weighted_gram
 from pnpsr.physics.gram_inside import valid_gram
 from pnpsr.physics.image_step import image_step
 from pnpsr.physics.kernel_step import as_unit, gram_scale, kernel_step, size_of, weighted_on_grid
-from pnpsr.physics.operator import LinearOperator
+from pnpsr.physics.operator import Composition, LinearOperator
 from pnpsr.physics.physics import Fit, Physics, Shape
 from pnpsr.physics.sampling import Downsample, Flip
 
@@ -172,7 +172,8 @@ class Degradation(Physics):
             raise ValueError("freeze exactly one of k= and x=")
         if k is not None:
             if self.plain:
-                return Downsample(self.scale, self.offset) @ Blur(k, self.boundary)  # type: ignore[arg-type]
+                # not by @, which older torch.compile does not follow into objects
+                return Composition(Downsample(self.scale, self.offset), Blur(k, self.boundary))  # type: ignore[arg-type]
             kept = Blur(self.taps(k).flip(-2, -1), "valid") @ self.window(size_of(checks.kernel(k, "k")))
             return self._decimate() @ kept
         if size is None:
@@ -228,7 +229,7 @@ class Degradation(Physics):
             if inside:
                 y, x = cut(y, (1, 1)), cut(x, self.scale)
         if relative:
-            gamma = checks.per_sample(gamma, max(y, k0, key=len), "gamma", positive=True) * as_unit(gram_scale(x, self.scale))
+            gamma = checks.per_sample(gamma, checks.of_more(y, k0), "gamma", positive=True) * as_unit(gram_scale(x, self.scale))
         options["boundary"] = "valid" if inside else "circular"
         if self.plain:
             return kernel_step(y, x, k0, gamma, self.scale, self.offset, **options)  # type: ignore[arg-type]

@@ -81,7 +81,7 @@ def image_step(
     low = checks.divisible(x0, scale, "x0")
     if (*x0.shape[:2], *low) != tuple(y.shape):
         raise ValueError(f"x0 of {tuple(x0.shape)} does not fit y of {tuple(y.shape)} at scale {scale}")
-    alpha = checks.per_sample(alpha, max(y, k, key=len), "alpha", positive=True)
+    alpha = checks.per_sample(alpha, checks.of_more(y, k), "alpha", positive=True)
     dtype = precision.dtype_for(alpha, y)
     if known is None or known.power.dtype != dtype:
         known = spectra(y, k, scale, offset, dtype)

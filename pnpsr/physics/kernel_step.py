@@ -109,7 +109,7 @@ def kernel_step(
         checks.matching(other, y, names)
     if (*x.shape[:2], *checks.divisible(x, scale, "x")) != tuple(y.shape):
         raise ValueError(f"x of {tuple(x.shape)} does not fit y of {tuple(y.shape)} at scale {scale}")
-    gamma = checks.per_sample(gamma, max(y, k0, key=len), "gamma", positive=True)
+    gamma = checks.per_sample(gamma, checks.of_more(y, k0), "gamma", positive=True)
     batch = max(len(y), len(k0), len(gamma))
     dtype, wide = y.dtype, precision.double(y)
     with precision.exact(y):

@@ -143,7 +143,7 @@ class Physics(ABC):
             ArithmeticError: no convergence.
         """
         y, k, x0 = self._fitting(y, k, x0)
-        alpha = checks.per_sample(alpha, max(y, k, key=len), "alpha", positive=True)
+        alpha = checks.per_sample(alpha, checks.of_more(y, k), "alpha", positive=True)
         with precision.exact(y):
             wide, batch = self._wide(y), max(len(y), len(k), len(alpha))
             seen, kernel, start, rho = y.to(wide).expand(batch, -1, -1, -1), k.to(wide), x0.to(wide), alpha.to(wide)
@@ -190,7 +190,7 @@ class Physics(ABC):
         checks.choice(domain, DOMAINS, "domain")
         checks.choice(constraint, CONSTRAINTS, "constraint")
         y, k0, x = self._fitting(y, k0, x)
-        gamma = checks.per_sample(gamma, max(y, k0, key=len), "gamma", positive=True)
+        gamma = checks.per_sample(gamma, checks.of_more(y, k0), "gamma", positive=True)
         batch, wide = max(len(y), len(k0), len(gamma)), precision.double(y)
         with precision.exact(y):
             seen, x, k, gamma = (t.to(wide).expand(batch, -1, -1, -1) for t in (y, x, k0, gamma))

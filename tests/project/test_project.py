@@ -35,7 +35,7 @@ def test_every_dependency_has_a_lowest_version(monkeypatch: pytest.MonkeyPatch, 
 
     pins = lowest()
     assert len(pins) == len(PROJECT["project"]["dependencies"]) + len(PROJECT["project"]["optional-dependencies"]["train"])
-    assert "torch==2.6" in pins
+    assert "torch==2.9" in pins
     (tmp_path / "p.toml").write_text('[project]\ndependencies = ["torch"]\n[project.optional-dependencies]\ntrain = []\n')
     with pytest.raises(ValueError, match="no lowest version .* in 'torch'"):
         lowest(tmp_path / "p.toml")

@@ -39,7 +39,10 @@ def test_the_drawings_are_what_the_code_gives(name: str, monkeypatch: pytest.Mon
 
 def test_formulas_become_mathml(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every formula of the pages and of the notebooks can be set without a script."""
-    latex = pytest.importorskip("docutils.utils.math.latex2mathml", reason="no docutils: pip install 'pnpsr[docs]'")
+    pytest.importorskip("docutils.utils.math.latex2mathml", reason="no docutils: pip install 'pnpsr[docs]'")
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "_site"))
+    from mathml import mathml, pieces
+
     texts = [page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md")]
     for book in (ROOT / "notebooks").glob("*.ipynb"):
         cells = json.loads(book.read_text(encoding="utf-8"))["cells"]
@@ -49,7 +52,11 @@ def test_formulas_become_mathml(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert len(formulas) > 60
     for formula in formulas:
-        assert "<math" in latex.tex2mathml(formula, as_block=True), formula  # raises for what it does not know
+        for piece in pieces(formula):
+            assert "<math" in mathml(piece, as_block=True), formula  # raises for what it does not know
+    assert pieces(r"a \qquad b") == ["a ", " b"] and len(pieces(r"\text{a \qquad b}")) == 1
+    with pytest.raises(ValueError, match="needs braces"):
+        mathml(r"\tfrac12 x")
 
 
 def strip(text: str) -> str:
@@ -83,6 +90,8 @@ def test_links_to_the_repository_lead_to_pages(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.syspath_prepend(str(ROOT / "docs" / "_site"))
     from generated import inside
 
+    inside(None, "index", held := ["[cli.md](cli.md), [here](cli.md), [cli.md](cli.md#files)"])
+    assert held == ["[](cli.md), [here](cli.md), [](cli.md#files)"]
     inside(None, "index", said := ["[a](../notebooks/03_compose.ipynb) [b](../examples/04_dan.py) [c](../examples/my_lab.py)"])
     assert said == ["[a](examples/03_compose.ipynb) [b](examples/04_dan.ipynb) [c](../examples/my_lab.py)"]
 
