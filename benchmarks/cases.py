@@ -100,32 +100,46 @@ def kernel_step(device: str, side: int) -> Iterator[Case]:
     yield Case("kernel step, forward and backward", f"{side // 2} x {side // 2}, ×2", both)
 
 
-def whole_solvers(device: str, side: int) -> Iterator[Case]:
-    """One iteration and the whole of each recipe at full width beside a float32 NCHW loop of the same modules, and deepinv."""
-    torch.manual_seed(0)
-    for name, solver, scale in (
-        ("DANv2 ×4", dan(4), 4),
-        ("DANv1 ×4", dan(4, version=1), 4),
-        ("IKR-Net ×2, T = 4", ikrnet(21, T=4), 2),
-        ("USRNet ×2", usrnet(T=8), 2),
-        ("preset ikrnet-x2", load("ikrnet-x2"), 2),
-        ("preset dan-x4", load("dan-x4"), 4),
-    ):
-        assert isinstance(solver, UnrolledSolver)
-        yield from _solver(name, solver.eval().to(device), scale, side, device)
-    quick = fast(load("ikrnet-x2").to(device))
-    for T in (1, 2, 5):
-        y, _, _ = problem(side, side, 2, device=device)
-        yield Case("preset ikrnet-x2 along T", f"T = {T}", {"pnpsr": partial(quick, y, 2, T=T)}, T)
+def along(device: str, side: int) -> Iterator[Case]:
+    """A preset along iterations, size and batch."""
+    solver = load("ikrnet-x2").to(device).eval()
+    quick = fast(solver)
+
+    def case(group: str, name: str, x: float, y: Tensor, T: int = 1) -> Case:
+        calls: dict[str, Call] = {"pnpsr.fast": partial(quick, y, 2, T=T), "plain loop": partial(solver, y, 2, T=T)}
+        return Case(f"preset ikrnet-x2 along {group}", name, calls, x)
+
+    y, _, _ = problem(side, side, 2, device=device)
+    yield from (case("T", f"T = {T}", T, y, T) for T in (1, 2, 5))
     for n in (side // 2, side, 2 * side):
-        y, _, _ = problem(n, n, 2, device=device)
-        yield Case("preset ikrnet-x2 along size", f"{n} x {n}", {"pnpsr": partial(quick, y, 2, T=1)}, n)
+        yield case("size", f"{n} x {n}", n, problem(n, n, 2, device=device)[0])
     for b in (1, 2, 4):
-        y, _, _ = problem(side // 2, side // 2, 2, batch=b, device=device)
-        yield Case("preset ikrnet-x2 along batch", f"{b} pictures", {"pnpsr": partial(quick, y, 2, T=1)}, b)
+        yield case("batch", f"{b} pictures", b, problem(side // 2, side // 2, 2, batch=b, device=device)[0])
 
 
-def _solver(name: str, solver: UnrolledSolver, scale: int, side: int, device: str) -> Iterator[Case]:
+SOLVERS: dict[str, tuple[Callable[[], nn.Module], int]] = {
+    "DANv2 ×4": (partial(dan, 4), 4),
+    "DANv1 ×4": (partial(dan, 4, version=1), 4),
+    "IKR-Net ×2, T = 4": (partial(ikrnet, 21, T=4), 2),
+    "USRNet ×2": (partial(usrnet, T=8), 2),
+    "preset ikrnet-x2": (partial(load, "ikrnet-x2"), 2),
+    "preset dan-x4": (partial(load, "dan-x4"), 4),
+}
+
+
+def built(name: str) -> tuple[UnrolledSolver, int]:
+    """A solver of :data:`SOLVERS`, and its scale."""
+    torch.manual_seed(0)
+    make, scale = SOLVERS[name]
+    solver = make()
+    assert isinstance(solver, UnrolledSolver)
+    return solver.eval(), scale
+
+
+def whole(name: str, device: str, side: int) -> Iterator[Case]:
+    """One iteration and the whole of a recipe at full width beside a float32 NCHW loop of the same modules, and deepinv."""
+    solver, scale = built(name)
+    solver.to(device)
     side -= side % 8 * scale
     y, _, k = problem(side, side, scale, device=device)
     known = {"k": k, "sigma": 0.05} if solver.k0 is None else {}
@@ -150,8 +164,9 @@ def _loop(solver: UnrolledSolver, y: Tensor, scale: int, known: dict[str, object
     return s
 
 
-def training(side: int) -> Iterator[Case]:
+def training(_device: str, side: int) -> Iterator[Case]:
     """A step of training beside forward and backward of its image prior alone, as often as it iterates; and the data of a step."""
+    side //= 4
     torch.manual_seed(0)
     T, widths = 2, (16, 32, 64, 64)
     solver = ikrnet(21, T=T, widths=widths, hidden=32, first="statistics", start="bicubic")
@@ -176,7 +191,7 @@ def training(side: int) -> Iterator[Case]:
     yield Case("training, IKR-Net", f"2 crops of {side} x {side}, T = {T}", calls)
 
 
-def starting() -> Iterator[Case]:
+def starting(_device: str, _side: int) -> Iterator[Case]:
     """Programs from their beginning to their end: imports, the command line, a picture restored. Seconds of the processor."""
 
     def program(*words: str) -> float:
@@ -195,3 +210,14 @@ def starting() -> Iterator[Case]:
         write_image(source, sample_picture("coffee")[..., 100:228, 100:228])
         words = ("-m", "pnpsr", "restore", str(source), "--preset", "ikrnet-x2", "--out", work, "--overwrite")
         yield Case("start-up", "restore, 128 x 128 ×2", {"pnpsr restore": lambda: program(*words), "torch": imports("torch")})
+
+
+PARTS: dict[str, Callable[[str, int], Iterator[Case]]] = {  # each in a process of its own, so that none finds another's memory
+    "image step": image_step,
+    "kernel step": kernel_step,
+    **{name: partial(whole, name) for name in SOLVERS},
+    "along": along,
+    "training": training,
+    "start-up": starting,
+}
+HERE_ONLY = ("training", "start-up")  # on the processor

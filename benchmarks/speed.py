@@ -1,49 +1,69 @@
 """How fast everything is, each case beside its peer: ``make bench``.
 
     OMP_NUM_THREADS=1 python benchmarks/speed.py
-    OMP_NUM_THREADS=1 python benchmarks/speed.py --groups "kernel step" --seconds 5
-    OMP_NUM_THREADS=1 python benchmarks/speed.py --page-only    # the page from the runs that are there
+    OMP_NUM_THREADS=1 python benchmarks/speed.py --run second                  # says how far the ratios of two runs are apart
+    OMP_NUM_THREADS=1 python benchmarks/speed.py --parts "kernel step" --seconds 5
+    OMP_NUM_THREADS=1 python benchmarks/speed.py --page-only                   # the page from what is there
 
-A run is written to ``docs/performance/NAME.csv``; the page ``docs/performance.md`` and its figure are made of all of them.
+A run is written to ``docs/performance/NAME.csv``, part by part, each of which is a process of its own. The same command goes on
+with the parts that are not there; ``--minutes`` says after how many it begins no other. ``docs/performance.md`` and its figure are
+made of all runs and of the tables that ``where.py``, ``windows.py`` and ``train_floor.py``, called by this too, leave beside them.
 """
 
 import csv
 import io
 import platform
-from collections.abc import Iterator
-from itertools import chain
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import cases
 import torch
 import tyro
-from cases import Case
 from timing import Row, interleaved
 
 from pnpsr.files import replace_file
 from pnpsr.studies.complexity import processor
 
-DOCS = Path(__file__).parent.parent / "docs"
+HERE = Path(__file__).parent
+DOCS = HERE.parent / "docs"
 RUNS = DOCS / "performance"
-COLUMNS = ("group", "case", "x", "call", "milliseconds")
+COLUMNS = ("part", "group", "case", "x", "call", "milliseconds")
+NEAR = 0.15  # two runs agree if their ratios differ by no more
+TABLES = ("where", "windows", "train_floor")  # scripts that write a table of their own, once
 
 
-def all_cases(device: str, side: int) -> Iterator[Case]:
-    """Every case, made as it is needed."""
-    local = (cases.training(side // 4), cases.starting()) if device == "cpu" else ()
-    return chain(cases.image_step(device, side), cases.kernel_step(device, side), cases.whole_solvers(device, side // 2), *local)
-
-
-def measure(device: str, side: int, seconds: float, groups: tuple[str, ...], path: Path) -> None:
-    """The rows of one run, printed and written as they come."""
+def measure(part: str, device: str, side: int, seconds: float, path: Path) -> None:
+    """The rows of one part, printed, and added to the run's file when all are there."""
     rows: list[Row] = []
-    for case in all_cases(device, side):
-        if groups and not any(case.group.startswith(group) for group in groups):
-            continue
-        row = Row(case.group, case.name, interleaved(case.calls, seconds=seconds, device=device), case.x)
+    for case in cases.PARTS[part](device, side):
+        row = Row(case.group, case.name, interleaved(case.calls, seconds=seconds, device=device), case.x, part)
         print(line(row), flush=True)
         rows.append(row)
-        write(rows, path, machine(device))
+    others = [row for row in read(path)[1] if row.part != part] if path.is_file() else []
+    order = list(cases.PARTS)
+    write(sorted(others + rows, key=lambda row: order.index(row.part)), path, machine(device))
+
+
+def run_parts(parts: list[str], until: float, words: list[str], path: Path) -> list[str]:
+    """Measure the parts that the run has not; those that are left when the time is over."""
+    there = {row.part for row in read(path)[1]} if path.is_file() else set()
+    left = [part for part in parts if part not in there]
+    while left and time.monotonic() < until:
+        subprocess.run([sys.executable, "-W", "ignore", __file__, "--part", left.pop(0), *words], check=True)
+    return left
+
+
+def run_tables(until: float) -> list[str]:
+    """Call the scripts whose table is not there; those that are left when the time is over."""
+    left = [name for name in TABLES if not (RUNS / f"{name}.txt").is_file()]
+    while left and time.monotonic() < until:
+        words = [sys.executable, "-W", "ignore", HERE / f"{left[0]}.py"]
+        done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
+        print(done.stdout, flush=True)
+        replace_file(RUNS / f"{left.pop(0)}.txt", done.stdout.encode())
+    return left
 
 
 def line(row: Row) -> str:
@@ -66,10 +86,10 @@ def write(rows: list[Row], path: Path, told: str) -> None:
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
     out.writerow(COLUMNS)
-    out.writerow(("machine", told, "", "", ""))
+    out.writerow(("", "machine", told, "", "", ""))
     for row in rows:
         for name, value in row.milliseconds.items():
-            out.writerow((row.group, row.case, "" if row.x is None else row.x, name, f"{value:.5g}"))
+            out.writerow((row.part, row.group, row.case, "" if row.x is None else row.x, name, f"{value:.5g}"))
     replace_file(path, text.getvalue().encode())
 
 
@@ -80,7 +100,7 @@ def read(path: Path) -> tuple[str, list[Row]]:
     rows: dict[tuple[str, str], Row] = {}
     for cell in cells:
         at = float(cell["x"]) if cell["x"] else None
-        row = rows.setdefault((cell["group"], cell["case"]), Row(cell["group"], cell["case"], {}, at))
+        row = rows.setdefault((cell["group"], cell["case"]), Row(cell["group"], cell["case"], {}, at, cell["part"]))
         row.milliseconds[cell["call"]] = float(cell["milliseconds"])  # type: ignore[index]
     return told["case"], list(rows.values())
 
@@ -97,22 +117,29 @@ def apart(first: list[Row], second: list[Row]) -> list[tuple[str, float]]:
     return sorted(gaps, key=lambda gap: -gap[1])
 
 
+def agreement() -> str:
+    """How far the ratios of the first two runs are apart, in words; nothing if there are not two."""
+    runs = [read(path)[1] for path in sorted(RUNS.glob("*.csv"))][:2]
+    if len(runs) < 2 or not (gaps := apart(*runs)):
+        return ""
+    within = sum(gap <= NEAR for _, gap in gaps)
+    worst = "; ".join(f"{case}: {100 * gap:.0f} %" for case, gap in gaps[:5])
+    return f"Of {len(gaps)} ratios that both runs have, {within} agree within {100 * NEAR:.0f} %. Furthest apart: {worst}."
+
+
 def page() -> str:
-    """``docs/performance.md`` from the runs that are there."""
-    runs = {path.stem: read(path) for path in sorted(RUNS.glob("*.csv"))}
-    name, (told, rows) = next(iter(runs.items()))
+    """``docs/performance.md`` from the runs and tables that are there."""
+    name, (told, rows) = next((path.stem, read(path)) for path in sorted(RUNS.glob("*.csv")))
     text = (DOCS / "performance.head.txt").read_text(encoding="utf-8").format(name=name, told=told)
     if (RUNS / "scaling.png").is_file():
         text += "\n![time against size, batch and iterations](performance/scaling.png)\n"
     for group in dict.fromkeys(row.group for row in rows):
         text += f"\n## {group[0].upper()}{group[1:]}\n\n| case | ours | ms | the others, in multiples of it |\n|---|---|---|---|\n"
         text += "\n".join(line(row) for row in rows if row.group == group) + "\n"
-    if len(runs) > 1:
-        gaps = apart(rows, next(iter(list(runs.values())[1:]))[1])
-        within = sum(gap <= 0.15 for _, gap in gaps)
-        worst = "; ".join(f"{case}: {100 * gap:.0f} %" for case, gap in gaps[:5])
-        text += f"\n## Two runs\n\nOf {len(gaps)} ratios {within} agree within 15 %. Furthest apart: {worst}.\n"
-    return text
+    for table in TABLES:
+        if (file := RUNS / f"{table}.txt").is_file():
+            text += f"\n{file.read_text(encoding='utf-8')}"
+    return text + (f"\n## Two runs\n\n{agreement()}\n" if agreement() else "")
 
 
 def figure(rows: list[Row], path: Path) -> None:
@@ -139,26 +166,40 @@ def main(
     *,
     run: str = "first",
     seconds: float = 4.0,
-    side: int = 512,
-    groups: tuple[str, ...] = (),
+    minutes: float = 30.0,
+    side: int = 256,
+    parts: tuple[str, ...] = tuple(cases.PARTS),
     device: str = "cuda" if torch.cuda.is_available() else "cpu",
     page_only: bool = False,
+    part: str | None = None,
 ) -> None:
     """Time everything and write the page.
 
     Args:
         run: name of the run; a second name measures again, and the page says how far the two agree.
         seconds: that each case may take, at least.
-        side: of the pictures of the closed forms, in pixels; a multiple of 64.
-        groups: beginnings of the names of groups, if not all.
+        minutes: after which no other part is begun; the same command goes on where it was.
+        side: of the pictures, in pixels; a multiple of 64.
+        parts: by name, if not all.
         device: cpu or cuda.
-        page_only: make the page of the runs that are there.
+        page_only: make the page of what is there.
+        part: measure this one in this process, and write no page.
     """
+    path, until = RUNS / f"{run}.csv", time.monotonic() + 60 * minutes
+    RUNS.mkdir(exist_ok=True)
+    if part is not None:
+        measure(part, device, side, seconds, path)
+        return
+    left: list[str] = []
     if not page_only:
-        RUNS.mkdir(exist_ok=True)
-        measure(device, side, seconds, groups, RUNS / f"{run}.csv")
-    figure(read(next(iter(sorted(RUNS.glob("*.csv")))))[1], RUNS / "scaling.png")
+        words = ["--run", run, "--seconds", str(seconds), "--side", str(side), "--device", device]
+        able = [name for name in parts if device == "cpu" or name not in cases.HERE_ONLY]
+        left = run_parts(able, until, words, path) + (run_tables(until) if device == "cpu" else [])
+    figure(read(min(RUNS.glob("*.csv")))[1], RUNS / "scaling.png")
     replace_file(DOCS / "performance.md", page().encode())
+    print(agreement())
+    if left:
+        print(f"the time is over; the same command goes on with {', '.join(left)}")
 
 
 if __name__ == "__main__":

@@ -100,7 +100,9 @@ def main() -> None:
     pictures = FromDataset([sample_picture(name)[0] for name in SAMPLES])
     setting = replace(SETTINGS["ikrnet"], scales=(2,), size=21)
     sample = Sealed(realise(Stream(pictures, setting, batch=told.batch, patch=told.patch)[0], setting))
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} thread(s), {told.batch} crops of {told.patch} x {told.patch}\n")
+    print("## A training step\n")
+    print(f"Beside its own convolutions, forward and backward; {told.batch} crops of {told.patch} x {told.patch}, the")
+    print(f"fastest of {told.runs}.\n")
     print("| recipe | T | step, ms | its convolutions, ms | ratio |\n|---|---|---|---|---|")
     for recipe in SIZED:
         net = built(recipe, 4)
@@ -108,6 +110,8 @@ def main() -> None:
         passes = convolutions(net, step)
         took, least = fastest(step, told.runs), fastest(floor_of(passes), told.runs)
         print(f"| {recipe} | 4 | {took:.0f} | {least:.0f} | {took / least:.2f} |", flush=True)
+    print("\nThe largest sum of tensors alive in a step, weights not counted. It does not grow with T beyond 2 where the")
+    print("recipe detaches x and k (dan); elsewhere iterations are computed again, or the gradient is implicit.")
     print(f"\n| recipe, gradient | {' | '.join(f'T = {T}, MiB' for T in told.iterations)} |\n|---{'|---' * len(told.iterations)}|")
     for recipe in SIZED:
         for name, options in WAYS.items():

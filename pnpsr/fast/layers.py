@@ -54,7 +54,15 @@ class QuickCRB(nn.Module):
 
     def forward(self, basic: Tensor, condition: Tensor) -> Tensor:
         """The next basic features."""
-        update = self.body(torch.cat((basic, condition), dim=1))
+        width, (b, _, h, w) = basic.shape[1], basic.shape
+        both = torch.empty(
+            (b, width + condition.shape[1], h, w),
+            dtype=self.body[0].weight.dtype,
+            device=basic.device,
+            memory_format=torch.channels_last,
+        )
+        both[:, :width], both[:, width:] = basic, condition
+        update = self.body(both)
         gain, update = self.attention(update.mean((-2, -1), keepdim=True).to(basic.dtype)), update.to(basic.dtype)
         return torch.addcmul(basic, update, gain, out=update)
 
