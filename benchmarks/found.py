@@ -25,9 +25,9 @@ from pnpsr.data.camera import Camera
 from pnpsr.fast import fast
 from pnpsr.images import read_image, sample_picture
 from pnpsr.kernels import dirac, gaussian, line, random_motion
-from pnpsr.photo.candidates import agreement, explained_by
+from pnpsr.photo.explain import agreement, explained_by
 from pnpsr.photo.find import find
-from pnpsr.photo.finish import finisher, learned
+from pnpsr.photo.finish import finisher, trained_for
 from pnpsr.photo.restore import restore
 from pnpsr.photo.windows import fine_noise, noise
 from pnpsr.physics import Degradation, quantise
@@ -81,7 +81,8 @@ def motion(data: Path | None, only: str = "", scales: tuple[int, ...] = (1, 2)) 
         "chosen",
         "name",
         "best",
-        "always learned",
+        "always trained",
+        "always straight line",
         "always 13",
         "always 27",
         "always 51",
@@ -95,17 +96,16 @@ def motion(data: Path | None, only: str = "", scales: tuple[int, ...] = (1, 2)) 
         "Gaussian 2": gaussian(21, 2.0),
     }
     for scale in scales:
-        finish, own = quick(finisher(scale, known=False)), learned(scale)
-        own = None if own is None else quick(own)
+        finish, own = quick(finisher(scale, known=False)), {name: quick(s) for name, s in trained_for(scale).items()}
         for blur, k in ((name, k) for name, k in kernels.items() if only in name):
             for name, x in pictures(data, SIDE[scale]).items():
                 y = observed(x, k, scale)
-                found = find(y, scale, finish, learned=own)
+                found = find(y, scale, finish, trained=own)
                 got = {c.name: psnr(c.x, x) for c in found.candidates}
                 both = (finish, quick(finisher(scale, known=True)))
                 true = max(psnr(explained_by(s, y, scale, k, found.sigma), x) for s in both)
                 order = [f"coarse to fine {scale * (n - 1) + 1}" for n in ((13, 27, 51) if scale == 1 else (9, 17, 27))]
-                ours = [round(got.get(n, float("nan")), 2) for n in ("learned", *order)]
+                ours = [round(got.get(n, float("nan")), 2) for n in (f"trained ikrnet-x{scale}", "straight line", *order)]
                 best = found.candidates[0].name
                 before = psnr(upsample(y, scale).clamp(0, 1), x)
                 yield (
@@ -126,10 +126,10 @@ def levin(data: Path | None) -> Iterator[Row]:
         raise SystemExit("levin needs --data")
     stored = np.load(data / "kernels" / "Levin09.npz")
     finish = quick(finisher(1, known=False))
-    for i, name in enumerate(sorted(stored.files)):
+    for name in sorted(stored.files):
         k = torch.from_numpy(stored[name].astype(np.float32))[None, None]
         k = k / k.sum()
-        for n, x in list(pictures(data, SIDE[1]).items())[i % 2 :: 2]:
+        for n, x in pictures(data, SIDE[1]).items():
             y = observed(x, k, 1)
             found = find(y, 1, finish)
             old = solve(blind_hqs(27), y, 1)

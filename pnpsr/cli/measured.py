@@ -13,7 +13,7 @@ from pnpsr.images import Picture, read_image
 from pnpsr.needs import needs_of
 from pnpsr.photo import Restoration
 from pnpsr.photo.ask import Ask
-from pnpsr.photo.candidates import decibels
+from pnpsr.photo.explain import decibels
 from pnpsr.photo.find import Progress
 from pnpsr.photo.plan import plan
 from pnpsr.photo.words import sentence

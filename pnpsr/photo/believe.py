@@ -9,12 +9,12 @@ from pnpsr.fast import fast
 from pnpsr.kernels import dirac
 from pnpsr.needs import needs_of
 from pnpsr.photo.ask import Ask
-from pnpsr.photo.candidates import justified
 from pnpsr.photo.field import Field, field_of
 from pnpsr.photo.find import NOTHING, Found, find
-from pnpsr.photo.finish import learned, trained
+from pnpsr.photo.finish import second, trained_for
 from pnpsr.photo.job import Job
 from pnpsr.photo.kept import Kept
+from pnpsr.photo.ranking import justified
 from pnpsr.photo.windows import Window
 from pnpsr.photo.words import describe
 from pnpsr.solver import UnrolledSolver
@@ -41,12 +41,11 @@ def believe(job: Job, blind: UnrolledSolver | None, finish: UnrolledSolver, kept
         return Belief(ask.k.float().cpu(), job.noise(), True, True, f"{describe(ask.k)}, as given", job.windows(job.y))
     if blind is not None:
         return _by_solver(job, quick(blind, ask), kept)
-    own = learned(ask.scale)
-    own = None if own is None else quick(own, ask)
-    found = find(job.y, ask.scale, finish, sigma=ask.sigma, learned=own, progress=job.progress, seen=job.show)
+    own = {name: quick(solver, ask) for name, solver in trained_for(ask.scale).items()}
+    found = find(job.y, ask.scale, finish, sigma=ask.sigma, trained=own, progress=job.progress, seen=job.show)
 
     def of_cell(part: Tensor) -> Tensor | None:
-        here = find(part, ask.scale, finish, sigma=found.sigma, learned=own)
+        here = find(part, ask.scale, finish, sigma=found.sigma, trained=own)
         return here.k if here.candidates else None
 
     field = None if ask.kernels_per is None else field_of(job.y, ask.kernels_per, found.k, of_cell, kept, job.progress)
@@ -76,7 +75,7 @@ def _by_solver(job: Job, solver: UnrolledSolver, kept: Kept) -> Belief:
             job.show(f"iteration {t}", k)
         if k is None or x is None or ask.k is not None:
             return k
-        return k if justified(k, x, inside, ask.scale, trained=trained(solver)) else None
+        return k if justified(k, x, inside, ask.scale, second(solver, inside, ask.scale)) else None
 
     job.tell("looking for the blur", 0, 1)
     k = in_part(job.y)

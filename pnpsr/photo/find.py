@@ -1,13 +1,15 @@
 """The blur of a photograph: where to look for it, candidates, and the one to believe."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from pnpsr.kernels import dirac
-from pnpsr.photo.candidates import NONE, SHARP, Candidate, agreeing, guesses, judged, untouched
+from pnpsr.photo.candidates import guesses
 from pnpsr.photo.clipped import counting
+from pnpsr.photo.explain import explained_by
+from pnpsr.photo.ranking import NONE, SHARP, Candidate, Tried, ranked, untouched
 from pnpsr.photo.windows import Window, informative, noise
 from pnpsr.photo.words import NARROW, sentence, shape_of
 from pnpsr.solver import UnrolledSolver
@@ -44,7 +46,7 @@ def find(
     finish: UnrolledSolver,
     *,
     sigma: float | None = None,
-    learned: UnrolledSolver | None = None,
+    trained: Mapping[str, UnrolledSolver] | None = None,
     progress: Progress | None = None,
     seen: Seen | None = None,
 ) -> Found:
@@ -66,23 +68,25 @@ def find(
             bool(sigma),
             f"{words}; noise of {100 * level:.1f} % removed" if sigma else f"{words}; enlarged as it is",
         )
-    todo = list(guesses(part, scale, level, learned, counting(part)))
+    sharp = Tried(SHARP, dirac(3), explained_by(finish, part, scale, dirac(3), level))
+    quiet = sharp.x[..., ::scale, ::scale]
+    todo = list(guesses(part, scale, level, trained or {}, quiet, counting(part)))
     done = [untouched(part, scale)] if not sigma else []  # who names the noise wants it removed
-    if sigma or scale > 1:
-        todo.insert(0, (SHARP, lambda: dirac(3)))
+    done += [sharp] if sigma or scale > 1 else []
     for i, (name, make) in enumerate(todo):
         if progress is not None:
             progress("looking for the blur", i, len(todo))
-        done.append(judged(name, make(), part, scale, level, finish))
+        k = make()
+        done.append(Tried(name, k, explained_by(finish, part, scale, k.to(part), level)))
         if seen is not None:
-            seen(name, done[-1].k)
+            seen(name, k)
     if progress is not None:
         progress("looking for the blur", len(todo), len(todo))
-    ranked = tuple(sorted(agreeing(done), key=lambda c: c.score))
-    best = ranked[0]
+    order = ranked(done, part, scale)
+    best = order[0]
     blurred = best.name not in (NONE, SHARP) and shape_of(best.k).along >= NARROW
     acts = blurred or (best.name != NONE and (scale > 1 or bool(sigma)))
-    return Found(best.k, level, windows, ranked, blurred, acts, _words(best, level, scale, blurred, acts))
+    return Found(best.k, level, windows, order, blurred, acts, _words(best, level, scale, blurred, acts))
 
 
 def _words(best: Candidate, level: float, scale: int, blurred: bool, acts: bool) -> str:

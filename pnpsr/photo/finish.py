@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from pnpsr.needs import reads_image
+from pnpsr.photo.candidates import FINER, SIZES
+from pnpsr.photo.clipped import counting
+from pnpsr.photo.pyramid import coarse_to_fine, on_grid_of
 from pnpsr.released import open_solver
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Upsample, upsample
@@ -13,6 +16,8 @@ from pnpsr.steps import Believing
 from pnpsr.steps.phases import last_phase
 from pnpsr.weights import presets
 
+BLIND = ("photo-x{scale}", "ikrnet-x{scale}")  # presets whose kernels are tried, as far as they ship
+RESTORING = {1: "ikrnet-x2", 2: "ikrnet-x2", 4: "ikrnet-x4"}  # presets whose image steps restore with what was found, by scale
 LEAST = 0.1  # α of a solver that was trained with true kernels, when the kernel is an estimate
 
 
@@ -25,15 +30,20 @@ class AsSeen(Upsample):
         return upsample(state.y, state.scale, self.mode, state.physics.position)
 
 
-def learned(scale: int) -> UnrolledSolver | None:
-    """The trained blind solver for the scale, where one ships."""
-    name = f"ikrnet-x{scale}"
-    return _unrolled(open_solver(name)) if name in presets() else None
+def trained_for(scale: int) -> dict[str, UnrolledSolver]:
+    """The blind solvers whose kernels are tried at the scale, by name, as far as they ship."""
+    names = [name.format(scale=scale) for name in BLIND]
+    return {name: _unrolled(open_solver(name)) for name in names if name in presets()}
 
 
-def trained(solver: nn.Module) -> bool:
-    """Whether it has weights."""
-    return next(solver.parameters(), None) is not None
+def second(solver: nn.Module, y: Tensor, scale: int) -> Tensor | None:
+    """A kernel of y (1 c h w) that should agree with what ``solver`` found; None where it needs no second opinion.
+
+    A trained solver has more to do than to deblur above scale 1, and has been taught when; y may also be too small.
+    """
+    size = SIZES.get(scale, FINER)[1]
+    taught = scale > 1 and next(solver.parameters(), None) is not None
+    return None if taught or 2 * size > min(y.shape[-2:]) else on_grid_of(coarse_to_fine(y, size, counting(y)), scale)
 
 
 def finisher(scale: int, *, known: bool) -> UnrolledSolver:
@@ -42,13 +52,12 @@ def finisher(scale: int, *, known: bool) -> UnrolledSolver:
     With a true kernel (``known``) the one that was trained on true kernels. With an estimated one, the image steps of the blind
     solver, which has only ever seen estimates: on estimated kernels they are up to a decibel ahead, at ×1 too.
     """
-    blind = learned({1: 2}.get(scale, scale))
-    if known or blind is None:
+    if known or RESTORING.get(scale) not in presets():
         solver = _unrolled(open_solver("usrnet"))
         if not known and solver.tuner is not None:
             solver.tuner = Believing(solver.tuner, LEAST)
         return solver
-    return with_kernel_given(blind)
+    return with_kernel_given(_unrolled(open_solver(RESTORING[scale])))
 
 
 def with_kernel_given(solver: UnrolledSolver) -> UnrolledSolver:

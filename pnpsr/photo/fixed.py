@@ -9,12 +9,13 @@ from pnpsr.bordered import iterates
 from pnpsr.kernels import dirac
 from pnpsr.needs import needs_of
 from pnpsr.photo.believe import Belief
-from pnpsr.photo.candidates import decibels, justified, residual
+from pnpsr.photo.explain import decibels, residual
 from pnpsr.photo.clipped import Brisk, counting
 from pnpsr.photo.find import FLAT, NOTHING
-from pnpsr.photo.finish import trained
+from pnpsr.photo.finish import second
 from pnpsr.photo.job import Job
 from pnpsr.photo.kept import Kept
+from pnpsr.photo.ranking import justified
 from pnpsr.photo.restoration import Restoration
 from pnpsr.photo.tiles import Canvas
 from pnpsr.photo.words import sentence
@@ -50,7 +51,7 @@ def alone(job: Job, solver: nn.Module, watch: bool, notes: tuple[str, ...]) -> R
     x, kernel, believed = last
     if _blind(job, solver) and windows[0].score > FLAT:
         part = y[(..., *windows[0].inside)]
-        if not justified(kernel, x[(..., *inside)], part, ask.scale, trained=trained(solver)):
+        if not justified(kernel, x[(..., *inside)], part, ask.scale, second(solver, part, ask.scale)):
             return _as_it_is(job, job.noise(), NOTHING, notes)
     sigma = float(believed.mean()) if level is None and believed is not None else level
     words, curves = sentence(kernel, job.noise() if sigma is None else sigma, decibels(curve[-1])), {"data residual": curve}

@@ -14,7 +14,7 @@ NARROWEST = 24  # shorter side of the coarsest picture
 ROUNDS = 5  # at each level
 PRICE, CHEAPER, CHEAPEST = 4e-3, 1.1, 1e-4  # of an edge: the first, divided by this every round, the last
 GAMMA = 1e-2  # of the ridge
-SHARE = 0.05  # of the largest entry: less is taken for noise
+SHARE = 0.1  # of the largest entry: less is taken for noise
 PIECE = 0.1  # of all mass: an island of less is taken for noise
 
 
@@ -23,7 +23,7 @@ def coarse_to_fine(y: Tensor, size: int, counts: Tensor | None = None) -> Tensor
 
     At every level an image of few edges explains y under the kernel, and the kernel explains y from those edges, five times over
     with a falling price of an edge (Xu, Zheng, Jia 2013; Pan et al. 2014); the mean of the channels is what is explained. Entries
-    under a twentieth of the largest, and islands, are noise.
+    under a tenth of the largest, and islands, are noise.
 
     Args:
         y: floats in [0, 1].

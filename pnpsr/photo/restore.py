@@ -13,7 +13,7 @@ from pnpsr.fast import fast
 from pnpsr.images import Picture, read_image
 from pnpsr.photo.ask import Ask
 from pnpsr.photo.believe import believe, quick
-from pnpsr.photo.candidates import residual
+from pnpsr.photo.explain import residual
 from pnpsr.photo.find import Progress, Seen
 from pnpsr.photo.finish import finisher, with_kernel_given
 from pnpsr.photo.fixed import alone, by_tiles, history

@@ -12,14 +12,17 @@ from pnpsr.images import sample_picture
 from pnpsr.kernels import dirac, gaussian, line, random_motion
 from pnpsr.photo import restore
 from pnpsr.photo.alternate import differences, edge_image, fitted_kernel
-from pnpsr.photo.candidates import LEARNED, NONE, Candidate, agreeing, agreement, guesses, justified, residual, sparsity
+from pnpsr.photo.candidates import guesses, straight
 from pnpsr.photo.clipped import counting
 from pnpsr.photo.detail import detail
+from pnpsr.photo.explain import agreement, residual, sparsity
 from pnpsr.photo.field import Field, field_of
-from pnpsr.photo.finish import finisher, learned, with_kernel_given
+from pnpsr.photo.finish import finisher, second, trained_for, with_kernel_given
 from pnpsr.photo.kept import Kept
 from pnpsr.photo.plan import duration, plan
 from pnpsr.photo.pyramid import coarse_to_fine, on_grid_of
+from pnpsr.photo.ranking import LINE, NONE, TRAINED, Tried, justified, ranked
+from pnpsr.photo.spectrum import Spectrum
 from pnpsr.photo.windows import fine_noise, flat_noise, informative, noise
 from pnpsr.photo.words import describe, extent, shape_of
 from pnpsr.physics import Degradation, quantise
@@ -42,7 +45,7 @@ def test_blur_is_found_and_said() -> None:
     assert abs(shape_of(r.k).along - 1.6) < 1.3  # 2.2 and 2.8: two candidates of equal merit, both wide
     assert psnr(r.x[..., 8:-8, 8:-8], x[..., 8:-8, 8:-8]) > psnr(y[..., 8:-8, 8:-8], x[..., 8:-8, 8:-8]) + 1
     scores = [c.score for c in r.found.candidates]
-    assert scores == sorted(scores) and {c.name for c in r.found.candidates} == {NONE, "coarse to fine 13", "coarse to fine 27"}
+    assert scores == sorted(scores) and {c.name for c in r.found.candidates} == {NONE, LINE, "coarse to fine 13", "coarse to fine 27"}
 
 
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
@@ -105,12 +108,13 @@ def test_coarse_to_fine_finds_a_motion_and_has_the_size_that_is_asked_for() -> N
     k = coarse_to_fine(y, 21)
     assert k.shape == (1, 1, 21, 21) and float(k.sum()) == pytest.approx(1, abs=1e-4) and k.min() >= 0
     assert agreement(k, true) > 0.8 > agreement(dirac(21), true)
-    assert [name for name, _ in guesses(y[..., :40, :40], 1, 0.0, None)] == ["coarse to fine 13"]
-    assert [name for name, _ in guesses(y[..., :60, :60], 2, 0.0, load("ikrnet-x2"))] == [
-        LEARNED,
+    assert [name for name, _ in guesses(y[..., :40, :40], 1, 0.0, {})] == ["coarse to fine 13"]
+    assert [name for name, _ in guesses(y[..., :60, :60], 2, 0.0, {"ikrnet-x2": load("ikrnet-x2")})] == [
+        f"{TRAINED} ikrnet-x2",
         "coarse to fine 17",
         "coarse to fine 33",
         "coarse to fine 53",
+        LINE,
     ]
     for wrong in (20, 53):
         with pytest.raises(ValueError, match="odd and at most half"):
@@ -160,9 +164,28 @@ def test_an_image_of_few_edges_costs_less_than_y_itself() -> None:
 def test_kernels_that_agree_are_believed_sooner() -> None:
     k, other = gaussian(13, 2.0), line(13, length=11.0, angle=0.3)
     assert agreement(k, torch.roll(k, (2, 1), (-2, -1))) == pytest.approx(1, abs=0.02) and agreement(k, other) < 0.9
-    x = torch.rand(1, 3, 8, 8, generator=seed(0))
-    found = agreeing([Candidate(n, c, x, 0.9, 40.0) for n, c in ((NONE, dirac(3)), ("a", k), ("b", k), ("c", other))])
-    assert [round(c.score, 3) for c in found[:3]] == [0.9, 0.9, 0.9] and found[3].score > 0.92
+    x, y = blurred("astronaut", k)
+    found = {c.name: c for c in ranked([Tried(n, c, x) for n, c in ((NONE, dirac(3)), ("a", k), ("b", k), ("c", other))], y, 1)}
+    assert found[NONE].score == 1 and found["a"].score == found["b"].score < 1 and found["a"].explained > found["c"].explained
+    without = {c.name: c for c in ranked([Tried(n, c, x) for n, c in ((NONE, dirac(3)), ("a", k), ("c", other))], y, 1)}
+    assert without["a"].score > found["a"].score and list(found)[-1] == "c"
+
+
+@pytest.mark.parametrize(("scale", "angle", "length"), [(1, 0.5, 19.0), (1, 2.2, 25.0), (2, 1.3, 22.0)])
+def test_a_straight_line_shows_in_the_power_spectrum(scale: int, angle: float, length: float) -> None:
+    true = line(35, length=length, angle=angle)
+    _, y = blurred("astronaut", true, scale, side=160)
+    said = Spectrum(y, scale)
+    found = said.straight()
+    assert abs(found[0] - angle) < 0.06 and found[1] == pytest.approx(length, rel=0.06)
+    assert agreement(straight(y, scale), true) > 0.95
+    assert said.evidence(true) > 0.1 > said.evidence(dirac(3)) and said.evidence(true) > said.evidence(true.mT)
+
+
+def test_what_is_clean_has_no_line_to_speak_of() -> None:
+    x = sample_picture("astronaut")[..., 60:220, 160:320]
+    said = Spectrum(x, 1)
+    assert said.evidence(line(35, length=31.0, angle=0.5)) < 0
 
 
 def test_blur_takes_the_detail() -> None:
@@ -217,7 +240,7 @@ def test_a_solver_of_the_callers_is_not_believed_either_where_nothing_is_blurred
     assert not r.touched and torch.equal(r.x, x) and "nothing to remove" in r.words
     _, y = blurred("astronaut", random_motion(1, 11, generator=seed(1)))
     assert restore(y, 1, size=13).touched
-    assert not justified(gaussian(13, 2.0), x, x, 1, trained=False)
+    assert not justified(gaussian(13, 2.0), x, x, 1, second(blind_hqs(13), x, 1))
 
 
 def test_image_steps_of_blind_solvers_take_a_kernel() -> None:
@@ -227,7 +250,7 @@ def test_image_steps_of_blind_solvers_take_a_kernel() -> None:
         out = apply(view, y, 2, k=gaussian(21, 1.0) if solver.scale == 2 else k, sigma=0.01)
         assert out.x.shape == (1, 3, 40, 44) and view.estimator is None
     assert with_kernel_given(blind_hqs(5, T=2, finish=3)).T == 3 and with_kernel_given(load("dan-x2")).T == 1
-    assert learned(3) is None and learned(4) is not None and finisher(3, known=False).T == finisher(3, known=True).T
+    assert not trained_for(3) and trained_for(4) and second(load("dan-x2"), y, 2) is None and finisher(3, known=False).T == finisher(3, known=True).T
 
 
 def test_kernels_of_a_field_are_mixed_between_cells() -> None:

@@ -1,0 +1,131 @@
+"""Which guess at the blur to believe, without knowing the truth: by what each makes of the picture, beside the others.
+
+    score = (S(x) / S(y↑s))^A · (r / r₀)^B · exp(C (1 - a)) · (d / d₀)^D · exp(E (L₀ - L)) · exp(F max(0, 2.5 - l)),
+
+S(x) = Σ|∇x| / √(N Σ|∇x|²) is low where few strong edges explain x (Krishnan, Tay, Fergus 2011), and does not change with
+contrast. r is the root mean square of y - (x ⊗ k)↓s and r₀ the least of all guesses, which is the noise that no kernel explains:
+too wide a kernel rings, and its x no longer explains y. a is the kernel's largest normalised correlation with another guess: chance
+does not repeat itself. d is the fine detail of y in the direction that has least (:func:`pnpsr.photo.detail.detail`): a picture that
+has it everywhere cannot be blurred. L is what the power spectrum says for k (:class:`pnpsr.photo.spectrum.Spectrum`), L₀ the most
+that it says for any. l is the kernel's length: at scale 1 a sharp picture of soft things looks like a little blur.
+
+Leaving the picture as it is scores 1, and the lowest score wins; a guess of a sharp picture has the first two factors only. How the
+exponents were found and how well they do: ``docs/photographs.md``.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from pnpsr.kernels import dirac
+from pnpsr.photo.detail import detail
+from pnpsr.photo.explain import BORDER, agreement, decibels, gradient, residual, sparsity
+from pnpsr.photo.spectrum import SHORTEST, Spectrum
+from pnpsr.photo.windows import noise
+from pnpsr.photo.words import shape_of
+from pnpsr.starts import upsample
+
+NONE, SHARP, TRAINED, LINE = "none", "sharp", "trained", "straight line"  # names of guesses; trained ones go on with theirs
+ROUNDING = 1 / 255 / 12**0.5  # standard deviation of 8-bit rounding: no picture explains y better
+MODEL = 0.1  # of the mean gradient: what no kernel explains, because blur is never the same everywhere
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The exponents at a scale, and the detail of a picture that is as likely blurred as not."""
+
+    A: float
+    B: float
+    C: float
+    D: float
+    E: float
+    F: float
+    usual: float
+
+
+WEIGHTS = {1: Weights(2.8, 2.5, 4.0, 1.2, 1.1, 2.6, 0.39)}
+FINER = Weights(3.3, 3.55, 2.9, 1.55, 1.2, 0.0, 1.07)  # at all other scales
+LEAST = 0.02  # detail: less is noise
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A guess, and what it makes of the window it is judged on."""
+
+    name: str
+    k: Tensor  # (1 1 p p)
+    x: Tensor  # the window, restored with it (1 c sh sw)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A guess and its score."""
+
+    name: str  # none, sharp, straight line, coarse to fine 27, trained ikrnet-x2
+    k: Tensor  # (1 1 p p)
+    x: Tensor  # the window, restored with it (1 c sh sw)
+    score: float  # lower is better, 1 for the window as it is
+    explained: float  # PSNR of (x ⊗ k)↓s against y, in dB
+
+
+def untouched(y: Tensor, scale: int) -> Tried:
+    """The window as it is, enlarged by aligned bicubic interpolation: what every guess has to beat."""
+    return Tried(NONE, dirac(3), upsample(y, scale).clamp(0, 1))
+
+
+def ranked(tried: Sequence[Tried], y: Tensor, scale: int) -> tuple[Candidate, ...]:
+    """All guesses with their scores, best first.
+
+    Args:
+        tried: guesses at the blur of the window y, restored; what is alone is compared with the noise of y.
+        y: the window (1 c h w).
+        scale: by which x is finer.
+    """
+    misfit = {t.name: residual(t.x, t.k.to(y), y, scale) for t in tried}
+    acting = [r for name, r in misfit.items() if name != NONE]
+    floor = max(min(acting) if len(acting) > 1 else expected(y), ROUNDING)
+    plain = [_plain(t, y, scale) if t.name != NONE else 0.0 for t in tried]
+    blurs = [t for t in tried if t.name not in (NONE, SHARP)]
+    doubts = dict(zip((t.name for t in blurs), _doubts(blurs, y, scale), strict=True))
+    w, found = WEIGHTS.get(scale, FINER), []
+    for t, log in zip(tried, plain, strict=True):
+        if t.name != NONE:
+            log += w.B * math.log(max(1.0, misfit[t.name] / floor)) + doubts.get(t.name, 0.0)
+        found.append(Candidate(t.name, t.k, t.x, math.exp(min(log, 50.0)), decibels(misfit[t.name])))
+    return tuple(sorted(found, key=lambda c: c.score))
+
+
+def expected(y: Tensor) -> float:
+    """What even the true kernel leaves of y unexplained: its noise and a tenth of its mean gradient, root mean square."""
+    return math.hypot(max(noise(y), ROUNDING), MODEL * gradient(y))
+
+
+def justified(k: Tensor, x: Tensor, y: Tensor, scale: int, other: Tensor | None) -> bool:
+    """Whether x (1 c sh sw) and k, made of the window y by a solver of the caller's, are better than leaving it alone.
+
+    ``other`` is a kernel for y that was found in another way, with which k should agree; None: there is none, and k is taken at its word.
+    """
+    tried = Tried("asked", k, x)
+    doubt = 0.0 if other is None else WEIGHTS.get(scale, FINER).C * (1 - agreement(k, other))
+    return ranked([tried], y, scale)[0].score * math.exp(doubt) < 1
+
+
+def _plain(t: Tried, y: Tensor, scale: int) -> float:
+    border = BORDER * scale
+    gain = sparsity(t.x, border) / max(sparsity(upsample(y, scale).clamp(0, 1), border), 1e-6)
+    return WEIGHTS.get(scale, FINER).A * math.log(max(gain, 1e-6))
+
+
+def _doubts(blurs: Sequence[Tried], y: Tensor, scale: int) -> list[float]:
+    """Logarithms of the last four factors."""
+    w, spectrum = WEIGHTS.get(scale, FINER), Spectrum(y, scale) if min(y.shape[-2:]) >= SHORTEST else None
+    said = [0.0 if spectrum is None else spectrum.evidence(t.k) for t in blurs]
+    known = w.D * math.log(max(detail(y), LEAST) / w.usual)
+    found = []
+    for i, t in enumerate(blurs):
+        alone = 1 - max((agreement(t.k, other.k) for j, other in enumerate(blurs) if j != i), default=1.0)
+        short = max(0.0, 2.5 - shape_of(t.k).along)
+        found.append(w.C * alone + known + w.E * min(max(0.0, *said) - said[i], 0.6) + w.F * short)
+    return found
