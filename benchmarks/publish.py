@@ -169,7 +169,8 @@ def curves(name: str, logs: list[Log]):
     panels = figure.subplots(3, len(logs), squeeze=False)
     for column, log in zip(panels.T, logs, strict=True):
         column[0].plot(log.steps, log.losses, linewidth=1)
-        column[0].set(title=f"{name}: {log.name}", yscale="log", ylabel="loss")
+        scale = "log" if min(log.losses) > 0 else "linear"  # a logarithm may be the loss itself
+        column[0].set(title=f"{name}: {log.name}", yscale=scale, ylabel="loss")
         for panel, key, label in ((column[1], "psnr", "PSNR, dB"), (column[2], "kernel_error", "kernel MSE × 1e5")):
             panel.plot([int(r["step"]) for r in log.validation], [float(r[key]) for r in log.validation], marker="o", markersize=3)
             panel.set(ylabel=label, xlabel="step")
