@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from pnpsr.cli import COMMANDS, main
 from pnpsr.conventions import PHYSICS
 from pnpsr.data import SETTINGS
 from pnpsr.evaluate import METHODS, METRICS, PROTOCOLS
@@ -73,9 +74,23 @@ def lines_here(text: str) -> Iterator[tuple[int, str]]:
             yield number, found[1]
 
 
+def released_files() -> None:
+    """Files as the other projects released theirs, but small: invented weights under their names."""
+    from by_formula import invented
+    from dan_by_formula import dan_buffers, dan_shapes
+    from usrnet_by_formula import ikrnet_shapes, usrnet_shapes
+
+    dan = dan_shapes(2, 4, width=32, groups=1, blocks=1, size=5, code=4)
+    torch.save(invented(usrnet_shapes((4, 6, 8, 10), 3, 5)), "usrnet.pth")
+    torch.save(invented(dan) | dan_buffers(5, 4), "dan_x4.pth")
+    torch.save(invented(ikrnet_shapes((4, 5, 6, 7), 7), gain=0.5), "ikrnet.pth")
+
+
 def test_every_line_from_elsewhere_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables of the page in their places among its blocks."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "released"))
+    released_files()
     page = ROOT / "docs" / "coming-from.md"
     text = page.read_text(encoding="utf-8")
     parts = sorted([*blocks(text), *lines_here(text)])
@@ -84,6 +99,22 @@ def test_every_line_from_elsewhere_runs(tmp_path: Path, monkeypatch: pytest.Monk
     with torch.random.fork_rng(devices=[]):
         for line, code in parts:
             exec(compile("\n" * line + code, str(page), "exec"), namespace)
+
+
+def test_every_option_of_a_command_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a page types after ``pnpsr COMMAND`` is in the help of that command."""
+    known = {}
+    for command in COMMANDS:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        known[command] = {"--use", "--help", *re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out)}
+    wrong, found = [], 0
+    for page in PAGES:
+        for typed in re.finditer(r"\bpnpsr (\w+)((?:[^`\n]|\\\n)*)", page.read_text(encoding="utf-8")):
+            options = re.findall(r"(?<![\w-])--[a-z][a-z-]*", typed[2]) if typed[1] in known else []
+            found += len(options)
+            wrong += [f"{page.name}: pnpsr {typed[1]} {option}" for option in options if option not in known[typed[1]]]
+    assert not wrong and found > 100
 
 
 @each
