@@ -26,7 +26,7 @@ class Row:
         return {name: self.milliseconds[name] / self.milliseconds[own] for name in others}
 
 
-def interleaved(calls: Mapping[str, Call], *, seconds: float, device: str = "cpu", most: int = 101) -> dict[str, float]:
+def interleaved(calls: Mapping[str, Call], *, seconds: float, device: str = "cpu", most: int = 401) -> dict[str, float]:
     """The median milliseconds of each call. Each is called once before; then all take turns until the time is over.
 
     At least three turns are taken. On a CPU with one thread the clock counts the processor's time, which other programs cannot

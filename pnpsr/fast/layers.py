@@ -57,7 +57,7 @@ class QuickCRB(nn.Module):
         width, (b, _, h, w) = basic.shape[1], basic.shape
         both = torch.empty(
             (b, width + condition.shape[1], h, w),
-            dtype=self.body[0].weight.dtype,
+            dtype=next(self.body.parameters()).dtype,
             device=basic.device,
             memory_format=torch.channels_last,
         )
