@@ -8,11 +8,13 @@ of the clock), each case beside its plain form in the same process; speeds are t
 """
 
 import argparse
+import signal
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,19 +37,47 @@ SMALL = {
 }
 FULL = {"dan": {"scale": 4}, "ikrnet": {"T": 8, "domain": "support", "relative": True}, "usrnet": {"T": 8}}
 CHECKED = ("test_gpu.py", "train/test_reads.py", "data/test_batched.py")
+ON_GPU = ("test_preset_laws.py", "evaluate/test_kernel_metrics.py", "nets/test_net_laws.py", "recipes/test_recipe_laws.py")
+ON_GPU += ("physics/test_physics.py", "steps/test_step_laws.py", "prox/test_priors.py")
+
+
+class Late(Exception):
+    """The time for one thing is over."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Ends what runs inside by :class:`Late`, where the system has alarms."""
+
+    def late(*_: object) -> None:
+        raise Late
+
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, max(0.1, seconds))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class Clock:
-    """Medians of a call on a device."""
+    """Medians of a call on a device, of so many runs or so many seconds, whatever is over first."""
 
-    def __init__(self, device: str, runs: int) -> None:
-        self.device, self.runs = device, runs
+    def __init__(self, device: str, runs: int, seconds: float = 1.0) -> None:
+        self.device, self.runs, self.seconds = device, runs, seconds
 
     def __call__(self, call: Callable[[], object]) -> float:
-        """Milliseconds, after two calls that are not counted."""
+        """Milliseconds, after two calls that are not counted; at least three that are."""
         for _ in range(2):
             call()
-        return statistics.median(self._once(call) for _ in range(self.runs))
+        begin, taken = time.monotonic(), [self._once(call) for _ in range(3)]
+        while len(taken) < self.runs and time.monotonic() - begin < self.seconds:
+            taken.append(self._once(call))
+        return statistics.median(taken)
 
     def _once(self, call: Callable[[], object]) -> float:
         if self.device == "cpu":
@@ -88,34 +118,49 @@ def ways(net: nn.Module, device: str) -> dict[str, Callable[..., object]]:
     found: dict[str, Callable[..., object]] = {"plain": net, "fast": fast(net), "bf16": under(torch.bfloat16, net)}
     if device == "cuda":
         found |= {"fp16": under(torch.float16, net), "replay": Replay(net), "replay, fast": Replay(fast(net))}  # type: ignore[arg-type]
-        compiled = fast(net, "float32")
-        compiled.step = torch.compile(compiled.step, options={"layout_optimization": False})  # type: ignore[assignment]
-        found["compiled"] = compiled
     return found
 
 
+def compiled(net: nn.Module) -> nn.Module:
+    """The solver whose steps inductor has compiled, element-wise parts fused."""
+    quick = fast(net, "float32", compiler="inductor")
+    quick.step = torch.compile(quick.step, options={"layout_optimization": False})  # type: ignore[assignment]
+    return quick
+
+
 def solvers(quick: bool, device: str, clock: Clock, until: float) -> None:
-    """One table: milliseconds for a picture, largest deviation from the plain solver, peak memory."""
+    """One table: milliseconds for a picture, largest deviation from the plain solver, peak memory. Compiled ones come last."""
     print("\n| recipe | batch × side | way | ms a picture | of plain | largest difference | peak, MiB |")
     print("|---" * 7 + "|")
     shapes = ((1, 32), (4, 32)) if quick else ((1, 64), (16, 64), (1, 256), (4, 256))
     for recipe in FULL:
-        net, scale = solver(recipe, quick, device), (2 if quick else 4) if recipe == "dan" else 2
+        net = solver(recipe, quick, device)
         for batch, side in shapes:
-            call, plain, due = given(recipe, batch, side, device), 0.0, None
-            y = call.pop("y")
-            for name, way in ways(net, device).items():
-                if time.monotonic() > until:
-                    print(f"| {recipe} | {batch} × {side} | {name} | out of time | | | |")
-                    continue
-                try:
-                    row, x, plain = _row(way, y, scale, call, clock, plain, device)  # type: ignore[arg-type]
-                except (RuntimeError, ValueError, ArithmeticError) as error:
-                    print(f"| {recipe} | {batch} × {side} | {name} | failed: {_line(error, 120)} | | | |", flush=True)
-                    continue
-                due = x if due is None else due
-                numbers = f"{row[0]:.2f} | {row[1]:.2f} | {(x - due).abs().max():.1e} | {row[2]}"
-                print(f"| {recipe} | {batch} × {side} | {name} | {numbers} |", flush=True)
+            _compare(recipe, ways(net, device), (batch, side), quick, clock, until)
+    for recipe in FULL if device == "cuda" else ():
+        net = solver(recipe, quick, device)
+        _compare(recipe, {"plain": net, "compiled": compiled(net)}, shapes[0], quick, clock, until)
+
+
+def _compare(
+    recipe: str, found: dict[str, Callable[..., object]], shape: tuple[int, int], quick: bool, clock: Clock, until: float
+) -> None:
+    """A row of the table for each way."""
+    call, plain, due = given(recipe, *shape, clock.device), 0.0, None
+    y, scale = call.pop("y"), (2 if quick else 4) if recipe == "dan" else 2
+    for name, way in found.items():
+        label = f"| {recipe} | {shape[0]} × {shape[1]} | {name} |"
+        try:
+            with within(until - time.monotonic()):
+                row, x, plain = _row(way, y, scale, call, clock, plain, clock.device)  # type: ignore[arg-type]
+        except Late:
+            print(f"{label} out of time | | | |", flush=True)
+            continue
+        except (RuntimeError, ValueError, ArithmeticError) as error:
+            print(f"{label} failed: {_line(error, 120)} | | | |", flush=True)
+            continue
+        due = x if due is None else due
+        print(f"{label} {row[0]:.2f} | {row[1]:.2f} | {(x - due).abs().max():.1e} | {row[2]} |", flush=True)
 
 
 def _row(
@@ -187,12 +232,14 @@ def laws(device: str, seconds: float) -> int:
         print("\npytest is not installed: the laws were not tested", flush=True)
         return 0
     files = [str(ROOT / "tests" / name) for name in (CHECKED if not missing else CHECKED[:1])]
+    files += [str(ROOT / "tests" / name) for name in ON_GPU if device == "cuda" and not missing]
     words = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", *files]
     words += ["-m", "gpu" if device == "cuda" else "not gpu and not slow"]
     try:
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=max(10.0, seconds))
-    except subprocess.TimeoutExpired:
-        print("\nthe laws were not through in time")
+    except subprocess.TimeoutExpired as late:
+        shown = late.stdout or b""
+        print("\nthe laws were not through in time:\n" + (shown if isinstance(shown, str) else shown.decode())[-500:])
         return 1
     print("\n```\n" + "\n".join(done.stdout.splitlines()[-15:]) + "\n```")
     return done.returncode

@@ -110,8 +110,8 @@ def main() -> None:
         passes = convolutions(net, step)
         took, least = fastest(step, told.runs), fastest(floor_of(passes), told.runs)
         print(f"| {recipe} | 4 | {took:.0f} | {least:.0f} | {took / least:.2f} |", flush=True)
-    print("\nThe largest sum of tensors alive in a step, weights not counted. It does not grow with T beyond 2 where the")
-    print("recipe detaches x and k (dan); elsewhere iterations are computed again, or the gradient is implicit.")
+    print("\nThe largest sum of tensors alive in a step, weights not counted: where the recipe detaches x and k (dan) those of")
+    print("the last iteration and the one before, whatever T is; elsewhere checkpointing computes iterations again.")
     print(f"\n| recipe, gradient | {' | '.join(f'T = {T}, MiB' for T in told.iterations)} |\n|---{'|---' * len(told.iterations)}|")
     for recipe in SIZED:
         for name, options in WAYS.items():
