@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from peers import deepinv_step, deepinv_unfolded, plain_from_scratch, plain_normal_equations
 from prox_image import floor
-from timing import Call
+from timing import Call, warm
 from torch import Tensor, nn
 
 from pnpsr import UnrolledSolver, dan, ikrnet, load, usrnet
@@ -89,8 +89,8 @@ def kernel_step(device: str, side: int) -> Iterator[Case]:
         yield Case("kernel step", f"{n} x {n}, ×{s}", calls, n if s == 2 else None)
     y, x, k = problem(side // 2, side // 2, 2, device=device)
     calls = {
-        "support, valid": partial(prox_kernel, y, x, k, 10.0, 2, domain="support", boundary="valid"),
-        "dense normal equations": partial(plain_normal_equations, y, x, k, 10.0, 2),
+        "support, valid": warm(partial(prox_kernel, y, x, k, 10.0, 2, domain="support", boundary="valid"), device),
+        "dense normal equations": warm(partial(plain_normal_equations, y, x, k, 10.0, 2), device),
     }
     yield Case("kernel step beside its dense form", f"{side // 2} x {side // 2}, ×2", calls)
     both = {

@@ -44,6 +44,16 @@ def interleaved(calls: Mapping[str, Call], *, seconds: float, device: str = "cpu
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
+def warm(call: Call, device: str = "cpu") -> Call:
+    """The call, timed right after one that is not, where a peer leaves nothing of ours in the processor's caches."""
+
+    def second() -> float:
+        call()
+        return _cpu(call)
+
+    return second if device == "cpu" else call
+
+
 def _cpu(call: Call) -> float:
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     begin = clock()
