@@ -220,4 +220,5 @@ PARTS: dict[str, Callable[[str, int], Iterator[Case]]] = {  # each in a process 
     "training": training,
     "start-up": starting,
 }
+CLOSED_FORMS = ("image step", "kernel step")  # so short that asking for memory, or not, would decide
 HERE_ONLY = ("training", "start-up")  # on the processor
