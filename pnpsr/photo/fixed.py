@@ -9,8 +9,8 @@ from pnpsr.bordered import iterates
 from pnpsr.kernels import dirac
 from pnpsr.needs import needs_of
 from pnpsr.photo.believe import Belief
-from pnpsr.photo.explain import decibels, residual
 from pnpsr.photo.clipped import Brisk, counting
+from pnpsr.photo.explain import decibels, residual
 from pnpsr.photo.find import FLAT, NOTHING
 from pnpsr.photo.finish import second
 from pnpsr.photo.job import Job
