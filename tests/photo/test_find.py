@@ -8,9 +8,10 @@ from synthetic import psnr
 
 from pnpsr import blind_hqs, load
 from pnpsr.bordered import solve as apply
+from pnpsr.fast import native_bfloat16
 from pnpsr.images import sample_picture
 from pnpsr.kernels import dirac, gaussian, line, random_motion
-from pnpsr.photo import restore
+from pnpsr.photo import fixed, restore
 from pnpsr.photo.alternate import differences, edge_image, fitted_kernel
 from pnpsr.photo.candidates import guesses, straight
 from pnpsr.photo.clipped import counting
@@ -261,6 +262,16 @@ def test_image_steps_of_blind_solvers_take_a_kernel() -> None:
         and second(load("dan-x2"), y, 2) is None
         and finisher(3, known=False).T == finisher(3, known=True).T
     )
+
+
+@pytest.mark.skipif(not native_bfloat16(), reason="needs a processor that multiplies bfloat16")
+def test_reduced_precision_is_used_only_where_no_pixel_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    k = random_motion(1, 11, generator=seed(1))
+    _, y = blurred("astronaut", k)
+    auto, exact, reduced = (restore(y, 1, k=k, precision=p).x for p in ("auto", "float32", "bfloat16"))
+    assert float((auto - exact).abs().max()) <= 1 / 512
+    monkeypatch.setattr(fixed, "SAME", 1.0)
+    assert torch.equal(restore(y, 1, k=k).x, reduced) and not torch.equal(reduced, exact)
 
 
 def test_kernels_of_a_field_are_mixed_between_cells() -> None:
