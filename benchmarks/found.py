@@ -105,7 +105,7 @@ def motion(data: Path | None, only: str = "", scales: tuple[int, ...] = (1, 2)) 
                 both = (finish, quick(finisher(scale, known=True)))
                 true = max(psnr(explained_by(s, y, scale, k, found.sigma), x) for s in both)
                 order = [f"coarse to fine {scale * (n - 1) + 1}" for n in ((13, 27, 51) if scale == 1 else (9, 17, 27))]
-                ours = [round(got.get(n, float("nan")), 2) for n in (f"trained ikrnet-x{scale}", "straight line", *order)]
+                ours = [round(got.get(n, float("nan")), 2) for n in (f"trained {next(iter(own), '')}", "straight line", *order)]
                 best = found.candidates[0].name
                 before = psnr(upsample(y, scale).clamp(0, 1), x)
                 yield (

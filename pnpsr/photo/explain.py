@@ -19,15 +19,15 @@ def explained_by(finish: UnrolledSolver, y: Tensor, scale: int, k: Tensor, sigma
     return solve(finish, y, scale if counts is None else Brisk(scale), sigma=sigma, k=k, mask=counts).known("x")
 
 
-def residual(x: Tensor, k: Tensor, y: Tensor, scale: int) -> float:
-    """Root mean square of y - (x ⊗ k)↓s, over the pixels that are not clipped."""
+def residual(x: Tensor, k: Tensor, y: Tensor, scale: int, border: int = BORDER) -> float:
+    """Root mean square of y - (x ⊗ k)↓s, over the pixels that are not clipped, without a border of y."""
     if k.shape[-2] > x.shape[-2] or k.shape[-1] > x.shape[-1]:
         return float((x[..., ::scale, ::scale] - y).square().mean().sqrt())  # smaller than its kernel: nothing to convolve
     r, counts = Degradation(scale, boundary="replicate").freeze(k=k)(x) - y, counting(y, k, scale)
     if counts is None:
-        return float(inner(r, BORDER).square().mean().sqrt())
-    seen = inner(counts, BORDER)
-    return float((inner(r, BORDER).square().mean(1, keepdim=True) * seen).sum().div(seen.sum().clamp_min(1)).sqrt())
+        return float(inner(r, border).square().mean().sqrt())
+    seen = inner(counts, border)
+    return float((inner(r, border).square().mean(1, keepdim=True) * seen).sum().div(seen.sum().clamp_min(1)).sqrt())
 
 
 def decibels(rms: float) -> float:

@@ -82,7 +82,7 @@ def find(
             seen(name, k)
     if progress is not None:
         progress("looking for the blur", len(todo), len(todo))
-    order = ranked(done, part, scale)
+    order = ranked(done, part, scale, sharp)
     best = order[0]
     blurred = best.name not in (NONE, SHARP) and shape_of(best.k).along >= NARROW
     acts = blurred or (best.name != NONE and (scale > 1 or bool(sigma)))

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from pnpsr.bordered import iterates
+from pnpsr.fast import fast, resolved
 from pnpsr.kernels import dirac
 from pnpsr.needs import needs_of
 from pnpsr.photo.believe import Belief
-from pnpsr.photo.explain import decibels, residual
 from pnpsr.photo.clipped import Brisk, counting
+from pnpsr.photo.explain import decibels, residual
 from pnpsr.photo.find import FLAT, NOTHING
 from pnpsr.photo.finish import second
 from pnpsr.photo.job import Job
@@ -22,6 +23,8 @@ from pnpsr.photo.words import sentence
 from pnpsr.solver import Iterative, UnrolledSolver
 from pnpsr.starts import upsample
 from pnpsr.state import State
+
+SAME = 1 / 512  # half a step of 8 bits
 
 
 def alone(job: Job, solver: nn.Module, watch: bool, notes: tuple[str, ...]) -> Restoration:
@@ -97,6 +100,27 @@ def by_tiles(job: Job, finish: UnrolledSolver, belief: Belief, kept: Kept) -> tu
         canvas.add(tile, x)
     job.tell("restoring", total * rounds, total * rounds)
     return canvas.x, None if field is None else field.k
+
+
+def faithful(job: Job, solver: UnrolledSolver, finish: UnrolledSolver, belief: Belief) -> UnrolledSolver:
+    """``finish``, where what it saves changes no pixel of the most informative window by more than 1/512; else float32.
+
+    Where edges are strongest and blur is widest bfloat16 is at its worst, which is what windows are chosen for.
+    """
+    ask = job.ask
+    if ask.precision != "auto" or resolved("auto", ask.device) == "float32" or not belief.windows:
+        return finish
+    exact = fast(solver.to(ask.device), "float32")
+    if not isinstance(exact, UnrolledSolver):
+        raise TypeError(f"expected an UnrolledSolver, got {type(exact).__name__}")
+    part = job.y[(..., *belief.windows[0].inside)].to(ask.device)
+    a, b = (_last(_iterates(one, part, job, belief.k.to(part), belief.sigma)) for one in (finish, exact))
+    return finish if float((a - b).abs().max()) <= SAME else exact
+
+
+def _last(states: Iterator[State]) -> Tensor:
+    *_, s = states
+    return s.known("x").float()
 
 
 def history(job: Job, finish: UnrolledSolver, belief: Belief) -> tuple[tuple[Tensor, Tensor], ...]:

@@ -3,11 +3,11 @@
     score = (S(x) / S(y↑s))^A · (r / r₀)^B · exp(C (1 - a)) · (d / d₀)^D · exp(E (L₀ - L)) · exp(F max(0, 2.5 - l)),
 
 S(x) = Σ|∇x| / √(N Σ|∇x|²) is low where few strong edges explain x (Krishnan, Tay, Fergus 2011), and does not change with
-contrast. r is the root mean square of y - (x ⊗ k)↓s and r₀ the least of all guesses, which is the noise that no kernel explains:
-too wide a kernel rings, and its x no longer explains y. a is the kernel's largest normalised correlation with another guess: chance
-does not repeat itself. d is the fine detail of y in the direction that has least (:func:`pnpsr.photo.detail.detail`): a picture that
-has it everywhere cannot be blurred. L is what the power spectrum says for k (:class:`pnpsr.photo.spectrum.Spectrum`), L₀ the most
-that it says for any. l is the kernel's length: at scale 1 a sharp picture of soft things looks like a little blur.
+contrast. r is the root mean square of y - (x ⊗ k)↓s, away from the border, and r₀ the least of all guesses, which is noise: too
+wide a kernel rings, and its x no longer explains y. a is the kernel's largest normalised correlation with another guess: chance
+does not repeat itself. d is the fine detail of y in the direction that has least (:func:`pnpsr.photo.detail.detail`): a picture
+that has it everywhere cannot be blurred. L is what the power spectrum says for k (:class:`pnpsr.photo.spectrum.Spectrum`), L₀ the
+most that it says for any. l is the kernel's length: at scale 1 a sharp picture of soft things looks like a little blur.
 
 Leaving the picture as it is scores 1, and the lowest score wins; a guess of a sharp picture has the first two factors only. How the
 exponents were found and how well they do: ``docs/photographs.md``.
@@ -24,7 +24,7 @@ from pnpsr.photo.detail import detail
 from pnpsr.photo.explain import BORDER, agreement, decibels, gradient, residual, sparsity
 from pnpsr.photo.spectrum import SHORTEST, Spectrum
 from pnpsr.photo.windows import noise
-from pnpsr.photo.words import shape_of
+from pnpsr.photo.words import extent, shape_of
 from pnpsr.starts import upsample
 
 NONE, SHARP, TRAINED, LINE = "none", "sharp", "trained", "straight line"  # names of guesses; trained ones go on with theirs
@@ -45,9 +45,10 @@ class Weights:
     usual: float
 
 
-WEIGHTS = {1: Weights(2.8, 2.5, 4.0, 1.2, 1.1, 2.6, 0.39)}
-FINER = Weights(3.3, 3.55, 2.9, 1.55, 1.2, 0.0, 1.07)  # at all other scales
+WEIGHTS = {1: Weights(2.8, 2.9, 4.8, 1.7, 1.2, 3.8, 0.42)}
+FINER = Weights(3.6, 4.5, 2.9, 2.0, 1.35, 0.0, 1.3)  # at all other scales
 LEAST = 0.02  # detail: less is noise
+SHORT = 2.5  # length in pixels: standard deviation along the longer axis
 
 
 @dataclass(frozen=True)
@@ -75,16 +76,19 @@ def untouched(y: Tensor, scale: int) -> Tried:
     return Tried(NONE, dirac(3), upsample(y, scale).clamp(0, 1))
 
 
-def ranked(tried: Sequence[Tried], y: Tensor, scale: int) -> tuple[Candidate, ...]:
+def ranked(tried: Sequence[Tried], y: Tensor, scale: int, beside: Tried | None = None) -> tuple[Candidate, ...]:
     """All guesses with their scores, best first.
 
     Args:
-        tried: guesses at the blur of the window y, restored; what is alone is compared with the noise of y.
+        tried: guesses at the blur of the window y, restored; one that is alone is compared with the noise of y.
         y: the window (1 c h w).
         scale: by which x is finer.
+        beside: one more whose misfit counts for r₀, though it is not to be chosen.
     """
-    misfit = {t.name: residual(t.x, t.k.to(y), y, scale) for t in tried}
+    border = _border(tried, y, scale)
+    misfit = {t.name: residual(t.x, t.k.to(y), y, scale, border) for t in tried}
     acting = [r for name, r in misfit.items() if name != NONE]
+    acting += [] if beside is None else [residual(beside.x, beside.k.to(y), y, scale, border)]
     floor = max(min(acting) if len(acting) > 1 else expected(y), ROUNDING)
     plain = [_plain(t, y, scale) if t.name != NONE else 0.0 for t in tried]
     blurs = [t for t in tried if t.name not in (NONE, SHARP)]
@@ -105,11 +109,18 @@ def expected(y: Tensor) -> float:
 def justified(k: Tensor, x: Tensor, y: Tensor, scale: int, other: Tensor | None) -> bool:
     """Whether x (1 c sh sw) and k, made of the window y by a solver of the caller's, are better than leaving it alone.
 
-    ``other`` is a kernel for y that was found in another way, with which k should agree; None: there is none, and k is taken at its word.
+    ``other`` is a kernel for y that was found in another way, with which k should agree, where there is one.
     """
-    tried = Tried("asked", k, x)
-    doubt = 0.0 if other is None else WEIGHTS.get(scale, FINER).C * (1 - agreement(k, other))
+    tried, w, doubt = Tried("asked", k, x), WEIGHTS.get(scale, FINER), 0.0
+    if other is not None:
+        doubt = w.C * (1 - agreement(k, other)) + w.F * max(0.0, SHORT - shape_of(other).along)
     return ranked([tried], y, scale)[0].score * math.exp(doubt) < 1
+
+
+def _border(tried: Sequence[Tried], y: Tensor, scale: int) -> int:
+    """Pixels of y in which the widest kernel sees what lies outside, up to a fifth of a side."""
+    widest = max(extent(t.k) for t in tried)
+    return max(BORDER, min(widest // (2 * scale) + 1, min(y.shape[-2:]) // 5))
 
 
 def _plain(t: Tried, y: Tensor, scale: int) -> float:
@@ -126,6 +137,6 @@ def _doubts(blurs: Sequence[Tried], y: Tensor, scale: int) -> list[float]:
     found = []
     for i, t in enumerate(blurs):
         alone = 1 - max((agreement(t.k, other.k) for j, other in enumerate(blurs) if j != i), default=1.0)
-        short = max(0.0, 2.5 - shape_of(t.k).along)
+        short = max(0.0, SHORT - shape_of(t.k).along)
         found.append(w.C * alone + known + w.E * min(max(0.0, *said) - said[i], 0.6) + w.F * short)
     return found

@@ -16,7 +16,7 @@ from pnpsr.photo.believe import believe, quick
 from pnpsr.photo.explain import residual
 from pnpsr.photo.find import Progress, Seen
 from pnpsr.photo.finish import finisher, with_kernel_given
-from pnpsr.photo.fixed import alone, by_tiles, history
+from pnpsr.photo.fixed import alone, by_tiles, faithful, history
 from pnpsr.photo.job import Job
 from pnpsr.photo.kept import Kept, digest
 from pnpsr.photo.plan import Plan, plan
@@ -104,7 +104,8 @@ def _found_then_fixed(
     ask, y = job.ask, job.y
     kept = Kept(None if keep is None else Path(keep), {"y": digest(y), "side": job.plan.side, **ask.identity()})
     blind = named if isinstance(named, UnrolledSolver) else None
-    finish = quick(finisher(ask.scale, known=ask.k is not None) if blind is None else with_kernel_given(blind), ask)
+    restoring = finisher(ask.scale, known=ask.k is not None) if blind is None else with_kernel_given(blind)
+    finish = quick(restoring, ask)
     belief = believe(job, blind, finish, kept)
     touched = belief.acts or ask.kernels_per is not None
     if not touched:
@@ -112,6 +113,7 @@ def _found_then_fixed(
     else:
         wide = extent(belief.k if belief.field is None else belief.field.k)
         job = dataclasses.replace(job, plan=replan(wide))
+        finish = faithful(job, restoring, finish, belief)
         x, fields = by_tiles(job, finish, belief, kept)
     kept.forget()
     steps, b = history(job, finish, belief) if watch else (), belief

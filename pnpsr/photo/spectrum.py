@@ -1,6 +1,7 @@
 """What the power spectrum of a picture says on its blur: no phases, no restoring, and so no way to please it with a sharp look."""
 
 import math
+from heapq import nlargest
 from itertools import product
 
 import torch
@@ -10,7 +11,8 @@ from torch.fft import fft2, fftfreq
 LOWEST = 0.02  # cycles per pixel of y: below are shapes, of which a picture has too few for a mean
 RINGS = 12  # of frequencies, equally wide in their logarithm
 FLOORS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # what a kernel takes away, noise and borders bring back: one of these in every ring
-ANGLES = 24  # of lines that are tried
+ANGLES = 36  # of lines that are tried
+STARTS = 4  # lines from which a better one is looked for
 LENGTHS = (5, 7, 9, 12, 15, 19, 23, 27, 31, 36, 42, 48)  # of these, in pixels of y
 SHORTEST = 48  # side of a picture that has enough frequencies
 
@@ -49,14 +51,18 @@ class Spectrum:
     def straight(self) -> tuple[float, float]:
         """Angle and length in pixels of x of the straight line that makes P likeliest, as :func:`pnpsr.kernels.line` takes them."""
         tried = product((math.pi * i / ANGLES for i in range(ANGLES)), (float(self.scale * n) for n in LENGTHS))
-        best = max(tried, key=self._of_line)
+        likely = nlargest(STARTS, tried, key=self._of_line)  # long lines have narrow peaks, that a grid sees from their foot
+        angle, length = max((self._nearby(start) for start in likely), key=self._of_line)
+        return angle % math.pi, length
+
+    def _nearby(self, best: tuple[float, float]) -> tuple[float, float]:
         turn, stretch = math.pi / ANGLES / 2, 0.08
-        for _ in range(4):
+        for _ in range(5):
             angle, length = best
             near = product((angle - turn, angle, angle + turn), (length * (1 - stretch), length, length * (1 + stretch)))
             best = max(near, key=self._of_line)
             turn, stretch = turn / 2, stretch / 2
-        return best[0] % math.pi, best[1]
+        return best
 
     def _of_line(self, which: tuple[float, float]) -> float:
         angle, length = which

@@ -8,9 +8,10 @@ from synthetic import psnr
 
 from pnpsr import blind_hqs, load
 from pnpsr.bordered import solve as apply
+from pnpsr.fast import native_bfloat16
 from pnpsr.images import sample_picture
 from pnpsr.kernels import dirac, gaussian, line, random_motion
-from pnpsr.photo import restore
+from pnpsr.photo import fixed, restore
 from pnpsr.photo.alternate import differences, edge_image, fitted_kernel
 from pnpsr.photo.candidates import guesses, straight
 from pnpsr.photo.clipped import counting
@@ -45,7 +46,12 @@ def test_blur_is_found_and_said() -> None:
     assert abs(shape_of(r.k).along - 1.6) < 1.3  # 2.2 and 2.8: two candidates of equal merit, both wide
     assert psnr(r.x[..., 8:-8, 8:-8], x[..., 8:-8, 8:-8]) > psnr(y[..., 8:-8, 8:-8], x[..., 8:-8, 8:-8]) + 1
     scores = [c.score for c in r.found.candidates]
-    assert scores == sorted(scores) and {c.name for c in r.found.candidates} == {NONE, LINE, "coarse to fine 13", "coarse to fine 27"}
+    assert scores == sorted(scores) and {c.name for c in r.found.candidates} == {
+        NONE,
+        LINE,
+        "coarse to fine 13",
+        "coarse to fine 27",
+    }
 
 
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
@@ -250,7 +256,22 @@ def test_image_steps_of_blind_solvers_take_a_kernel() -> None:
         out = apply(view, y, 2, k=gaussian(21, 1.0) if solver.scale == 2 else k, sigma=0.01)
         assert out.x.shape == (1, 3, 40, 44) and view.estimator is None
     assert with_kernel_given(blind_hqs(5, T=2, finish=3)).T == 3 and with_kernel_given(load("dan-x2")).T == 1
-    assert not trained_for(3) and trained_for(4) and second(load("dan-x2"), y, 2) is None and finisher(3, known=False).T == finisher(3, known=True).T
+    assert (
+        not trained_for(3)
+        and trained_for(4)
+        and second(load("dan-x2"), y, 2) is None
+        and finisher(3, known=False).T == finisher(3, known=True).T
+    )
+
+
+@pytest.mark.skipif(not native_bfloat16(), reason="needs a processor that multiplies bfloat16")
+def test_reduced_precision_is_used_only_where_no_pixel_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    k = random_motion(1, 11, generator=seed(1))
+    _, y = blurred("astronaut", k)
+    auto, exact, reduced = (restore(y, 1, k=k, precision=p).x for p in ("auto", "float32", "bfloat16"))
+    assert float((auto - exact).abs().max()) <= 1 / 512
+    monkeypatch.setattr(fixed, "SAME", 1.0)
+    assert torch.equal(restore(y, 1, k=k).x, reduced) and not torch.equal(reduced, exact)
 
 
 def test_kernels_of_a_field_are_mixed_between_cells() -> None:
