@@ -222,7 +222,7 @@ def parted(total: int, count: int, seed: int) -> tuple[list[int], list[int]]:
     """(all but ``count`` of ``total`` indices, those ``count``), each in order. Raises as :func:`held_out`."""
     if not 0 <= checks.whole(count, "count", 0) < total:
         raise ValueError(
-            f"count must leave something to train on: {count} of {total} pictures were to be held out; hold out fewer (--hold-out 1)"
+            f"count must leave something to train on: {count} of {total} pictures were to be held out; give more, or --hold-out 1"
         )
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed)).tolist()
     return sorted(order[count:]), sorted(order[:count])
