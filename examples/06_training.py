@@ -4,7 +4,7 @@
 # A blind solver is given y, a picture x blurred with a kernel k and made s times smaller, and finds both. What it knows of
 # pictures and kernels it learns from pictures that are degraded on the fly. `pnpsr.train.train` takes a solver, a stream of
 # degraded crops and a list of stages, yields a record every few steps, and leaves a folder from which a run that was killed
-# goes on. The loop is plain PyTorch inside. Here a small solver learns in about two minutes on one core.
+# goes on. The loop is plain PyTorch inside. Here a small solver learns in less than two minutes on one core.
 
 # %%
 import os

@@ -1,7 +1,7 @@
 """Write notebooks/NN_name.ipynb from examples/NN_name.py, run them, and keep small outputs: ``python examples/make_notebooks.py``.
 
 The scripts are the source; a notebook is the same cells with what they printed and drew. Only those whose code does something else
-than when it was run are run again; ``--all`` runs all, ``--check`` only compares, and runs nothing.
+than when it was run are run again; ``--all`` runs all, ``04 05`` these as well; ``--check`` only compares, and runs nothing.
 """
 
 import ast
@@ -144,11 +144,13 @@ def small(output: NotebookNode) -> NotebookNode:
 
 def main(arguments: list[str]) -> int:
     """Make the notebooks, or with ``--check`` name those that are missing, stale or without a script; 1 if there are any."""
-    if arguments not in ([], ["--check"], ["--all"]):
-        print(f"usage: make_notebooks.py [--check | --all]; got {' '.join(arguments)}", file=sys.stderr)
-        return 2
     books = {NOTEBOOKS / f"{s.stem}.ipynb": notebook(s) for s in sorted(EXAMPLES.glob("[0-9][0-9]_*.py"))}
-    kept = {path for path, book in books.items() if with_outputs(book, path) and arguments != ["--all"]}
+    numbers = {path.name[:2] for path in books}
+    if arguments not in (["--check"], ["--all"]) and not set(arguments) <= numbers:
+        print(f"usage: make_notebooks.py [--check | --all | NUMBER ...]; got {' '.join(arguments)}", file=sys.stderr)
+        return 2
+    again = numbers if arguments == ["--all"] else set(arguments)
+    kept = {path for path, book in books.items() if path.name[:2] not in again and with_outputs(book, path)}
     if arguments == ["--check"]:
         there = sorted({*books, *NOTEBOOKS.glob("*.ipynb")})
         wrong = [path.name for path in there if path not in kept or text(books[path]) != path.read_text(encoding="utf-8")]

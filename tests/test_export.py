@@ -79,7 +79,12 @@ def test_onnx_has_networks_and_the_image_step_and_names_what_it_lacks(tmp_path: 
     runtime = pytest.importorskip("onnxruntime")
     instance, net = INSTANCES["usrnet"], fresh("usrnet").float()
     c = case(instance, h=13, w=12).to(torch.float32)
-    to_onnx(export(net, 2, T=1, batch=2, size=(13, 12), kernel=5, dynamic=False), tmp_path / "a.onnx")
+    exported = export(net, 2, T=1, batch=2, size=(13, 12), kernel=5, dynamic=False)
+    if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 12):
+        with pytest.raises(ValueError, match=r"ONNX has no operator for aten\._conj of complex numbers; .* write a .pt2"):
+            to_onnx(exported, tmp_path / "a.onnx")
+        pytest.skip("the exporter of this torch has no transforms: those from 2.12 on may have them, 2.14 has")
+    to_onnx(exported, tmp_path / "a.onnx")
     y, given = taken(c, "usrnet")
     x, _ = runtime.InferenceSession(tmp_path / "a.onnx").run(None, {n: v.numpy() for n, v in {"y": y, **given}.items()})
     with torch.no_grad():
