@@ -36,7 +36,8 @@ def observed(name: str, scale: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def scale_of(name: str) -> int:
-    return 4 if name.endswith("x4") else 2
+    scales = presets()[name].scales
+    return scales[0] if scales else 2
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
