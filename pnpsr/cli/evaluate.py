@@ -49,8 +49,8 @@ def evaluate(
         methods: bicubic, bicubic_centre, blind_hqs, tv_hqs, kernel_first, deepinv_hqs, a checkpoint, NAME=FILE, NAME=FILE,FILE,
             module:function; with +sigma (knows the noise level), +gaussian or +dirac (assumes that kernel), +kernel_first (kernel
             of blind_hqs), +DAN (reads kernels that way), +direct (no extended border).
-        protocol: dan-setting1 (if left out), div2krk, ikrnet, usrnet-table1, or one of your own (--use).
-        kernels: file with the kernels of ikrnet and usrnet-table1 (.npz, .npy, .mat, .pth).
+        protocol: dan-setting1 (if left out), div2krk, ikrnet, usrnet-table1, every-scale, or one of your own (--use).
+        kernels: file with the kernels of all but the first two (.npz, .npy, .mat, .pth).
         scales: only these of the protocol's.
         sigmas: only these of the protocol's, as fractions of white.
         metrics: in place of the protocol's: psnr, ssim, psnr_rgb, psnr_y, ssim_rgb, ssim_y, lpips, kernel_mse, kernel_mse_aligned,

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from pnpsr.conventions import DAN, IKRNET, KERNELGAN, USRNET
+from pnpsr.conventions import DAN, IKRNET, KERNELGAN, PNPSR, USRNET
 from pnpsr.evaluate.protocol import GIVEN, Protocol, grid
 from pnpsr.evaluate.registry import PROTOCOLS, register_protocol
 from pnpsr.evaluate.triples import Triples
@@ -50,6 +50,13 @@ def usrnet_table1(kernels: Tensor) -> Protocol:
     return Protocol(
         "usrnet-table1", conditions, kernels, convention, round_x=True, border="scale²", multiple=8, metrics=(*IMAGE, *KERNEL)
     )
+
+
+@register_protocol("every-scale")
+def every_scale(kernels: Tensor) -> Protocol:
+    """Any kernels at ×1 to ×4 with 0 to 3 % noise; floats, RGB, border = scale²: of no paper, for scales that their tables leave out."""
+    conditions = grid((1, 2, 3, 4), (0.0, 0.01, 0.02, 0.03))
+    return Protocol("every-scale", conditions, kernels, PNPSR, border="scale²", multiple=12, metrics=(*IMAGE, "psnr_y", *KERNEL))
 
 
 def named_protocol(name: str, kernels: Tensor | None = None) -> Protocol:

@@ -96,6 +96,8 @@ def test_named_protocols_are_those_of_the_papers() -> None:
     assert (ikr.convention, ikr.colour, ikr.border_at(4), ikr.round_x, ikr.round_y) == (IKRNET, "rgb", 16, False, False)
     usr = named_protocol("usrnet-table1", k)
     assert usr.conditions == ((2, 0.0), (3, 0.0), (3, 0.01), (3, 0.03), (4, 0.0)) and usr.convention.quantised == "truncate"
+    every = named_protocol("every-scale", k)
+    assert every.scales == (1, 2, 3, 4) and len(every.conditions) == 16 and every.convention == PNPSR and every.kernels_at(3) is k
     for name, kernels in (("ikrnet", None), ("dan-setting1", k), ("magic", None)):
         with pytest.raises(ValueError, match="kernels|protocol must be one of"):
             named_protocol(name, kernels)
