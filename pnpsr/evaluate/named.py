@@ -54,7 +54,7 @@ def usrnet_table1(kernels: Tensor) -> Protocol:
 
 @register_protocol("every-scale")
 def every_scale(kernels: Tensor) -> Protocol:
-    """Any kernels at ×1 to ×4 with 0 to 3 % noise; floats, RGB, border = scale²: of no paper, for scales that their tables leave out."""
+    """Any kernels at ×1 to ×4 with 0 to 3 % noise; floats, RGB, border = scale². No paper's: for what their tables leave out."""
     conditions = grid((1, 2, 3, 4), (0.0, 0.01, 0.02, 0.03))
     return Protocol("every-scale", conditions, kernels, PNPSR, border="scale²", multiple=12, metrics=(*IMAGE, "psnr_y", *KERNEL))
 
