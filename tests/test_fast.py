@@ -219,3 +219,13 @@ def test_a_quick_solver_may_be_made_and_used_in_inference_mode() -> None:
         quick = fast(solver, "float32")
         assert torch.allclose(quick(y, 2).x, solver(y, 2).x, atol=1e-5)
     assert torch.allclose(quick(y, 2).x, solver(y, 2).x, atol=1e-5)
+
+
+def test_a_quick_step_compiles_whole() -> None:
+    torch.manual_seed(0)
+    quick = fast(dan(2, size=5, width=8, groups=1, blocks=1, code=4, T=1).eval(), "float32")
+    y = pictures(1, 3, 12, 12, seed=0, dtype=torch.float32)
+    s = quick.start(y, 2)
+    torch.compiler.reset()
+    compiled = torch.compile(quick.step, fullgraph=True, backend="eager")(s)
+    assert torch.allclose(compiled.x, quick.step(s).x, atol=1e-5)

@@ -38,6 +38,8 @@ class Quick(UnrolledSolver):
 
     def step(self, s: State) -> State:
         """As :meth:`pnpsr.UnrolledSolver.step`; :func:`pnpsr.bordered.solve` looks at the result."""
+        if checks.tracing():  # which looks at nothing anyway
+            return super().step(s)
         with torch.no_grad(), checks.trusted():
             if s.y.device.type != "cpu" or s.once(_some_black):  # elsewhere a look would wait, and a graph cannot be recorded
                 return super().step(s)
