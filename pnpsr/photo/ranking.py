@@ -5,9 +5,10 @@
 S(x) = Σ|∇x| / √(N Σ|∇x|²) is low where few strong edges explain x (Krishnan, Tay, Fergus 2011), and does not change with
 contrast. r is the root mean square of y - (x ⊗ k)↓s, away from the border, and r₀ the least of all guesses, which is noise: too
 wide a kernel rings, and its x no longer explains y. a is the kernel's largest normalised correlation with another guess: chance
-does not repeat itself. d is the fine detail of y in the direction that has least (:func:`pnpsr.photo.detail.detail`): a picture
-that has it everywhere cannot be blurred. L is what the power spectrum says for k (:class:`pnpsr.photo.spectrum.Spectrum`), L₀ the
-most that it says for any. l is the kernel's length: at scale 1 a sharp picture of soft things looks like a little blur.
+does not repeat itself; a straight line for which the spectrum speaks clearly, and more than for all others, need not. d is the
+fine detail of y in the direction that has least (:func:`pnpsr.photo.detail.detail`): a picture that has it everywhere cannot be
+blurred. L is what the power spectrum says for k (:class:`pnpsr.photo.spectrum.Spectrum`), L₀ the most that it says for any. l is
+the kernel's length: at scale 1 a sharp picture of soft things looks like a little blur.
 
 Leaving the picture as it is scores 1, and the lowest score wins; a guess of a sharp picture has the first two factors only. How the
 exponents were found and how well they do: ``docs/photographs.md``.
@@ -45,9 +46,10 @@ class Weights:
     usual: float
 
 
-WEIGHTS = {1: Weights(2.8, 2.9, 4.8, 1.7, 1.2, 3.8, 0.42)}
-FINER = Weights(3.6, 4.5, 2.9, 2.0, 1.35, 0.0, 1.3)  # at all other scales
+WEIGHTS = {1: Weights(2.8, 2.9, 4.75, 1.7, 2.4, 3.8, 0.42)}
+FINER = Weights(3.9, 5.2, 3.1, 2.3, 2.2, 0.0, 1.38)  # at all other scales
 LEAST = 0.02  # detail: less is noise
+SURE = 0.3  # evidence from which a straight line needs nobody to agree
 SHORT = 2.5  # length in pixels: standard deviation along the longer axis
 
 
@@ -136,7 +138,8 @@ def _doubts(blurs: Sequence[Tried], y: Tensor, scale: int) -> list[float]:
     known = w.D * math.log(max(detail(y), LEAST) / w.usual)
     found = []
     for i, t in enumerate(blurs):
-        alone = 1 - max((agreement(t.k, other.k) for j, other in enumerate(blurs) if j != i), default=1.0)
+        sure = t.name == LINE and said[i] >= max(SURE, *said)
+        alone = 0.0 if sure else 1 - max((agreement(t.k, other.k) for j, other in enumerate(blurs) if j != i), default=1.0)
         short = max(0.0, SHORT - shape_of(t.k).along)
         found.append(w.C * alone + known + w.E * min(max(0.0, *said) - said[i], 0.6) + w.F * short)
     return found
