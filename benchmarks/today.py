@@ -16,12 +16,12 @@ from pnpsr.studies.complexity import processor
 from pnpsr.weights import presets
 
 PAGE = Path(__file__).parent.parent / "docs" / "results" / "presets.md"
+ALL = 68  # pictures of CBSD68
 HEAD = """# The presets of today, kernel by kernel
 
-CBSD68 × the twelve kernels of IKR-Net, all 816 rows each, RGB in dB, kernel errors as mean squares; Gaussian kernels are k1 to
-k8, motion kernels k9 to k12. Measured on {machine}, torch {torch}, with image priors in bfloat16 where the processor has it
-(`pnpsr.fast`). Tables 1 to 9 beside this page are of the weights before, where they say so. [What each costs](costs.md) has a
-page of its own.
+CBSD68 × the twelve kernels of IKR-Net, all 816 rows each where the command has no `--limit`, RGB in dB, kernel errors as mean squares;
+Gaussian kernels are k1 to k8, motion kernels k9 to k12. Measured on {machine}, torch {torch}, with image priors in bfloat16 where the
+processor has it (`pnpsr.fast`). [What each costs](costs.md) has a page of its own.
 """
 
 
@@ -35,8 +35,11 @@ def main() -> None:
         rows = read_rows(folder / f"{name}.csv")
         row = rows[0]
         scale, sigma = row.key.scale, f"{row.key.sigma:g}"
-        data = "--images data/test/cbsd68 --kernels data/kernels/ikrnet12.npz --protocol ikrnet"
-        how = f"--methods {name} --scales {scale} --sigmas {sigma} --metrics {' '.join(row.values)}"
+        protocol, pictures = row.protocol.partition("@")[0], len({one.key.image for one in rows})
+        data = f"--images data/test/cbsd68 --kernels data/kernels/ikrnet12.npz --protocol {protocol}"
+        others = "".join(f" {path.stem}" for path in sorted(folder.glob("*.csv")) if path.stem != name)
+        data += f" --limit {pictures}" if pictures < ALL else ""
+        how = f"--methods {name}{others} --scales {scale} --sigmas {sigma} --metrics {' '.join(row.values)}"
         table = (folder / "table.md").read_text().strip()
         parts.append(
             f"## {name}, ×{scale}, σ = {sigma}\n\n"
