@@ -20,8 +20,8 @@ ALL = 68  # pictures of CBSD68
 HEAD = """# The presets of today, kernel by kernel
 
 CBSD68 × the twelve kernels of IKR-Net, all 816 rows each where the command has no `--limit`, RGB in dB, kernel errors as mean
-squares; Gaussian kernels are k1 to k8, motion kernels k9 to k12. Measured on {machine}, torch {torch}, with image priors in bfloat16
-where the processor has it (`pnpsr.fast`). [What each costs](costs.md) has a page of its own.
+squares; Gaussian kernels are k1 to k8, motion kernels k9 to k12. Measured on {machine}, torch {torch}, with image priors in
+bfloat16 where the processor has it (`pnpsr.fast`). [What each costs](costs.md) has a page of its own.
 """
 
 
