@@ -25,6 +25,7 @@ from pnpsr.weights import presets
 
 SIGMA = 0.01
 NONBLIND = ("usrnet",)
+BELOW = {("ikrnet-x3", "JPEG"): "trained for 8 minutes, without JPEG"}  # docs/limits.md says so
 
 
 @cache
@@ -77,7 +78,8 @@ def cases() -> Iterator[Any]:
     for name in presets():
         for scale in scales(name):
             for kind in INPUTS:
-                yield name, scale, kind
+                known = pytest.mark.xfail(reason=BELOW[name, kind], strict=True) if (name, kind) in BELOW else ()
+                yield pytest.param(name, scale, kind, marks=known)
 
 
 @pytest.mark.parametrize(("name", "scale", "kind"), list(cases()))
@@ -142,7 +144,7 @@ def test_a_preset_is_refused_at_another_scale_on_the_command_line_too(
     if presets()[name].scales is None:
         pytest.skip("made for any scale")
     write_image(tmp_path / "a.png", sharp(gray=False)[:1])
-    other = 3
+    other = 4 if scales(name) == (3,) else 3
     for words in (
         ("restore", tmp_path / "a.png", "--preset", name, "--scale", other),
         ("evaluate", "--images", tmp_path, "--methods", name, "--scales", other, "--metrics", "psnr"),

@@ -119,7 +119,8 @@ def encoded(suffix: str, dtype: type, peak: float, *, size: tuple[int, ...] = (4
     import cv2
 
     if np.issubdtype(dtype, np.floating):  # OpenCV 4 writes floats as LogLuv
-        tifffile.imwrite(data := io.BytesIO(), (np.random.default_rng(0).random(size) * peak).astype(dtype))
+        kind = "rgb" if len(size) > 2 else "minisblack"
+        tifffile.imwrite(data := io.BytesIO(), (np.random.default_rng(0).random(size) * peak).astype(dtype), photometric=kind)
         return data.getvalue()
     return cv2.imencode(suffix, (np.random.default_rng(0).random(size) * peak).astype(dtype))[1].tobytes()
 

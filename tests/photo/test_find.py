@@ -253,7 +253,7 @@ def test_image_steps_of_blind_solvers_take_a_kernel() -> None:
         assert out.x.shape == (1, 3, 40, 44) and view.estimator is None
     assert with_kernel_given(blind_hqs(5, T=2, finish=3)).T == 3 and with_kernel_given(load("dan-x2")).T == 1
     assert (
-        not trained_for(3)
+        not trained_for(5)
         and trained_for(4)
         and second(load("dan-x2"), y, 2) is None
         and finisher(3, known=False).T == finisher(3, known=True).T
