@@ -5,12 +5,9 @@ A sum of two tensors of different types, or into new memory, costs as much as a 
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from pnpsr import checks
 from pnpsr.fast.packed import Packed, Pointwise, packable, pointwise
 from pnpsr.fast.upscale import Merged, mergeable
-from pnpsr.nets.common import corner
 from pnpsr.nets.crb import CRB
 from pnpsr.nets.dpcn import DPCB
 from pnpsr.nets.heads import NoiseNet
@@ -70,17 +67,8 @@ class QuickCRB(nn.Module):
 class QuickResUNet(ResUNet):
     """:class:`pnpsr.nets.ResUNet`, whose skips are added to in place, each in its own type."""
 
-    def forward(self, v: Tensor, strength: Tensor | float | None = None) -> Tensor:
-        """The likely picture (b c h w) near v (b c h w)."""
-        v = checks.feed(v, "v", self.channels, self.head.weight)
-        rows, columns = v.shape[-2:]
-        skips = [self.head(self._with_strength(F.pixel_unshuffle(self._padded(v), self.fold), strength))]
-        for down in self.down:
-            skips.append(down(skips[-1]))
-        deep = self.body(skips[-1])
-        for up in self.up:
-            deep = up(skips.pop().add_(deep))
-        return corner(F.pixel_shuffle(self.tail(skips.pop().add_(deep)), self.fold), rows, columns)
+    def _joined(self, skip: Tensor, deep: Tensor) -> Tensor:
+        return skip.add_(deep)
 
 
 class QuickNoiseNet(NoiseNet):

@@ -108,13 +108,16 @@ class ResUNet(nn.Module):
             skips.append(down(skips[-1]))
         deep = self.body(skips[-1])
         for up in self.up:
-            deep = up(deep + skips.pop())
-        return corner(F.pixel_shuffle(self.tail(deep + skips.pop()), self.fold), rows, columns)
+            deep = up(self._joined(skips.pop(), deep))
+        return corner(F.pixel_shuffle(self.tail(self._joined(skips.pop(), deep)), self.fold), rows, columns)
 
     def _padded(self, v: Tensor) -> Tensor:
         unit = 2 ** (DEPTH - 1) * self.fold
         rows, columns = ((n + unit - 1) // unit * unit - n for n in v.shape[-2:])  # a form that shows a trace what divides the sum
         return F.pad(v, (0, columns, 0, rows), mode="replicate")
+
+    def _joined(self, skip: Tensor, deep: Tensor) -> Tensor:
+        return deep + skip
 
     def _with_strength(self, v: Tensor, strength: Tensor | float | None) -> Tensor:
         if not self.strength:

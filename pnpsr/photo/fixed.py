@@ -1,15 +1,16 @@
 """Restoring with a kernel that stays: tile after tile, each kept as soon as it is finished; or a solver left to itself."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from pnpsr.bordered import iterates
-from pnpsr.fast import fast, resolved
+from pnpsr.fast import resolved
 from pnpsr.kernels import dirac
 from pnpsr.needs import needs_of
-from pnpsr.photo.believe import Belief
+from pnpsr.photo.believe import Belief, quick
 from pnpsr.photo.clipped import Brisk, counting
 from pnpsr.photo.explain import decibels, residual
 from pnpsr.photo.find import FLAT, NOTHING
@@ -110,9 +111,7 @@ def faithful(job: Job, solver: UnrolledSolver, finish: UnrolledSolver, belief: B
     ask = job.ask
     if ask.precision != "auto" or resolved("auto", ask.device) == "float32" or not belief.windows:
         return finish
-    exact = fast(solver.to(ask.device), "float32")
-    if not isinstance(exact, UnrolledSolver):
-        raise TypeError(f"expected an UnrolledSolver, got {type(exact).__name__}")
+    exact = quick(solver, replace(ask, precision="float32"))
     part = job.y[(..., *belief.windows[0].inside)].to(ask.device)
     a, b = (_last(_iterates(one, part, job, belief.k.to(part), belief.sigma)) for one in (finish, exact))
     difference = (a - b).abs()
