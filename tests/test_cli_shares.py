@@ -52,7 +52,7 @@ def test_two_processes_end_what_a_killed_one_began_and_leave_the_files_of_one(wh
     killed.communicate()
     two = begin((*LAUNCH, "pnpsr", *words))
     one = begin((sys.executable, "-m", "pnpsr", *commands(images, tmp_path / "one")[which]))
-    (_, said), _ = two.communicate(), one.communicate()
+    (_, said), _ = two.communicate(timeout=400), one.communicate(timeout=400)
     assert one.returncode == 1
     assert two.returncode == 1 and "broken.png" in said, said  # as one process says it
     assert "Signal" not in said, said  # each process came to its own end
@@ -65,3 +65,24 @@ def test_without_a_launch_all_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Share(1, 2).of("abc") == ["b"] and not Share(1, 2).first and Share().gathered(3) == [3]
     monkeypatch.setenv("WORLD_SIZE", "8")  # of a cluster's own, without torchrun
     assert share_of("cpu").count == 1
+
+
+ALONE = """
+import os, sys, torch.distributed as d
+from lightning.fabric import Fabric
+from pnpsr.cli.shares import launched
+if sys.argv[1] == "ours":
+    d.init_process_group("gloo", store=d.HashStore(), rank=0, world_size=1)
+fabric = Fabric(accelerator="cpu", devices=1, strategy="ddp")
+assert launched(launched(fabric)) is fabric and d.is_initialized()
+import atexit
+atexit._run_exitfuncs()
+print(d.is_initialized())
+"""
+
+
+@pytest.mark.parametrize(("group", "stands"), [("ours", "True"), ("made", "False")])
+def test_a_group_is_left_at_the_end_by_who_made_it(group: str, stands: str) -> None:
+    program = (sys.executable, "-W", "ignore", "-c", ALONE, group)
+    done = subprocess.run(program, env=ENV, capture_output=True, text=True, timeout=400)
+    assert done.stdout.split()[-1:] == [stands], done.stderr

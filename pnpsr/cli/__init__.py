@@ -11,7 +11,6 @@ from pnpsr.cli.evaluate import evaluate
 from pnpsr.cli.export import export
 from pnpsr.cli.kernels import kernels
 from pnpsr.cli.restore import restore
-from pnpsr.cli.shares import part_ways
 from pnpsr.cli.spoken import in_options
 from pnpsr.cli.study import study
 from pnpsr.cli.train import train
@@ -68,8 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("pnpsr: interrupted", file=sys.stderr)
         return 130
-    finally:
-        part_ways()
     return status if isinstance(status, int) else 0
 
 

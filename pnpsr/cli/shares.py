@@ -1,5 +1,6 @@
 """One command in several processes: whose work is what, by the launch that training has (torchrun, Lightning Fabric)."""
 
+import atexit
 import os
 import sys
 from collections.abc import Sequence
@@ -60,13 +61,28 @@ def share_of(device: str) -> Share:
     except ImportError as error:
         raise ValueError("several processes need Lightning: pip install 'pnpsr[train]'") from error
     kind = device.partition(":")[0]
-    fabric = Fabric(accelerator=kind, devices=local, num_nodes=count // local)
-    fabric.launch()
+    fabric = launched(Fabric(accelerator=kind, devices=local, num_nodes=count // local))
     return Share(fabric.global_rank, count, local, str(fabric.device) if kind != "cpu" else device, fabric)
 
 
-def part_ways() -> None:
-    """Leave the processes that share the work: a group that still stands when Python ends may abort a process that is done."""
+def launched(fabric: Any) -> Any:
+    """The fabric, launched; a group of processes that this made is left when Python ends, one that stood before is its maker's.
+
+    A group that still stands then may abort a process that is done; one that is left earlier could not be made again, as
+    processes of a second one find the addresses of the first.
+    """
+    stood = _in_group()
+    fabric.launch()
+    if _in_group() and not stood:
+        atexit.register(_part_ways)
+    return fabric
+
+
+def _in_group() -> bool:
     distributed = sys.modules.get("torch.distributed")
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()
+    return distributed is not None and distributed.is_available() and distributed.is_initialized()
+
+
+def _part_ways() -> None:
+    if _in_group():
+        sys.modules["torch.distributed"].destroy_process_group()

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from pnpsr import checks
+from pnpsr.cli.shares import launched
 from pnpsr.conventions import NAMED
 from pnpsr.conventions.named import build_of, name_of
 from pnpsr.data import Pairs, PairStream, Pictures, Setting, Stream, held_out, setting
@@ -147,9 +148,7 @@ class Machine:
             raise ValueError("training needs Lightning and TensorBoard: pip install 'pnpsr[train]'") from error
         if self.threads is not None:
             torch.set_num_threads(checks.whole(self.threads, "threads"))
-        fabric = Fabric(accelerator=self.accelerator, devices=self.devices, num_nodes=self.nodes, precision=precision)
-        fabric.launch()
-        return fabric
+        return launched(Fabric(accelerator=self.accelerator, devices=self.devices, num_nodes=self.nodes, precision=precision))
 
 
 def build(recipe: str, arguments: str | None, init: Sequence[str] = ()) -> UnrolledSolver:

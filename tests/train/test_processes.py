@@ -50,6 +50,7 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
         [*launch, str(tmp_path / "script.py"), json.dumps(both)],
         capture_output=True,
         text=True,
+        timeout=400,
         env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
     )
     assert done.returncode == 0, done.stderr[-3000:]
