@@ -73,14 +73,14 @@ def photo(scale: int, patch: int, before: int, **other: Any) -> dict[str, Part]:
     return {f"first-photo-x{scale}": kernel, f"photo-x{scale}": image}
 
 
-def dan(scale: int, **other: Any) -> Part:
+def dan(scale: int, size: int = 21, setting: str = "dan-setting1", **other: Any) -> Part:
     """DAN's two networks in the convention of its code, losses on all iterates; that on the image asks for what is measured."""
-    made = {"scale": scale, "width": 32, "groups": 3, "blocks": 5, "T": 3}
+    made = {"scale": scale, "size": size, "width": 32, "groups": 3, "blocks": 5, "T": 3}
     options = {"rate": 8e-4, "average": 0.995, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
     fixed = {"patch": 36 * scale, "drawn": {"convention": DAN}, "options": options, "deep": True, "psnr": 0.02}
-    fixed["init"] = (f"preset:dan-x{scale}",) if scale in (2, 4) else ()
+    fixed["init"] = (f"preset:dan-x{scale}",)
     gpu = {"arguments": {**made, "width": 64, "groups": 5, "blocks": 10, "T": 4}, "batch": 64, "patch": 64 * scale}
-    return Part("dan", made, "dan-setting1", (scale,), gpu=gpu, **{**fixed, **other})
+    return Part("dan", made, setting, (scale,), gpu=gpu, **{**fixed, **other})
 
 
 def usrnet(**other: Any) -> Part:
@@ -105,7 +105,10 @@ PLAN: dict[str, Part] = {
     "restorer-x3": restorer(3, 120, turn=False, width=512, before=4),
     "dan-x2": dan(2),
     "dan-x4": dan(4),
-    "dan-x3": dan(3),
+    "dan-x3": dan(3, init=("preset:dan-x4",)),
+    # from the networks of the first setting, as far as kernels of another size let them be taken over
+    "dan-setting2-x2": dan(2, 11, "div2krk", drawn={}),
+    "dan-setting2-x4": dan(4, 31, "div2krk", drawn={}),
     "usrnet": usrnet(weight=2.0),
     **photo(1, 96, before=2),
     **photo(2, 144, before=2),

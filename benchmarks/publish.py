@@ -48,7 +48,7 @@ def main(
     hardware: str,
     scores: tuple[Path, ...] = (),
     onto: bool = False,
-    bytewise: tuple[str, ...] = (),
+    bits: dict[str, int] | None = None,
 ) -> None:
     """Publish the weights of ``run`` as preset ``name``.
 
@@ -60,12 +60,12 @@ def main(
         hardware: what it was trained on.
         scores: CSV files of ``pnpsr evaluate``.
         onto: the first of the trainings began with the preset as it is so far: its commands, steps and log come before.
-        bytewise: parts whose weights are kept in 8 bits.
+        bits: parts whose weights are kept in so many bits, 8 or 12: ``--bits k0 8 restorer 12``.
     """
     lines = [command for folder in (*after, run) for command in commands(folder, name)]  # before the weights are replaced
     solver = load(run / f"{which}.safetensors")
     target = WEIGHTS / f"{name}.safetensors"
-    save(solver, target, half=True, bytewise=bytewise)
+    save(solver, target, half=True, bits=bits or {})
     notes = [json.loads((folder / "run.json").read_text()) for folder in (*after, run)]
     index = json.loads((WEIGHTS / "index.json").read_text())
     before = index[name] if onto else {"commands": [], "steps": 0}

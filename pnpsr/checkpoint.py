@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
+from pnpsr import checks, packed
 from pnpsr.files import replace_file
 from pnpsr.filled import Unfit, filled
 from pnpsr.recipes import RECIPES
@@ -20,12 +22,17 @@ from pnpsr.values import expression, rebuilt
 from pnpsr.version import VERSION
 from pnpsr.weights import preset_file, presets
 
-_KEY, _SEAL, _WORTH = "pnpsr", "sha256", "@worth"
+_KEY, _SEAL = "pnpsr", "sha256"
 UNTRAINED = ("blind_hqs",)  # recipes that work without weights, and so are presets by their name alone
 
 
 def save(
-    solver: nn.Module, path: str | Path, *, half: bool = False, bytewise: Sequence[str] = (), convention: str | None = None
+    solver: nn.Module,
+    path: str | Path,
+    *,
+    half: bool = False,
+    bits: Mapping[str, int] = MappingProxyType({}),
+    convention: str | None = None,
 ) -> None:
     """Write weights and expression of ``solver`` to one safetensors file; all or nothing is left on disk.
 
@@ -33,15 +40,16 @@ def save(
     and classes by their import paths. :func:`load` gives an equal solver.
 
     ``half`` rounds the parameters (not the buffers) to float16, which :func:`load` widens to float32 again: half the size.
-    ``bytewise`` names parts (``k0``, ``restorer.prior``) whose matrices and filters are rounded to 8-bit integers instead, each
-    row by a scale of its own: a quarter of the size. What that costs is to be measured before it is shipped.
+    ``bits`` names parts (``{"k0": 8, "restorer.prior": 12}``) whose matrices and filters are rounded to integers of 8 or 12 bits
+    instead, each row by a scale of its own: a quarter or three eighths of the size. What that costs is to be measured before it is
+    shipped: 12 bits next to nothing, 8 bits some tenths of a decibel in an image prior.
 
     ``convention`` is the name of the one that the solver was trained under (:mod:`pnpsr.conventions`), where it is not pnpsr's own:
     evaluating reads it with :func:`pnpsr.checkpoint.convention_of`.
 
     Raises:
-        TypeError: ``bytewise`` is one name instead of a list of them.
-        ValueError: ``bytewise`` names a part that has no parameters.
+        TypeError: ``bits`` is no mapping.
+        ValueError: ``bits`` names a part that has no parameters, or another number than 8 and 12.
         ValueError: the solver was not built by a recipe, or a part of it cannot be written down, such as a lambda.
         FileNotFoundError: the folder does not exist.
 
@@ -51,19 +59,21 @@ def save(
         >>> load("small.safetensors").T
         1
     """
-    if isinstance(bytewise, str):
-        raise TypeError(f"bytewise must be a list of parts, as ({bytewise!r},)")
+    if not isinstance(bits, Mapping):
+        raise TypeError(f"bits must say how many for which part, as {{'k0': 8}}; got {bits!r}")
     call = expression(solver)
     if call.recipe not in RECIPES:
         raise ValueError(f"recipe {call.recipe!r} has left RECIPES, and could not be loaded again")
     note = json.dumps({**call.written(), "version": VERSION, **({} if convention is None else {"convention": convention})})
     tensors = {name: value.detach().contiguous().cpu().clone() for name, value in solver.state_dict().items()}
     names = [name for name, _ in solver.named_parameters()]
-    inside = dict.fromkeys(name for part in bytewise for name in _below(part, names))
+    for many in bits.values():
+        checks.choice(many, packed.BITS, "bits")
+    inside = {name: many for part, many in bits.items() for name in _below(part, names)}
     if half:
         tensors |= {name: tensors[name].half() for name in names if name not in inside}
-    for name in inside:
-        tensors |= _rounded(name, tensors[name])
+    for name, many in inside.items():
+        tensors |= packed.rounded(name, tensors[name], many)
     # one entry, since a file's entries come in any order, and equal solvers should be equal files
     replace_file(path, to_bytes(tensors, metadata={_KEY: json.dumps({**json.loads(note), _SEAL: _seal(note, tensors)})}))
 
@@ -145,39 +155,14 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     seal = told.pop(_SEAL, None)  # files of earlier versions have none
     if seal is not None and seal != _seal(json.dumps(told), tensors):
         raise ValueError(f"{path} is damaged: its content is not what pnpsr.save wrote (sha256); take another copy")
-    return told, _widened(tensors, path)
+    return told, packed.widened(tensors, path)
 
 
 def _below(part: str, names: Sequence[str]) -> list[str]:
     found = [name for name in names if f"{name}.".startswith(f"{part}.")]
     if not found:
-        raise ValueError(f"bytewise names {part!r}, which has no parameters; some are {', '.join(names[:3])}")
+        raise ValueError(f"bits names {part!r}, which has no parameters; some are {', '.join(names[:3])}")
     return found
-
-
-def _rounded(name: str, value: Tensor) -> dict[str, Tensor]:
-    """Integers from -127 to 127 and what one is worth in each row (first index); vectors become float16."""
-    if value.ndim < 2:
-        return {name: value.half()}
-    largest = value.float().abs().flatten(1).amax(1)
-    worth = torch.where(largest > 0, largest / 127, torch.ones_like(largest))
-    return {name: (value.float() / _column(worth, value)).round().to(torch.int8), f"{name}{_WORTH}": worth}
-
-
-def _widened(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """The tensors with every pair of :func:`_rounded` made one again."""
-    wide = {name: value for name, value in tensors.items() if not name.endswith(_WORTH)}
-    for name in (name.removesuffix(_WORTH) for name in tensors.keys() - wide.keys()):
-        worth, value = tensors[f"{name}{_WORTH}"], wide.get(name)
-        if value is None or value.dtype != torch.int8 or worth.shape != value.shape[:1]:
-            raise ValueError(f"{path} is damaged: {name}{_WORTH} belongs to no tensor of bytes with as many rows")
-        wide[name] = value.float() * _column(worth, value)
-    return wide
-
-
-def _column(worth: Tensor, value: Tensor) -> Tensor:
-    """One number per row, in the number of dimensions of ``value``."""
-    return worth.reshape(-1, *(1,) * (value.ndim - 1))
 
 
 def _seal(note: str, tensors: Mapping[str, Tensor]) -> str:

@@ -13,6 +13,7 @@ from torch import nn
 
 from pnpsr import UnrolledSolver, blind_hqs, dan, expression, load, save, two_step, usrnet
 from pnpsr.nets import KernelEncoder
+from pnpsr.packed import rounded, widened
 from pnpsr.prox import l0_gradient, tv
 from pnpsr.recipes import RECIPES, recipe, tv_hqs
 from pnpsr.starts import Upsample
@@ -73,29 +74,46 @@ def test_files_with_the_names_of_earlier_versions_load(tmp_path: Path) -> None:
     assert all(torch.equal(value, net.state_dict()[name]) for name, value in again.state_dict().items())
 
 
-def test_bytes_are_within_half_a_step_of_every_row_and_a_quarter_of_the_size(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("bits", "share"), [(8, 0.28), (12, 0.41)])
+def test_integers_are_within_half_a_step_of_every_row_and_as_small_as_they_say(bits: int, share: float, tmp_path: Path) -> None:
     net = usrnet(T=2, widths=(16, 32, 64, 64))
     save(net, tmp_path / "whole")
-    save(net, tmp_path / "bytes", half=True, bytewise=("restorer",))
-    assert (tmp_path / "bytes").stat().st_size < 0.28 * (tmp_path / "whole").stat().st_size
-    again = load(tmp_path / "bytes")
+    save(net, tmp_path / "small", half=True, bits={"restorer": bits})
+    assert (tmp_path / "small").stat().st_size < share * (tmp_path / "whole").stat().st_size
+    again = load(tmp_path / "small")
     for name, value in net.state_dict().items():
         found = again.state_dict()[name]
         assert found.dtype == torch.float32
         if name.startswith("restorer"):
-            step = value.abs().flatten(1).amax(1) / 127
+            step = value.abs().flatten(1).amax(1) / (2 ** (bits - 1) - 1)
             assert ((found - value).abs().flatten(1).amax(1) <= 0.501 * step).all() and not torch.equal(found, value)
         else:
             assert torch.equal(found, value.half().float())
 
 
-def test_bytes_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="bytewise names 'prior', which has no parameters; some are "):
-        save(small(), tmp_path / "a", bytewise=("prior",))
-    with pytest.raises(TypeError, match="bytewise must be a list"):
-        save(small(), tmp_path / "a", bytewise="restorer")
-    note = {"recipe": "usrnet", "arguments": {}}
-    for tensors in ({"a@worth": torch.ones(2)}, {"a": torch.ones(2, 2), "a@worth": torch.ones(2)}):
+@pytest.mark.parametrize("shape", [(3, 5), (1, 1), (4, 2, 3, 3)])
+def test_twelve_bits_give_every_integer_back(shape: tuple[int, ...]) -> None:
+    n = torch.randint(-2047, 2048, shape, generator=torch.Generator().manual_seed(0))
+    n[:, 0] = 2047  # the largest of every row, so that one is worth one
+    assert torch.equal(widened(rounded("a", n.float(), 12), Path("file"))["a"], n.float())
+
+
+def test_integers_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="bits names 'prior', which has no parameters; some are "):
+        save(small(), tmp_path / "a", bits={"prior": 8})
+    with pytest.raises(ValueError, match="bits must be one of 8, 12"):
+        save(small(), tmp_path / "a", bits={"restorer": 4})
+    with pytest.raises(TypeError, match="bits must say how many for which part"):
+        save(small(), tmp_path / "a", bits=("restorer",))  # type: ignore[arg-type]
+    note, one, four = {"recipe": "usrnet", "arguments": {}}, torch.ones(1), torch.ones(4, dtype=torch.uint8)
+    for tensors in (
+        {"a@worth": one},
+        {"a": torch.ones(1, 2), "a@worth": one},
+        {"a": torch.ones(1, 2, dtype=torch.int8), "a@worth": torch.ones(2)},
+        {"a": four, "a@worth": one, "a@shape": torch.tensor([1, 2])},
+        {"a": four[:3], "a@worth": one, "a@shape": torch.tensor([-1, -2])},
+        {"a": four[:3], "a@shape": torch.tensor([1, 2])},
+    ):
         with pytest.raises(ValueError, match="damaged: a@worth belongs to no tensor"):
             load(noted(tmp_path / "b", note, **tensors))
 

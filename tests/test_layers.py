@@ -31,6 +31,7 @@ LAYER = {
     "solver": 4,
     "data": 4,
     "recipes": 5,
+    "packed": 5.9,  # how a checkpoint keeps integers
     "checkpoint": 6,
     "released": 6.2,  # opens checkpoints of both kinds
     "train": 6.7,

@@ -98,6 +98,7 @@ SAYS = {
     "photo": "photographs",
     "plot": "figures",
     "fast": "inference",
+    "packed": "weights in 8 or 12 bits",
     "checkpoint": "save, load",
     "released": "others' files",
     "interop": "deepinv",

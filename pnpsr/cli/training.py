@@ -30,7 +30,8 @@ class DataChoice:
     """What the training data are."""
 
     data: str | None = None
-    """Named setting of the degradations: dan-setting1, dan-setting2, ikrnet, usrnet; by default the recipe's own."""
+    """Named setting of the degradations, the recipe's own if left out: dan-setting1, dan-setting2, div2krk, ikrnet, photograph or
+    usrnet, or one of yours."""
     scales: tuple[int, ...] | None = None
     """In place of the setting's; one is drawn per batch."""
     sigma: tuple[float, float] | None = None

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from pnpsr import checks
-from pnpsr.conventions import PNPSR, Convention
+from pnpsr.conventions import KERNELGAN, PNPSR, Convention
 from pnpsr.conventions.named import Build, build_of, model_of
 from pnpsr.data.camera import Camera
-from pnpsr.kernels import FAMILIES, dan_setting1, dan_setting2, dirac, disk, random_gaussian, random_motion
+from pnpsr.kernels import FAMILIES, dan_setting1, dan_setting2, dirac, disk, random_gaussian, random_motion, shift_kernel
 from pnpsr.physics import Physics
 from pnpsr.values import Registry
 
@@ -216,6 +216,12 @@ def _noisy_gaussian(count: int, _: int, size: int, generator: torch.Generator) -
     return dan_setting2(count, size, generator=generator, device=generator.device)
 
 
+def _balanced(count: int, scale: int, size: int, generator: torch.Generator) -> Tensor:
+    """Those of setting 2 moved as KernelGAN's kernel_shift does: a pixel of y then lies in the middle of its s × s pixels of x."""
+    move = ((scale - 1) / 2,) * 2
+    return shift_kernel(_noisy_gaussian(count, scale, size, generator), move, tolerance=1.0)
+
+
 def _gaussian(count: int, _: int, size: int, generator: torch.Generator) -> Tensor:
     """Half of them isotropic."""
     device = generator.device
@@ -238,12 +244,13 @@ def _defocus(count: int, _: int, size: int, generator: torch.Generator) -> Tenso
     return disk(size, radius.clamp(max=(size - 1) / 2))
 
 
-ISOTROPIC, NOISY, GAUSSIAN, MOTION, DEFOCUS = (
-    Together(draw) for draw in (_isotropic, _noisy_gaussian, _gaussian, _motion, _defocus)
+ISOTROPIC, NOISY, BALANCED, GAUSSIAN, MOTION, DEFOCUS = (
+    Together(draw) for draw in (_isotropic, _noisy_gaussian, _balanced, _gaussian, _motion, _defocus)
 )
 for _name, _family in (
     ("isotropic-by-scale", ISOTROPIC),
     ("anisotropic-noisy", NOISY),
+    ("anisotropic-balanced", BALANCED),
     ("gaussians", GAUSSIAN),
     ("motions", MOTION),
     ("defocus", DEFOCUS),
@@ -260,6 +267,8 @@ SETTINGS: Registry[Setting] = Registry("setting", _named)
 for _one in (
     Setting("dan-setting1", (2, 3, 4), (ISOTROPIC,), bits=8),
     Setting("dan-setting2", (2, 4), (NOISY,), size={2: 11, 4: 31}, bits=8),
+    # setting 2 as DIV2KRK has it, DAN's test of it
+    Setting("div2krk", (2, 4), (BALANCED,), size={2: 11, 4: 31}, bits=8, convention=KERNELGAN),
     Setting("ikrnet", (2, 4), (GAUSSIAN, MOTION), sigma=(0.0, 0.03)),
     # scenes seen by a camera: twice as much motion as anything else, for it is what hands do
     Setting("photograph", (1, 2, 4), (GAUSSIAN, MOTION, MOTION, DEFOCUS), camera=Camera()),

@@ -1,0 +1,80 @@
+"""Weights as integers of 8 or 12 bits and what one is worth in each row: ``rounded`` to a file's tensors, ``widened`` from them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+BITS = (8, 12)
+WORTH, SHAPE = "@worth", "@shape"
+
+
+def rounded(name: str, value: Tensor, bits: int) -> dict[str, Tensor]:
+    """value ≈ worth × n with |n| < 2^(bits - 1), one worth for each row (first index); vectors become float16.
+
+    Integers of 12 bits lie two in three bytes, and the shape beside them.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.packed import rounded
+        >>> {name: tuple(value.shape) for name, value in rounded("a", torch.ones(2, 3), 12).items()}
+        {'a': (9,), 'a@worth': (2,), 'a@shape': (2,)}
+    """
+    if value.ndim < 2:
+        return {name: value.half()}
+    largest = value.float().abs().flatten(1).amax(1)
+    worth = torch.where(largest > 0, largest / (2 ** (bits - 1) - 1), torch.ones_like(largest))
+    n = (value.float() / _column(worth, value)).round()
+    if bits == 8:
+        return {name: n.to(torch.int8), f"{name}{WORTH}": worth}
+    return {name: _packed(n.to(torch.int32)), f"{name}{WORTH}": worth, f"{name}{SHAPE}": torch.tensor(value.shape)}
+
+
+def widened(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The tensors of a file, every one that :func:`rounded` made in float32 again.
+
+    Raises:
+        ValueError: pieces that do not belong together.
+
+    Example:
+        >>> import torch
+        >>> from pathlib import Path
+        >>> from pnpsr.packed import rounded, widened
+        >>> widened(rounded("a", torch.tensor([[1.0, -0.5]]), 12), Path("file"))["a"].round(decimals=2)
+        tensor([[ 1.0000, -0.5000]])
+    """
+    wide = {name: value for name, value in tensors.items() if not name.endswith((WORTH, SHAPE))}
+    for name in dict.fromkeys(name.rpartition("@")[0] for name in tensors.keys() - wide.keys()):
+        worth, n = tensors.get(f"{name}{WORTH}"), wide.get(name)
+        shape = tensors.get(f"{name}{SHAPE}")
+        if n is not None and shape is not None:
+            n = _unpacked(n, tuple(shape.tolist()))
+        elif n is not None and n.dtype != torch.int8:
+            n = None
+        if n is None or worth is None or worth.shape != n.shape[:1]:
+            raise ValueError(f"{path} is damaged: {name}{WORTH} belongs to no tensor of integers with as many rows")
+        wide[name] = n.float() * _column(worth, n)
+    return wide
+
+
+def _packed(n: Tensor) -> Tensor:
+    """Integers from -2048 to 2047 as bytes: the low eight bits of the first, both halves' four, the high eight of the second."""
+    flat = n.flatten() + 2048
+    first, second = torch.cat([flat, flat.new_zeros(flat.numel() % 2)]).reshape(-1, 2).unbind(1)
+    return torch.stack([first & 255, first >> 8 | (second & 15) << 4, second >> 4], 1).flatten().to(torch.uint8)
+
+
+def _unpacked(packed: Tensor, shape: tuple[int, ...]) -> Tensor | None:
+    """The integers of :func:`_packed`; None: these bytes are not as many as the shape needs."""
+    count = torch.Size(shape).numel()
+    if packed.dtype != torch.uint8 or min(shape, default=0) < 0 or packed.shape != (3 * ((count + 1) // 2),):
+        return None
+    low, both, high = packed.to(torch.int32).reshape(-1, 3).unbind(1)
+    pairs = torch.stack([low | (both & 15) << 8, both >> 4 | high << 4], 1)
+    return pairs.flatten()[:count].reshape(shape) - 2048
+
+
+def _column(worth: Tensor, value: Tensor) -> Tensor:
+    """One number per row, in the number of dimensions of ``value``."""
+    return worth.reshape(-1, *(1,) * (value.ndim - 1))
