@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from shipped import interpolation_for, kernel_for
 from torch import Tensor
 
 from pnpsr import load
 from pnpsr.cli import main
 from pnpsr.conventions import NAMED, degrade
-from pnpsr.evaluate import bicubic, bicubic_centre, psnr
+from pnpsr.evaluate import psnr
 from pnpsr.images import sample_picture, write_image
 from pnpsr.kernels import gaussian
 from pnpsr.recipes import tv_hqs
@@ -62,8 +63,8 @@ INPUTS: dict[str, tuple[bool, Callable[[Tensor], Tensor]]] = {
 }
 
 
-def kernel(scale: int) -> Tensor:
-    return gaussian(21, 1.5 if scale < 4 else 2.2).expand(3, -1, -1, -1)
+def kernel(name: str, scale: int) -> Tensor:
+    return kernel_for(name, scale, 1.5 if scale < 4 else 2.2).expand(3, -1, -1, -1)
 
 
 def told(name: str, k: Tensor) -> dict[str, Any]:
@@ -86,10 +87,10 @@ def cases() -> Iterator[Any]:
 @torch.no_grad()
 def test_a_preset_is_better_than_what_needs_no_training(name: str, scale: int, kind: str) -> None:
     gray, spoilt = INPUTS[kind]
-    x, k, convention = sharp(gray), kernel(scale), NAMED[presets()[name].convention]
+    x, k, convention = sharp(gray), kernel(name, scale), NAMED[presets()[name].convention]
     y = spoilt(degrade(x, k, scale, convention))
     found = load(name)(y, scale, **told(name, k)).x
-    plain = (bicubic_centre() if convention.decimation == "bicubic" else bicubic()).run(y, scale)
+    plain = interpolation_for(name).run(y, scale)
     mine, interpolated = (float(psnr(out.clamp(0, 1), x, border=8).mean()) for out in (found, plain))
     assert mine > interpolated
     if name in NONBLIND:
@@ -104,7 +105,7 @@ each = pytest.mark.parametrize("name", presets())
 @torch.no_grad()
 def test_a_preset_gives_on_a_gpu_what_it_gives_on_a_cpu(name: str) -> None:
     scale = scales(name)[-1]
-    k = kernel(scale)
+    k = kernel(name, scale)
     y = degrade(sharp(gray=False), k, scale, NAMED[presets()[name].convention])
     needed = told(name, k)
     here, there = (

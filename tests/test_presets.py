@@ -4,16 +4,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from shipped import kernel_for
 from torch import Tensor
 
 import pnpsr
 from pnpsr import load, weights
-from pnpsr.conventions import DAN, degrade
+from pnpsr.conventions import NAMED, degrade
 from pnpsr.data import SETTINGS
 from pnpsr.evaluate import psnr
 from pnpsr.images import sample_picture
-from pnpsr.kernels import gaussian
-from pnpsr.physics import Degradation, quantise
+from pnpsr.kernels import dirac, gaussian
+from pnpsr.physics import quantise
 from pnpsr.starts import upsample
 from pnpsr.weights import preset_file, presets
 
@@ -29,7 +30,8 @@ def scale_of(name: str) -> int:
 
 def observe(name: str, x: Tensor, k: Tensor) -> Tensor:
     """y as the preset's setting makes it."""
-    return quantise(degrade(x, k, scale_of(name), DAN)) if name.startswith("dan") else Degradation(scale_of(name))(x, k)
+    y = degrade(x, k, scale_of(name), NAMED[presets()[name].convention])
+    return quantise(y) if name.startswith("dan") else y
 
 
 def test_index_and_files_agree() -> None:
@@ -55,16 +57,15 @@ def test_the_index_tells_how_a_preset_was_made(name: str) -> None:
 @torch.no_grad()
 def test_a_preset_beats_interpolation(name: str) -> None:
     s = scale_of(name)
-    x, k = sample_picture("astronaut")[..., 40:232, 140:332], gaussian(21, 1.4 if s == 2 else 2.2)
+    x, k = sample_picture("astronaut")[..., 40:232, 140:332], kernel_for(name, s, 1.4 if s == 2 else 2.2)
     y = observe(name, x, k)
     solver = load(name)
     out = solver(y, s, k=k, sigma=0.0) if name == "usrnet" else solver(y, s)
     for base in (upsample(y, s), torch.nn.functional.interpolate(y, scale_factor=s, mode="bicubic")):
         assert float(psnr(out.x.clamp(0, 1), x, border=8)) > float(psnr(base, x, border=8)) + 0.5
     if name != "usrnet":
-        dirac = torch.zeros_like(k)
-        dirac[..., 10, 10] = 1
-        assert float((out.k - k).square().sum()) < 0.5 * float((dirac - k).square().sum())
+        none = dirac(k.shape[-1])
+        assert float((out.k - k).square().sum()) < 0.5 * float((none - k).square().sum())
 
 
 @pytest.mark.parametrize("name", [*presets(), "blind_hqs"])
