@@ -1,11 +1,13 @@
 """The blur of a photograph: where to look for it, candidates, and the one to believe."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from pnpsr.kernels import dirac
+from pnpsr.photo.blocks import compression
 from pnpsr.photo.candidates import guesses
 from pnpsr.photo.clipped import counting
 from pnpsr.photo.explain import explained_by
@@ -54,8 +56,9 @@ def find(
 
     A picture without edges, or too small to hold any, has no blur that could be seen: k is one pixel then.
     """
-    level = noise(y) if sigma is None else sigma
-    windows = tuple(informative(y, level, side=max(96, OUTPUT // max(scale, 2))))
+    grain, lost = noise(y) if sigma is None else sigma, compression(y)
+    level = math.hypot(grain, lost) if sigma is None else sigma
+    windows = tuple(informative(y, grain, side=max(96, OUTPUT // max(scale, 2))))
     part = y[(..., *windows[0].inside)]
     if windows[0].score <= FLAT:
         words = "no edges in which blur could be seen"
@@ -82,7 +85,7 @@ def find(
             seen(name, k)
     if progress is not None:
         progress("looking for the blur", len(todo), len(todo))
-    order = ranked(done, part, scale, sharp)
+    order = ranked(done, part, scale, sharp, lost)
     best = order[0]
     blurred = best.name not in (NONE, SHARP) and shape_of(best.k).along >= NARROW
     acts = blurred or (best.name != NONE and (scale > 1 or bool(sigma)))

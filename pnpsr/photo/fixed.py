@@ -132,7 +132,7 @@ def history(job: Job, finish: UnrolledSolver, belief: Belief) -> tuple[tuple[Ten
 
 
 def _iterates(finish: UnrolledSolver, part: Tensor, job: Job, k: Tensor, sigma: float) -> Iterator[State]:
-    """Of a tile, in which pixels that may be clipped do not count, nor what continues it; an x that is periodic is left as it is."""
+    """Of a tile, in which pixels that may be clipped and what continues it do not count; an x that is periodic is left as it is."""
     ask = job.ask
     counts = None if ask.boundary == "circular" else seen(part, k, ask.scale)
     physics = ask.scale if counts is None else Brisk(ask.scale)
