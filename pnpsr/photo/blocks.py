@@ -5,8 +5,6 @@ import math
 import torch
 from torch import Tensor
 
-from pnpsr.photo.windows import noise
-
 SIDE = 8  # of a block
 STEPS = range(3, 128)  # that are looked for, in 255ths: smaller ones are less than what rounding adds
 LUMA = (0.299, 0.587, 0.114)
@@ -31,17 +29,12 @@ def compression(y: Tensor) -> float:
         return 0.0
     weights = y.new_tensor(LUMA) if y.shape[1] == 3 else y.new_full((y.shape[1],), 1 / y.shape[1])
     rows = torch.arange(h // SIDE)[:: max(1, h // SIDE // ROWS)]
-    strips = y[0, :, :h, :w].unflatten(1, (-1, SIDE))[:, rows]
+    strips = y[0, :, :h, :w].reshape(y.shape[1], -1, SIDE, w)[:, rows]
     luma = 255 * (strips * weights.view(-1, 1, 1, 1)).sum(0)  # (rows 8 w)
-    blocks = _cosines(y) @ luma.unflatten(-1, (-1, SIDE)).transpose(1, 2) @ _cosines(y).mT
+    blocks = _cosines(y) @ luma.reshape(len(rows), SIDE, -1, SIDE).transpose(1, 2) @ _cosines(y).mT
     values = blocks.flatten(0, 1).flatten(1).T[1:]  # (63 n), without the means of blocks
     energy = sum(_lost(v.abs(), q) for v, q in zip(values, _steps(values), strict=True) if q)
     return math.sqrt(energy) / SIDE / 255
-
-
-def disturbance(y: Tensor) -> float:
-    """Noise and compression of y (1 c h w) together, root mean square: how far even the true x and k are from explaining it."""
-    return math.hypot(noise(y), compression(y))
 
 
 def _steps(values: Tensor) -> list[int]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pnpsr.photo.ask import Ask
-from pnpsr.photo.blocks import disturbance
 from pnpsr.photo.find import OUTPUT, Progress, Seen
 from pnpsr.photo.plan import Plan
 from pnpsr.photo.windows import Window, informative, noise
@@ -32,10 +31,9 @@ class Job:
             self.seen(how, k.detach().float().cpu())
 
     def noise(self) -> float:
-        """The level that solvers are told: given, or estimated, with what compression has changed."""
-        return disturbance(self.y) if self.ask.sigma is None else float(self.ask.sigma)
+        """The noise level, given or estimated."""
+        return noise(self.y) if self.ask.sigma is None else float(self.ask.sigma)
 
     def windows(self, part: Tensor) -> tuple[Window, ...]:
         """The most informative windows of y, or of a part of it."""
-        grain = noise(self.y) if self.ask.sigma is None else float(self.ask.sigma)
-        return tuple(informative(part, grain, side=max(96, OUTPUT // max(self.ask.scale, 2))))
+        return tuple(informative(part, self.noise(), side=max(96, OUTPUT // max(self.ask.scale, 2))))

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pnpsr.kernels import dirac
-from pnpsr.photo.blocks import compression
 from pnpsr.photo.detail import detail
 from pnpsr.photo.explain import BORDER, agreement, decibels, gradient, residual, sparsity
 from pnpsr.photo.spectrum import SHORTEST, Spectrum
@@ -119,7 +118,7 @@ def justified(k: Tensor, x: Tensor, y: Tensor, scale: int, other: Tensor | None)
     tried, w, doubt = Tried("asked", k, x), WEIGHTS.get(scale, FINER), 0.0
     if other is not None:
         doubt = w.C * (1 - agreement(k, other)) + w.F * max(0.0, SHORT - shape_of(other).along)
-    return ranked([tried], y, scale, lost=compression(y))[0].score * math.exp(doubt) < 1
+    return ranked([tried], y, scale)[0].score * math.exp(doubt) < 1
 
 
 def _border(tried: Sequence[Tried], y: Tensor, scale: int) -> int:
