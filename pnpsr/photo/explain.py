@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pnpsr.bordered import solve
-from pnpsr.photo.clipped import Brisk, counting
+from pnpsr.photo.clipped import Brisk, counting, seen
 from pnpsr.physics import Degradation
 from pnpsr.solver import UnrolledSolver
 
@@ -14,8 +14,8 @@ BORDER = 8  # pixels of y left out on each side, where there are enough
 
 
 def explained_by(finish: UnrolledSolver, y: Tensor, scale: int, k: Tensor, sigma: float) -> Tensor:
-    """y restored with k (1 c sh sw); pixels that may be clipped do not count."""
-    counts = counting(y, k, scale)
+    """y restored with k (1 c sh sw); pixels that may be clipped do not count, nor does a continuation that k cannot explain."""
+    counts = seen(y, k, scale)
     return solve(finish, y, scale if counts is None else Brisk(scale), sigma=sigma, k=k, mask=counts).known("x")
 
 
@@ -26,8 +26,8 @@ def residual(x: Tensor, k: Tensor, y: Tensor, scale: int, border: int = BORDER) 
     r, counts = Degradation(scale, boundary="replicate").freeze(k=k)(x) - y, counting(y, k, scale)
     if counts is None:
         return float(inner(r, border).square().mean().sqrt())
-    seen = inner(counts, border)
-    return float((inner(r, border).square().mean(1, keepdim=True) * seen).sum().div(seen.sum().clamp_min(1)).sqrt())
+    weights = inner(counts, border)
+    return float((inner(r, border).square().mean(1, keepdim=True) * weights).sum().div(weights.sum().clamp_min(1)).sqrt())
 
 
 def decibels(rms: float) -> float:

@@ -11,7 +11,7 @@ from pnpsr.fast import resolved
 from pnpsr.kernels import dirac
 from pnpsr.needs import needs_of
 from pnpsr.photo.believe import Belief, quick
-from pnpsr.photo.clipped import Brisk, counting
+from pnpsr.photo.clipped import Brisk, seen
 from pnpsr.photo.explain import decibels, residual
 from pnpsr.photo.find import FLAT, NOTHING
 from pnpsr.photo.finish import second
@@ -67,7 +67,7 @@ def alone(job: Job, solver: nn.Module, watch: bool, notes: tuple[str, ...]) -> R
 def _counting(y: Tensor, job: Job) -> Tensor | None:
     """The pixels that count where the kernel is given; a solver that looks for it sees them all."""
     ask = job.ask
-    return None if ask.k is None or ask.boundary == "circular" else counting(y, ask.k, ask.scale)
+    return None if ask.k is None or ask.boundary == "circular" else seen(y, ask.k.to(y), ask.scale)
 
 
 def _as_it_is(job: Job, sigma: float, words: str, notes: tuple[str, ...]) -> Restoration:
@@ -132,9 +132,9 @@ def history(job: Job, finish: UnrolledSolver, belief: Belief) -> tuple[tuple[Ten
 
 
 def _iterates(finish: UnrolledSolver, part: Tensor, job: Job, k: Tensor, sigma: float) -> Iterator[State]:
-    """Of a tile, in which pixels that may be clipped do not count; an x that is periodic is left as it is."""
+    """Of a tile, in which pixels that may be clipped and what continues it do not count; an x that is periodic is left as it is."""
     ask = job.ask
-    counts = None if ask.boundary == "circular" else counting(part, k, ask.scale)
+    counts = None if ask.boundary == "circular" else seen(part, k, ask.scale)
     physics = ask.scale if counts is None else Brisk(ask.scale)
     return iterates(finish, part, physics, k=k, sigma=sigma, T=ask.T, mask=counts, boundary=ask.boundary)
 

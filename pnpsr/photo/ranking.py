@@ -4,11 +4,12 @@
 
 S(x) = Σ|∇x| / √(N Σ|∇x|²) is low where few strong edges explain x (Krishnan, Tay, Fergus 2011), and does not change with
 contrast. r is the root mean square of y - (x ⊗ k)↓s, away from the border, and r₀ the least of all guesses, which is noise: too
-wide a kernel rings, and its x no longer explains y. a is the kernel's largest normalised correlation with another guess: chance
-does not repeat itself; a straight line for which the spectrum speaks clearly, and more than for all others, need not. d is the
-fine detail of y in the direction that has least (:func:`pnpsr.photo.detail.detail`): a picture that has it everywhere cannot be
-blurred. L is what the power spectrum says for k (:class:`pnpsr.photo.spectrum.Spectrum`), L₀ the most that it says for any. l is
-the kernel's length: at scale 1 a sharp picture of soft things looks like a little blur.
+wide a kernel rings, and its x no longer explains y. r₀ is no less than what compression has changed
+(:func:`pnpsr.photo.blocks.compression`): who is closer to y than that explains its blocks. a is the kernel's largest normalised
+correlation with another guess: chance does not repeat itself; a straight line for which the spectrum speaks clearly, and more than
+for all others, need not. d is the fine detail of y in the direction that has least (:func:`pnpsr.photo.detail.detail`): a picture
+that has it everywhere cannot be blurred. L is what the power spectrum says for k (:class:`pnpsr.photo.spectrum.Spectrum`), L₀ the
+most that it says for any. l is the kernel's length: at scale 1 a sharp picture of soft things looks like a little blur.
 
 Leaving the picture as it is scores 1, and the lowest score wins; a guess of a sharp picture has the first two factors only. How the
 exponents were found and how well they do: ``docs/photographs.md``.
@@ -78,7 +79,7 @@ def untouched(y: Tensor, scale: int) -> Tried:
     return Tried(NONE, dirac(3), upsample(y, scale).clamp(0, 1))
 
 
-def ranked(tried: Sequence[Tried], y: Tensor, scale: int, beside: Tried | None = None) -> tuple[Candidate, ...]:
+def ranked(tried: Sequence[Tried], y: Tensor, scale: int, beside: Tried | None = None, lost: float = 0.0) -> tuple[Candidate, ...]:
     """All guesses with their scores, best first.
 
     Args:
@@ -86,12 +87,13 @@ def ranked(tried: Sequence[Tried], y: Tensor, scale: int, beside: Tried | None =
         y: the window (1 c h w).
         scale: by which x is finer.
         beside: one more whose misfit counts for r₀, though it is not to be chosen.
+        lost: to compression, root mean square: no misfit below counts as better.
     """
     border = _border(tried, y, scale)
     misfit = {t.name: residual(t.x, t.k.to(y), y, scale, border) for t in tried}
     acting = [r for name, r in misfit.items() if name != NONE]
     acting += [] if beside is None else [residual(beside.x, beside.k.to(y), y, scale, border)]
-    floor = max(min(acting) if len(acting) > 1 else expected(y), ROUNDING)
+    floor = max(min(acting) if len(acting) > 1 else expected(y), ROUNDING, lost)
     plain = [_plain(t, y, scale) if t.name != NONE else 0.0 for t in tried]
     blurs = [t for t in tried if t.name not in (NONE, SHARP)]
     doubts = dict(zip((t.name for t in blurs), _doubts(blurs, y, scale), strict=True))

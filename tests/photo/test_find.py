@@ -1,7 +1,9 @@
 """The blur that is there is found, none where there is none, and both without knowing the truth."""
 
+import io
 import math
 
+import numpy as np
 import pytest
 import torch
 from synthetic import psnr
@@ -13,16 +15,18 @@ from pnpsr.images import sample_picture
 from pnpsr.kernels import dirac, gaussian, line, random_motion
 from pnpsr.photo import fixed, restore
 from pnpsr.photo.alternate import differences, edge_image, fitted_kernel
+from pnpsr.photo.blocks import compression
 from pnpsr.photo.candidates import guesses, straight
-from pnpsr.photo.clipped import counting
+from pnpsr.photo.clipped import Brisk, counting
+from pnpsr.photo.clipped import seen as seen_under
 from pnpsr.photo.detail import detail
-from pnpsr.photo.explain import agreement, residual, sparsity
+from pnpsr.photo.explain import agreement, explained_by, residual, sparsity
 from pnpsr.photo.field import Field, field_of
 from pnpsr.photo.finish import finisher, second, trained_for, with_kernel_given
 from pnpsr.photo.kept import Kept
 from pnpsr.photo.plan import duration, plan
 from pnpsr.photo.pyramid import coarse_to_fine, on_grid_of
-from pnpsr.photo.ranking import LINE, NONE, TRAINED, Tried, justified, ranked
+from pnpsr.photo.ranking import LINE, NONE, TRAINED, Tried, justified, ranked, untouched
 from pnpsr.photo.spectrum import Spectrum
 from pnpsr.photo.windows import fine_noise, flat_noise, informative, noise
 from pnpsr.photo.words import describe, extent, shape_of
@@ -182,6 +186,56 @@ def test_a_straight_line_shows_in_the_power_spectrum(scale: int, angle: float, l
     assert abs(found[0] - angle) < 0.06 and found[1] == pytest.approx(length, rel=0.06)
     assert agreement(straight(y, scale), true) > 0.95
     assert said.evidence(true) > 0.1 > said.evidence(dirac(3)) and said.evidence(true) > said.evidence(true.mT)
+
+
+def through_jpeg(y: torch.Tensor, quality: int) -> torch.Tensor:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray((y[0] * 255).round().byte().permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality)
+    with Image.open(file) as back:
+        return torch.from_numpy(np.asarray(back).copy()).permute(2, 0, 1)[None].float() / 255
+
+
+@pytest.mark.parametrize("quality", [30, 50, 75, 90])
+def test_what_compression_took_shows_in_its_blocks(quality: int) -> None:
+    for sigma in (0.0, 0.02):
+        x = sample_picture("astronaut")[..., 60:252, 160:352]
+        y = quantise(Degradation(1, boundary="reflect")(x, gaussian(9, 1.0), sigma, generator=seed(0)))
+        z = through_jpeg(y, quality)
+        true = float((z - y).mean(1).square().mean().sqrt())
+        assert compression(z) == pytest.approx(true, rel=0.5) and compression(y) == 0
+    assert compression(z.mean(1, keepdim=True)) < 0.02 and compression(z[..., :7, :]) == 0
+
+
+def test_no_guess_is_preferred_because_it_explains_the_blocks() -> None:
+    x, k = sample_picture("astronaut")[..., 60:252, 160:352], gaussian(15, 1.6)
+    y = through_jpeg(quantise(Degradation(2, boundary="reflect")(x, k, 0.005, generator=seed(0))), 50)
+    r = restore(y, 2)
+    assert r.found is not None and agreement(r.k, k) > 0.9
+    inner = (..., slice(8, -8), slice(8, -8))
+    assert psnr(r.x[inner], x[inner]) > psnr(upsample(y, 2).clamp(0, 1)[inner], x[inner]) + 1
+    tried = [Tried(c.name, c.k, c.x) for c in r.found.candidates]
+    closest, chosen = max(r.found.candidates, key=lambda c: c.explained if c.name != NONE else 0), r.found.candidates[0]
+    without = {c.name: c.score for c in ranked(tried, y, 2)}
+    with_it = {c.name: c.score for c in ranked(tried, y, 2, lost=compression(y))}
+    assert with_it[closest.name] / with_it[chosen.name] > 10 * without[closest.name] / without[chosen.name]
+
+
+def test_under_a_wide_kernel_nothing_beyond_the_border_has_to_be_explained() -> None:
+    k = line(27, 25, 0.6)
+    x, y = blurred("astronaut", k, side=120)
+    finish, inner = finisher(1, known=False), (..., slice(12, -12), slice(12, -12))
+    assert seen_under(y, gaussian(9, 1.0), 1) is None and bool((seen_under(y, k, 1) == 1).all())
+    continued, free = (
+        apply(finish, y, s, k=k, sigma=0.005, mask=m).x for s, m in ((1, None), (Brisk(1), torch.ones_like(y[:, :1])))
+    )
+    assert torch.equal(explained_by(finish, y, 1, k, 0.005), free)
+    assert psnr(free[inner], x[inner]) > psnr(continued[inner], x[inner]) + 3
+    short = coarse_to_fine(y, 13)  # which has no need of the border, and explained y better while the line had
+    tried = [Tried(n, c, explained_by(finish, y, 1, c, 0.005)) for n, c in ((LINE, straight(y, 1)), ("short", short))]
+    best = ranked([untouched(y, 1), *tried], y, 1)[0]
+    assert best.name == LINE and psnr(best.x[inner], x[inner]) > (psnr(y[inner], x[inner]) + psnr(free[inner], x[inner])) / 2
 
 
 def test_what_is_clean_has_no_line_to_speak_of() -> None:
