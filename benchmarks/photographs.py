@@ -3,13 +3,14 @@
     python benchmarks/photographs.py --data data [--minutes 60]
 
 Every row and every panel is kept in ``runs/photographs`` as soon as it is measured, so that the same call goes on where it stopped;
-a row is measured again once other weights ship or the code of ``pnpsr.photo`` is another, and until then says that it is of
-another version. ``data/real`` holds photographs of others: what is found in them stands on the page, the pictures themselves only
-in ``runs/photographs``. Rows that were never measured say so.
+a row is measured again once other weights restore at its scale or the code of ``pnpsr.photo`` is another, and until then says that
+it is of another version. ``data/real`` holds photographs of others: what is found in them stands on the page, the pictures
+themselves only in ``runs/photographs``. Rows that were never measured say so.
 """
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ import pnpsr.photo
 from pnpsr.files import replace_file
 from pnpsr.images import crop_to_multiple, read_image, sample_picture
 from pnpsr.kernels import gaussian, random_motion, resize_support
+from pnpsr.photo.finish import RESTORING, trained_for
 from pnpsr.photo.words import describe
 from pnpsr.starts import upsample
 from pnpsr.weights import presets
@@ -58,12 +60,13 @@ def main(
     """
     torch.set_num_threads(1)
     work.mkdir(parents=True, exist_ok=True)
-    made = digest()
     (page.parent / page.stem).mkdir(parents=True, exist_ok=True)
     stop = float("inf") if minutes is None else time.monotonic() + 60 * minutes
 
-    def kept(name: str, measure: Callable[[], str | None]) -> str | None:
-        path, version = work / f"{name}.json", "held by a test" if name in HELD else made
+    made = {scale: digest(scale) for scale in SCALES}
+
+    def kept(name: str, scale: int, measure: Callable[[], str | None]) -> str | None:
+        path, version = work / f"{name}.json", "held by a test" if name in HELD else made[scale]
         old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         if old.get("version") != version and time.monotonic() < stop and (not only or name in only):
             print(f"+ {name}", flush=True)
@@ -74,21 +77,27 @@ def main(
         earlier = "" if old.get("version") == version else " (by another version)"
         return old["found"] + earlier if "found" in old else None
 
-    rows = [(tried, kept(name, lambda name=name: outcome(name, data))) for name, (tried, _) in ROWS.items()]  # type: ignore[misc]
-    samples = [kept(name, lambda name=name: sample(name, page)) for name in SAMPLES]  # type: ignore[misc]
+    rows = [(tried, kept(name, scale_in(tried), lambda name=name: outcome(name, data))) for name, (tried, _) in ROWS.items()]  # type: ignore[misc]
+    samples = [kept(name, SAMPLES[name][1], lambda name=name: sample(name, page)) for name in SAMPLES]  # type: ignore[misc]
     real = sorted((data / "real").glob("*")) if data is not None else []
     found = [
-        (path.name, scale, kept(f"{path.stem}-x{scale}", lambda path=path, scale=scale: photograph(path, scale, work, page)))  # type: ignore[misc]
+        (path.name, scale, kept(f"{path.stem}-x{scale}", scale, lambda path=path, scale=scale: photograph(path, scale, work, page)))  # type: ignore[misc]
         for path in real
         for scale in SCALES
     ]
     replace_file(page, written(rows, samples, found).encode())
 
 
-def digest() -> str:
-    """Of all weights that ship, and of the code that restores with them."""
+def scale_in(tried: str) -> int:
+    """The scale that a row speaks of; 1 where it does not."""
+    return int(next(iter(re.findall(r"×([124])\b", tried)), 1))
+
+
+def digest(scale: int) -> str:
+    """Of the weights that restore photographs at ``scale``, and of the code that restores with them."""
+    names = sorted({"usrnet", *trained_for(scale), *([RESTORING[scale]] if scale in RESTORING else [])})
     code = [path.read_text(encoding="utf-8") for path in sorted(Path(pnpsr.photo.__file__).parent.glob("*.py"))]
-    return hashlib.sha256("".join([*(p.sha256 for p in presets().values()), *code]).encode()).hexdigest()[:12]
+    return hashlib.sha256("".join([*(presets()[name].sha256 for name in names), *code]).encode()).hexdigest()[:12]
 
 
 def written(rows: list[tuple[str, str | None]], samples: list[str | None], real: list[tuple[str, int, str | None]]) -> str:

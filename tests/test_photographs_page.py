@@ -48,7 +48,7 @@ def test_rows_are_kept_and_those_of_other_code_say_so(script: ModuleType, tmp_pa
     first = len(counted)
     script.main(page=page, work=tmp_path / "work")
     assert counted[first:] == ["24mp"] and page.read_text(encoding="utf-8") == text
-    monkeypatch.setattr(script, "digest", lambda: "another")
+    monkeypatch.setattr(script, "digest", lambda scale: f"another {scale}")
     script.main(page=page, work=tmp_path / "work", minutes=0)
     text = page.read_text(encoding="utf-8")
     assert "a / b of sharp (by another version) |" in text and len(counted) == first + 1
