@@ -6,6 +6,7 @@ Each folder holds one preset at one scale and noise level, all pictures.
 """
 
 import argparse
+import re
 from pathlib import Path
 
 import torch
@@ -17,10 +18,13 @@ from pnpsr.weights import presets
 
 PAGE = Path(__file__).parent.parent / "docs" / "results" / "presets.md"
 ALL = 68  # pictures of CBSD68
+CBSD68 = "data/test/cbsd68 --kernels data/kernels/ikrnet12.npz"
+IMAGES = {"dan-setting1": "data/test/set5", "div2krk": "krk"}  # protocols that bring their kernels
 HEAD = """# The presets of today, kernel by kernel
 
 CBSD68 × the twelve kernels of IKR-Net, all 816 rows each where the command has no `--limit`, RGB in dB, kernel errors as mean
-squares; Gaussian kernels are k1 to k8, motion kernels k9 to k12. Measured on {machine}, torch {torch}, with image priors in
+squares; Gaussian kernels are k1 to k8, motion kernels k9 to k12. Of the presets of DAN's second setting: CBSD68 with a kernel for each
+picture, as `python benchmarks/div2krk_like.py data/test/cbsd68 --out krk` makes it. Measured on {machine}, torch {torch}, with image priors in
 bfloat16 where the processor has it (`pnpsr.fast`). [What each costs](costs.md) has a page of its own.
 """
 
@@ -31,16 +35,18 @@ def main() -> None:
     words.add_argument("folders", nargs="+", type=Path)
     parts = [HEAD.format(machine=processor(), torch=torch.__version__.split("+")[0])]
     for folder in words.parse_args().folders:
-        (name,) = (path.stem for path in folder.glob("*.csv") if path.stem in presets())
+        table = (folder / "table.md").read_text().strip()
+        name = next(
+            word for word in re.findall(r"^\| (\S+) \|", table, re.MULTILINE) if word in presets()
+        )  # the first that was asked for
         rows = read_rows(folder / f"{name}.csv")
         row = rows[0]
         scale, sigma = row.key.scale, f"{row.key.sigma:g}"
         protocol, pictures = row.protocol.partition("@")[0], len({one.key.image for one in rows})
-        data = f"--images data/test/cbsd68 --kernels data/kernels/ikrnet12.npz --protocol {protocol}"
+        data = f"--images {IMAGES.get(protocol, CBSD68)} --protocol {protocol}"
         others = "".join(f" {path.stem}" for path in sorted(folder.glob("*.csv")) if path.stem != name)
-        data += f" --limit {pictures}" if pictures < ALL else ""
+        data += f" --limit {pictures}" if protocol not in IMAGES and pictures < ALL else ""
         how = f"--methods {name}{others} --scales {scale} --sigmas {sigma} --metrics {' '.join(row.values)}"
-        table = (folder / "table.md").read_text().strip()
         parts.append(
             f"## {name}, ×{scale}, σ = {sigma}\n\n"
             f"```\npnpsr evaluate {data} {how} --out evaluation/{folder.name}\n```\n\n{table}\n\n"
