@@ -23,9 +23,9 @@ IMAGES = {"dan-setting1": "data/test/set5", "div2krk": "krk"}  # protocols that 
 HEAD = """# The presets of today, kernel by kernel
 
 CBSD68 × the twelve kernels of IKR-Net, all 816 rows each where the command has no `--limit`, RGB in dB, kernel errors as mean
-squares; Gaussian kernels are k1 to k8, motion kernels k9 to k12. Of the presets of DAN's second setting: CBSD68 with a kernel for each
-picture, as `python benchmarks/div2krk_like.py data/test/cbsd68 --out krk` makes it. Measured on {machine}, torch {torch}, with image priors in
-bfloat16 where the processor has it (`pnpsr.fast`). [What each costs](costs.md) has a page of its own.
+squares; Gaussian kernels are k1 to k8, motion kernels k9 to k12. Of the presets of DAN's second setting: CBSD68 with one kernel for
+each picture, as `python benchmarks/div2krk_like.py data/test/cbsd68 --out krk` makes it, Y. Measured on {machine}, torch {torch},
+with image priors in bfloat16 where the processor has it (`pnpsr.fast`). [What each costs](costs.md) has a page of its own.
 """
 
 
@@ -36,9 +36,8 @@ def main() -> None:
     parts = [HEAD.format(machine=processor(), torch=torch.__version__.split("+")[0])]
     for folder in words.parse_args().folders:
         table = (folder / "table.md").read_text().strip()
-        name = next(
-            word for word in re.findall(r"^\| (\S+) \|", table, re.MULTILINE) if word in presets()
-        )  # the first that was asked for
+        methods = re.findall(r"^\| (\S+) \|", table, re.MULTILINE)
+        name = next(word for word in methods if word in presets())  # the first that was asked for
         rows = read_rows(folder / f"{name}.csv")
         row = rows[0]
         scale, sigma = row.key.scale, f"{row.key.sigma:g}"
