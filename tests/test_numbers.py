@@ -146,6 +146,7 @@ def test_tables_of_presets_have_the_scores_of_the_index() -> None:
 
 RANKS = {  # study, block, column, ours, bicubic
     "`dan-x4`": ("dan-table1", "×4", "Set5 PSNR", "dan", "bicubic, centred"),
+    "`dan-x3`": ("dan-table1", "×3", "Set5 PSNR", "dan", "bicubic, centred"),
     "`dan-x2`": ("dan-table1", "×2", "Set5 PSNR", "dan", "bicubic, centred"),
     "`ikrnet-x4`, no noise": ("ikrnet-table1", "CBSD68 ×4", "Av.", "ikrnet", "bicubic"),
     "`ikrnet-x4`, 2 % noise": ("ikrnet-table3", "CBSD68 ×4", "Av.", "ikrnet", "bicubic"),
