@@ -11,6 +11,8 @@ since y does not tell a shifted kernel from a shifted picture. DATA has test/cbs
 """
 
 import argparse
+import csv
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -212,5 +214,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     scales = (chosen.scale,) if chosen.scale else (1, 2)
     rows = motion(chosen.data, chosen.blur, scales) if chosen.part == "motion" else PARTS[chosen.part](chosen.data)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
     for row in rows:
-        print(*row, sep=",", flush=True)
+        writer.writerow(row)
+        sys.stdout.flush()

@@ -11,7 +11,7 @@ from pnpsr.needs import needs_of
 from pnpsr.photo.ask import Ask
 from pnpsr.photo.field import Field, field_of
 from pnpsr.photo.find import NOTHING, Found, find
-from pnpsr.photo.finish import second, trained_for
+from pnpsr.photo.finish import second, trained_for, unblurred
 from pnpsr.photo.job import Job
 from pnpsr.photo.kept import Kept
 from pnpsr.photo.ranking import justified
@@ -75,7 +75,8 @@ def _by_solver(job: Job, solver: UnrolledSolver, kept: Kept) -> Belief:
             job.show(f"iteration {t}", k)
         if k is None or x is None or ask.k is not None:
             return k
-        return k if justified(k, x, inside, ask.scale, second(solver, inside, ask.scale)) else None
+        beside = second(solver, inside, ask.scale), unblurred(solver, inside, ask.scale, sigma)
+        return k if justified(k, x, inside, ask.scale, *beside) else None
 
     job.tell("looking for the blur", 0, 1)
     k = in_part(job.y)

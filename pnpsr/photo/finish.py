@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from pnpsr.kernels import dirac
 from pnpsr.needs import reads_image
 from pnpsr.photo.candidates import FINER, SIZES
 from pnpsr.photo.clipped import counting
+from pnpsr.photo.explain import explained_by
 from pnpsr.photo.pyramid import coarse_to_fine, on_grid_of
 from pnpsr.released import open_solver
 from pnpsr.solver import UnrolledSolver
@@ -44,6 +46,16 @@ def second(solver: nn.Module, y: Tensor, scale: int) -> Tensor | None:
     size = SIZES.get(scale, FINER)[1]
     taught = scale > 1 and next(solver.parameters(), None) is not None
     return None if taught or 2 * size > min(y.shape[-2:]) else on_grid_of(coarse_to_fine(y, size, counting(y)), scale)
+
+
+def unblurred(solver: nn.Module, y: Tensor, scale: int, sigma: float) -> Tensor | None:
+    """y (1 c h w) enlarged as a sharp picture, to be held beside what ``solver`` made; None at scale 1, where that is y itself.
+
+    A trained solver has been taught what sharp pictures look like, and is not doubted.
+    """
+    if scale == 1 or next(solver.parameters(), None) is not None:
+        return None
+    return explained_by(finisher(scale, known=False), y, scale, dirac(3), sigma)
 
 
 def finisher(scale: int, *, known: bool) -> UnrolledSolver:

@@ -14,7 +14,7 @@ from pnpsr.photo.believe import Belief, quick
 from pnpsr.photo.clipped import Brisk, seen
 from pnpsr.photo.explain import decibels, residual
 from pnpsr.photo.find import FLAT, NOTHING
-from pnpsr.photo.finish import second
+from pnpsr.photo.finish import second, unblurred
 from pnpsr.photo.job import Job
 from pnpsr.photo.kept import Kept
 from pnpsr.photo.ranking import justified
@@ -55,7 +55,8 @@ def alone(job: Job, solver: nn.Module, watch: bool, notes: tuple[str, ...]) -> R
     x, kernel, believed = last
     if _blind(job, solver) and windows[0].score > FLAT:
         part = y[(..., *windows[0].inside)]
-        if not justified(kernel, x[(..., *inside)], part, ask.scale, second(solver, part, ask.scale)):
+        beside = second(solver, part, ask.scale), unblurred(solver, part, ask.scale, job.noise())
+        if not justified(kernel, x[(..., *inside)], part, ask.scale, *beside):
             return _as_it_is(job, job.noise(), NOTHING, notes)
     sigma = float(believed.mean()) if level is None and believed is not None else level
     words, curves = sentence(kernel, job.noise() if sigma is None else sigma, decibels(curve[-1])), {"data residual": curve}

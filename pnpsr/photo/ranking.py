@@ -110,15 +110,18 @@ def expected(y: Tensor) -> float:
     return math.hypot(max(noise(y), ROUNDING), MODEL * gradient(y))
 
 
-def justified(k: Tensor, x: Tensor, y: Tensor, scale: int, other: Tensor | None) -> bool:
+def justified(k: Tensor, x: Tensor, y: Tensor, scale: int, other: Tensor | None, sharp: Tensor | None = None) -> bool:
     """Whether x (1 c sh sw) and k, made of the window y by a solver of the caller's, are better than leaving it alone.
 
-    ``other`` is a kernel for y that was found in another way, with which k should agree, where there is one.
+    ``other`` is a kernel for y that was found in another way, with which k should agree, where there is one; ``sharp`` is y
+    enlarged as what has no blur (1 c sh sw), by a solver that has learned to: where that is better, none is to be removed.
     """
     tried, w, doubt = Tried("asked", k, x), WEIGHTS.get(scale, FINER), 0.0
     if other is not None:
         doubt = w.C * (1 - agreement(k, other)) + w.F * max(0.0, SHORT - shape_of(other).along)
-    return ranked([tried], y, scale)[0].score * math.exp(doubt) < 1
+    guesses = [tried] if sharp is None else [tried, Tried(SHARP, dirac(3), sharp)]
+    scores = {c.name: c.score for c in ranked(guesses, y, scale)}
+    return scores["asked"] * math.exp(doubt) < min(1.0, scores.get(SHARP, 1.0))
 
 
 def _border(tried: Sequence[Tried], y: Tensor, scale: int) -> int:

@@ -22,7 +22,7 @@ from pnpsr.photo.clipped import seen as seen_under
 from pnpsr.photo.detail import detail
 from pnpsr.photo.explain import agreement, explained_by, residual, sparsity
 from pnpsr.photo.field import Field, field_of
-from pnpsr.photo.finish import finisher, second, trained_for, with_kernel_given
+from pnpsr.photo.finish import finisher, second, trained_for, unblurred, with_kernel_given
 from pnpsr.photo.kept import Kept
 from pnpsr.photo.plan import duration, plan
 from pnpsr.photo.pyramid import coarse_to_fine, on_grid_of
@@ -297,6 +297,16 @@ def test_a_solver_of_the_callers_is_not_believed_either_where_nothing_is_blurred
     _, y = blurred("astronaut", random_motion(1, 11, generator=seed(1)))
     assert restore(y, 1, size=13).touched
     assert not justified(gaussian(13, 2.0), x, x, 1, second(blind_hqs(13), x, 1))
+
+
+def test_nor_is_it_above_scale_1_where_the_trained_one_finds_y_sharp() -> None:
+    x = sample_picture("astronaut")[..., 20:212, 120:312]
+    r = restore(x[..., ::2, ::2], 2, size=13)
+    assert not r.touched and "nothing to remove" in r.words
+    y = quantise(Degradation(2, boundary="reflect")(x, gaussian(21, 1.6), 0.005, generator=seed(0)))
+    soft, inner = restore(y, 2, size=13), (..., slice(8, -8), slice(8, -8))
+    assert soft.touched and psnr(soft.x[inner], x[inner]) > psnr(upsample(y, 2)[inner], x[inner]) + 1
+    assert unblurred(load("ikrnet-x2"), y, 2, 0.005) is None and unblurred(blind_hqs(13), y, 1, 0.005) is None
 
 
 def test_image_steps_of_blind_solvers_take_a_kernel() -> None:
