@@ -108,7 +108,10 @@ BAD = {
     "negative noise": (["restore", "{cat}", "--sigma", "-1"], "--sigma must lie between 0 and 0.5"),
     "no iterations": (["restore", "{cat}", "--iterations", "0"], "--iterations must be at least 1"),
     "truth of another size": (["restore", "{cat}", "--truth", "{cat}"], "truth of (48, 56) is not 2 times"),
-    "a scale of another preset": (["restore", "{cat}", "--preset", "ikrnet-x4"], "ikrnet-x4 is for scale 4, not 2; take dan-x2"),
+    "a scale of another preset": (
+        ["restore", "{cat}", "--preset", "ikrnet-x4"],
+        "ikrnet-x4 is for scale 4, not 2; take dan-setting2-x2",
+    ),
     "a preset that wants a kernel": (["restore", "{cat}", "--preset", "usrnet"], "give it (k=, --kernel FILE)"),
     "noise beyond any picture": (["restore", "{cat}", "--sigma", "5"], "sigma must lie between 0 and 0.5"),
     "no such device": (["restore", "{cat}", "--device", "cuda:7"], "there is no CUDA device"),

@@ -48,7 +48,7 @@ def test_every_preset_is_within_a_512th_of_float32(name: str, precision: str) ->
     known = {"k": K, "sigma": 0.01} if solver.k0 is None else {}
     plain, quick = (solve(s, y, scale, **known).x for s in (solver, fast(solver, precision)))
     assert (plain - quick).square().mean().sqrt() < 1 / 512
-    assert abs(psnr(plain, x) - psnr(quick, x)) < 0.01
+    assert abs(psnr(plain, x) - psnr(quick, x)) < 0.02
     if precision == "float32":
         assert torch.allclose(plain, quick, atol=1e-4)
 
