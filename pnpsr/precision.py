@@ -11,6 +11,11 @@ from pnpsr import checks
 SAFE_IN_FLOAT32 = 1e-4
 
 
+def safe_for(tolerance: float) -> float:
+    """The rho from which on float32 loses at most a tenth of a relative ``tolerance``; SAFE_IN_FLOAT32 where that is stricter."""
+    return min(SAFE_IN_FLOAT32, (5 * torch.finfo(torch.float32).eps / tolerance) ** 2)
+
+
 def exact(t: Tensor) -> AbstractContextManager[None]:
     """A context without autocast: transforms and normal matrices are never taken in half precision."""
     return torch.autocast(t.device.type, enabled=False)
@@ -21,12 +26,12 @@ def double(t: Tensor) -> torch.dtype:
     return torch.float64 if checks.wide(t) else t.dtype
 
 
-def dtype_for(rho: Tensor, like: Tensor) -> torch.dtype:
-    """The dtype of ``like``, or float64 if some rho is so small that float32 would not give five digits.
+def dtype_for(rho: Tensor, like: Tensor, safe: float = SAFE_IN_FLOAT32) -> torch.dtype:
+    """The dtype of ``like``, or float64 if some rho is below ``safe``: so small that float32 would not give five digits.
 
     Where rho must not be read (:func:`pnpsr.checks.readable`: a trace cannot, and a GPU would be waited for) it may be small, so
     that is float64.
     """
-    if like.dtype == torch.float64 or (checks.readable(rho) and bool(checks.values(rho).amin() >= SAFE_IN_FLOAT32)):
+    if like.dtype == torch.float64 or (checks.readable(rho) and bool(checks.values(rho).amin() >= safe)):
         return like.dtype
     return double(like)

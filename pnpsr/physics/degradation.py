@@ -295,6 +295,12 @@ class Degradation(Physics):
         rules: dict[str, Any] = {"boundary": self.boundary, "centre": self.centre, "decimation": self.decimation}
         return Degradation(scale, offset=self.offset, correlation=self.correlation, **rules)
 
+    def _square(self, y: Tensor, k: Tensor) -> Map | None:
+        if not self.closed:
+            return None
+        gain = self.spectrum(k, (y.shape[-2], y.shape[-1]))  # on the grid of y, which is s² times smaller than that of x
+        return lambda u: torch.fft.irfft2(gain * torch.fft.rfft2(u), s=u.shape[-2:])
+
     def _inverse(self, y: Tensor, k: Tensor, alpha: Tensor) -> Map | None:
         if self.decimation == "bicubic":
             return None

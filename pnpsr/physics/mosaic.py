@@ -160,6 +160,10 @@ class Mosaic(Around, Physics):
     def _rows(self, y: Tensor, k: Tensor) -> tuple[LinearOperator, Tensor]:
         return self.freeze(k=k), self.sensor(self.sensor.adjoint(y))
 
+    def _square(self, y: Tensor, k: Tensor) -> Map | None:
+        square = self.base._square(y, k)
+        return None if square is None else lambda u: self.sensor(square(self.sensor.adjoint(u)))
+
     def _inverse(self, y: Tensor, k: Tensor, alpha: Tensor) -> Map | None:
         guess = self.base._inverse(y, k, alpha)
         return None if guess is None else lambda r: self.sensor(guess(self.sensor.adjoint(r)))

@@ -16,6 +16,7 @@ from pnpsr.physics.noise import estimate_noise, gaussian_noise
 from pnpsr.physics.operator import LinearOperator
 
 Shape = tuple[int, int, int, int]
+LOOSE = 1e-4  # a tolerance from which on conjugate gradients need no more digits than the closed forms
 
 
 @dataclass(frozen=True)
@@ -145,11 +146,13 @@ class Physics(ABC):
         y, k, x0 = self._fitting(y, k, x0)
         alpha = checks.per_sample(alpha, checks.of_more(y, k), "alpha", positive=True)
         with precision.exact(y):
-            wide, batch = self._wide(y), max(len(y), len(k), len(alpha))
+            batch = max(len(y), len(k), len(alpha))
+            wide = self._wide(y) if self.tolerance < LOOSE else precision.dtype_for(alpha, y, precision.safe_for(self.tolerance))
             seen, kernel, start, rho = y.to(wide).expand(batch, -1, -1, -1), k.to(wide), x0.to(wide), alpha.to(wide)
             B, seen = self._rows(seen, kernel)
             guess = self._inverse(seen, kernel.detach(), rho.detach())
-            u = solve_by_cg(lambda u: B(B.adjoint(u)) + rho * u, seen - B(start), guess, tolerance=self.tolerance)
+            square = self._square(seen, kernel) or (lambda u: B(B.adjoint(u)))
+            u = solve_by_cg(lambda u: square(u) + rho * u, seen - B(start), guess, tolerance=self.tolerance)
             return (start + B.adjoint(u)).to(y.dtype)
 
     def prox_kernel(
@@ -249,6 +252,11 @@ class Physics(ABC):
     def _rows(self, y: Tensor, k: Tensor) -> tuple[LinearOperator, Tensor]:
         """B and y' such that |y' - B x|² is what the image step fits."""
         return self.freeze(k=k), y
+
+    def _square(self, y: Tensor, k: Tensor) -> Map | None:
+        """u ↦ B B* u, where that costs less than one after the other."""
+        del y, k
+        return None
 
     def _inverse(self, y: Tensor, k: Tensor, alpha: Tensor) -> Map | None:
         """An approximation of (B B* + alpha)⁻¹, where there is one."""

@@ -134,6 +134,10 @@ class Weighted(Around, Physics):
         B, y = self.base._rows(y, k)
         return Weigh(root) @ B, root * y
 
+    def _square(self, y: Tensor, k: Tensor) -> Map | None:
+        root, square = self.weights.sqrt().to(y), self.base._square(y, k)
+        return None if square is None else lambda u: root * square(root * u)
+
     def _inverse(self, y: Tensor, k: Tensor, alpha: Tensor) -> Map | None:
         w = self.weights.to(y)
         usual = w.sum((1, 2, 3), keepdim=True) / (w > 0).sum((1, 2, 3), keepdim=True).clamp_min(1)

@@ -23,6 +23,7 @@ from pnpsr.physics import (
     Weighted,
     adjoint_error,
     as_matrix,
+    cg,
     noise_weights,
     unclipped,
 )
@@ -292,6 +293,23 @@ def test_single_precision_goes_in_and_comes_out(name: str) -> None:
     assert near(c.physics.prox_image(y32, k32, x32, 0.1).double(), x, 1e-4)
     found = c.physics.prox_kernel(y32, x32, k32, 0.1)
     assert found.dtype == torch.float32 and near(found.double(), k, 1e-4)
+
+
+@pytest.mark.parametrize("alpha", [1e-6, 1e-4, 1e-2])
+def test_a_loose_tolerance_is_kept_in_single_precision(alpha: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where float32 is precise enough for what is asked, nothing runs in float64, and the answer is as near as was asked."""
+    c, ran = case("masked", 2, 0), list[torch.dtype]()
+
+    def watched(S: cg.Map, r: Tensor, guess: cg.Map | None, *, tolerance: float) -> Tensor:
+        ran.append(r.dtype)
+        return cg.solve_by_cg(S, r, guess, tolerance=tolerance)
+
+    monkeypatch.setattr("pnpsr.physics.physics.solve_by_cg", watched)
+    exact = c.physics.prox_image(c.y, c.k, c.x, alpha)
+    c.physics.tolerance = 1e-3
+    x = c.physics.prox_image(c.y.float(), c.k.float(), c.x.float(), alpha)
+    assert ran == [torch.float64, torch.float32]
+    assert torch.linalg.vector_norm(x - exact) <= 1e-2 * torch.linalg.vector_norm(exact - c.x)
 
 
 MASKED = [name for name in PHYSICS if "mask" in name or "dead" in name]
