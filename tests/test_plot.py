@@ -218,14 +218,14 @@ def test_bad_input_is_refused(draw, reason: str) -> None:
 
 def test_figures_are_saved_whole_or_not_at_all(tmp_path: Path) -> None:
     figure = show_kernels({"k": torch.rand(1, 1, 5, 5)})
-    for name, start in (("a.png", b"\x89PNG"), ("b.pdf", b"%PDF"), ("c.SVG", b"<?xml")):
+    for name, start in (("a.png", b"\x89PNG"), ("b.pdf", b"%PDF"), ("c.SVG", b"<?xml"), ("d.webp", b"RIFF")):
         save_figure(figure, tmp_path / name)
         assert (tmp_path / name).read_bytes().startswith(start)
     with pytest.raises(ValueError, match=r"the suffix of .*d\.txt must be one of '.png'"):
         save_figure(figure, tmp_path / "d.txt")
     with pytest.raises(FileNotFoundError, match="make it first"):
         save_figure(figure, tmp_path / "no" / "a.png")
-    assert sorted(os.listdir(tmp_path)) == ["a.png", "b.pdf", "c.SVG"]
+    assert sorted(os.listdir(tmp_path)) == ["a.png", "b.pdf", "c.SVG", "d.webp"]
 
 
 def test_no_global_state_is_touched() -> None:

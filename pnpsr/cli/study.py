@@ -100,7 +100,7 @@ def study(
     variants: Variants = VARIANTS,
     machine: Machine = MACHINE,
 ) -> None:
-    """Measure what a table or figure of a paper shows: writes NAME.md, NAME.csv and, where the paper has a figure, NAME.png.
+    """Measure what a table or figure of a paper shows: writes NAME.md, NAME.csv and, where the paper has a figure, NAME.webp.
 
     A study that was cut short goes on where it stopped when it is repeated. Exit status 1 says that something was left out.
 

@@ -21,7 +21,7 @@ COLUMNS = ("study", "source", "block", "method", "rows", "column", "value")
 def write_report(
     name: str, title: str, paper: Sequence[Line], findings: Findings, out: Path, *, form: str = ".2f", command: str = ""
 ) -> list[Path]:
-    """Write ``NAME.md``, ``NAME.csv``, and where there are any ``NAME.differences.csv``, ``NAME.timings.csv`` and ``NAME.png``.
+    """Write ``NAME.md``, ``NAME.csv``, and where there are any ``NAME.differences.csv``, ``NAME.timings.csv`` and ``NAME.webp``.
 
     Returns the files that were written.
 
@@ -38,8 +38,8 @@ def write_report(
     for file, text in files.items():
         replace_file(out / file, text.encode())
     if findings.figure is not None:
-        save_figure(findings.figure, out / f"{name}.png")
-    return [out / file for file in (*files, *([f"{name}.png"] if findings.figure is not None else []))]
+        save_figure(findings.figure, out / f"{name}.webp")
+    return [out / file for file in (*files, *([f"{name}.webp"] if findings.figure is not None else []))]
 
 
 def tidy(name: str, lines: Sequence[Line]) -> str:
@@ -66,7 +66,7 @@ def markdown(name: str, title: str, paper: Sequence[Line], findings: Findings, *
     if findings.timings:
         parts += ["Seconds are of one machine at one time; they are the only numbers here that change when the study is repeated."]
     parts += ["\n".join(f"* left out: {reason}" for reason in findings.left_out)] if findings.left_out else []
-    parts += [f"![{title}]({name}.png)"] if findings.figure is not None else []
+    parts += [f"![{title}]({name}.webp)"] if findings.figure is not None else []
     return "\n\n".join(parts) + "\n"
 
 

@@ -42,7 +42,7 @@ class Study:
 
 
 def run_study(study: Study, bench: Bench, out: str | Path, *, command: str = "", missing: Sequence[str] = ()) -> Findings:
-    """Measure and write ``out/NAME.md``, ``NAME.csv``; where there are any ``.differences.csv``, ``.timings.csv`` and ``NAME.png``.
+    """Measure and write ``out/NAME.md``, ``NAME.csv``; as there are any ``.differences.csv``, ``.timings.csv``, ``NAME.webp``.
 
     Args:
         study: which.

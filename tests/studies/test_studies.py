@@ -74,7 +74,7 @@ def measured(path: Path) -> list[dict[str, str]]:
 
 @each
 def test_it_writes_its_files(name: str, result: Callable[[str], Path]) -> None:
-    expected = {f"{name}.md", f"{name}.csv"} | ({f"{name}.png"} if name in FIGURES else set())
+    expected = {f"{name}.md", f"{name}.csv"} | ({f"{name}.webp"} if name in FIGURES else set())
     expected |= {f"{name}.timings.csv"} if name == "dan-table5" else set()
     expected |= {f"{name}.differences.csv"} if name in COMPARED else set()
     assert {path.name for path in result(name).iterdir()} == expected
