@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pnpsr.kernels import dirac
-from pnpsr.photo.blocks import SIDE, compression, detail_in_blocks
+from pnpsr.photo.blocks import compression, softness
 from pnpsr.photo.candidates import guesses
 from pnpsr.photo.clipped import counting
 from pnpsr.photo.explain import explained_by
@@ -21,9 +21,7 @@ Seen = Callable[[str, Tensor], None]  # a kernel (1 1 p q) that was just found, 
 
 NOTHING = "no blur was found; there was nothing to remove"
 OUTPUT = 512  # side of a window in pixels of x
-# detail inside of blocks below which a compressed window is surely blurred: of 26 training pictures through JPEG all that were
-# sharp had 0.09 and more (at ×2 0.3), nine in ten under a Gaussian of 1.6 at most 0.07 (0.28)
-SOFT, FINER = 0.08, 0.24  # at scale 1, and at all others
+MORE = 480  # side of the part of y in which one kernel more is looked for
 FLAT = 1e-6  # score of a window below which there is nothing to be seen, (2/1000 of white per pixel)²
 
 
@@ -62,7 +60,8 @@ def find(
     grain = noise(y) if sigma is None else sigma
     windows = tuple(informative(y, grain, side=max(96, OUTPUT // max(scale, 2))))
     part = y[(..., *windows[0].inside)]
-    lost = _lost(y, windows[0], scale)
+    lost = compression(y)  # where there is detail it is what was taken, and no blur
+    lost = lost * softness(part, scale) if lost else 0.0
     level = math.hypot(grain, lost) if sigma is None else sigma
     if windows[0].score <= FLAT:
         words = "no edges in which blur could be seen"
@@ -77,7 +76,7 @@ def find(
         )
     sharp = Tried(SHARP, dirac(3), explained_by(finish, part, scale, dirac(3), level))
     quiet = sharp.x[..., ::scale, ::scale]
-    todo = list(guesses(part, scale, level, trained or {}, quiet, counting(part)))
+    todo = list(guesses(part, scale, level, trained or {}, quiet, counting(part), _more(y, windows[0], grain)))
     done = [untouched(part, scale)] if not sigma else []  # who names the noise wants it removed
     done += [sharp] if sigma or scale > 1 else []
     for i, (name, make) in enumerate(todo):
@@ -96,13 +95,10 @@ def find(
     return Found(best.k, level, windows, order, blurred, acts, _words(best, level, scale, blurred, acts))
 
 
-def _lost(y: Tensor, window: Window, scale: int) -> float:
-    """What compression took of the window of y, root mean square; 0 where there is detail: that is what it took, and no blur."""
-    lost = compression(y)
-    if lost == 0:
-        return 0.0
-    blocks = y[..., window.top + -window.top % SIDE : window.top + window.height, window.left + -window.left % SIDE : window.left + window.width]
-    return lost if detail_in_blocks(blocks) < (SOFT if scale == 1 else FINER) else 0.0
+def _more(y: Tensor, window: Window, grain: float) -> Tensor | None:
+    """A larger part of y than the window; None where there is none."""
+    wide = informative(y, grain, 1, MORE)[0]
+    return y[(..., *wide.inside)] if wide.height * wide.width > 1.5 * window.height * window.width else None
 
 
 def _words(best: Candidate, level: float, scale: int, blurred: bool, acts: bool) -> str:

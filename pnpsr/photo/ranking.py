@@ -4,12 +4,13 @@
 
 S(x) = Σ|∇x| / √(N Σ|∇x|²) is low where few strong edges explain x (Krishnan, Tay, Fergus 2011), and does not change with
 contrast. r is the root mean square of y - (x ⊗ k)↓s, away from the border, and r₀ the least of all guesses, which is noise: too
-wide a kernel rings, and its x no longer explains y. r₀ is no less than what compression has changed
-(:func:`pnpsr.photo.blocks.compression`): who is closer to y than that explains its blocks. a is the kernel's largest normalised
-correlation with another guess: chance does not repeat itself; a straight line for which the spectrum speaks clearly, and more than
-for all others, need not. d is the fine detail of y in the direction that has least (:func:`pnpsr.photo.detail.detail`): a picture
-that has it everywhere cannot be blurred. L is what the power spectrum says for k (:class:`pnpsr.photo.spectrum.Spectrum`), L₀ the
-most that it says for any. l is the kernel's length: at scale 1 a sharp picture of soft things looks like a little blur.
+wide a kernel rings, and its x no longer explains y. r₀ is no less than the noise that differs from pixel to pixel, nor than what
+compression has changed (:func:`pnpsr.photo.blocks.compression`): who is closer to y explains its noise, or its blocks. a is the
+kernel's largest normalised correlation with another guess: chance does not repeat itself; a straight line for which the spectrum
+speaks clearly, and more than for all others, need not. d is the fine detail of y in the direction that has least
+(:func:`pnpsr.photo.detail.detail`): a picture that has it everywhere cannot be blurred. L is what the power spectrum says for k
+(:class:`pnpsr.photo.spectrum.Spectrum`), L₀ the most that it says for any. l is the mean of the kernel's length and of that of the
+best kernel: at scale 1 a sharp picture of soft things looks like a little blur, which is no reason to believe in a much longer one.
 
 Leaving the picture as it is scores 1, and the lowest score wins; a guess of a sharp picture has the first two factors only. How the
 exponents were found and how well they do: ``docs/photographs.md``.
@@ -22,10 +23,11 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pnpsr.kernels import dirac
+from pnpsr.photo.blocks import softness
 from pnpsr.photo.detail import detail
 from pnpsr.photo.explain import BORDER, agreement, decibels, gradient, residual, sparsity
 from pnpsr.photo.spectrum import SHORTEST, Spectrum
-from pnpsr.photo.windows import noise
+from pnpsr.photo.windows import fine_noise, noise
 from pnpsr.photo.words import extent, shape_of
 from pnpsr.starts import upsample
 
@@ -51,6 +53,7 @@ WEIGHTS = {1: Weights(2.8, 2.9, 4.75, 1.7, 2.4, 3.8, 0.42)}
 FINER = Weights(3.9, 5.2, 3.1, 2.3, 2.2, 0.0, 1.38)  # at all other scales
 LEAST = 0.02  # detail: less is noise
 SURE = 0.3  # evidence from which a straight line needs nobody to agree
+DETAILED = 8.0  # logarithm of what speaks against a solver's blur where y has all of its detail
 SHORT = 2.5  # length in pixels: standard deviation along the longer axis
 
 
@@ -93,15 +96,19 @@ def ranked(tried: Sequence[Tried], y: Tensor, scale: int, beside: Tried | None =
     misfit = {t.name: residual(t.x, t.k.to(y), y, scale, border) for t in tried}
     acting = [r for name, r in misfit.items() if name != NONE]
     acting += [] if beside is None else [residual(beside.x, beside.k.to(y), y, scale, border)]
-    floor = max(min(acting) if len(acting) > 1 else expected(y), ROUNDING, lost)
+    floor = max(min(acting) if len(acting) > 1 else expected(y), ROUNDING, lost, fine_noise(y))
     plain = [_plain(t, y, scale) if t.name != NONE else 0.0 for t in tried]
-    blurs = [t for t in tried if t.name not in (NONE, SHARP)]
-    doubts = dict(zip((t.name for t in blurs), _doubts(blurs, y, scale), strict=True))
-    w, found = WEIGHTS.get(scale, FINER), []
+    w, logs = WEIGHTS.get(scale, FINER), {}
     for t, log in zip(tried, plain, strict=True):
-        if t.name != NONE:
-            log += w.B * math.log(max(1.0, misfit[t.name] / floor)) + doubts.get(t.name, 0.0)
-        found.append(Candidate(t.name, t.k, t.x, math.exp(min(log, 50.0)), decibels(misfit[t.name])))
+        logs[t.name] = log if t.name == NONE else log + w.B * math.log(max(1.0, misfit[t.name] / floor))
+    blurs = [t for t in tried if t.name not in (NONE, SHARP)]
+    short = [w.F / 2 * max(0.0, SHORT - shape_of(t.k).along) for t in blurs]
+    for t, own, doubt in zip(blurs, short, _doubts(blurs, y, scale), strict=True):
+        logs[t.name] += doubt + own
+    if blurs:  # who wins is doubted once more for its length, and all others with it
+        again = short[min(range(len(blurs)), key=lambda i: logs[blurs[i].name])]
+        logs.update({t.name: logs[t.name] + again for t in blurs})
+    found = [Candidate(t.name, t.k, t.x, math.exp(min(logs[t.name], 50.0)), decibels(misfit[t.name])) for t in tried]
     return tuple(sorted(found, key=lambda c: c.score))
 
 
@@ -119,6 +126,8 @@ def justified(k: Tensor, x: Tensor, y: Tensor, scale: int, other: Tensor | None,
     tried, w, doubt = Tried("asked", k, x), WEIGHTS.get(scale, FINER), 0.0
     if other is not None:
         doubt = w.C * (1 - agreement(k, other)) + w.F * max(0.0, SHORT - shape_of(other).along)
+    if sharp is not None:
+        doubt += DETAILED * (1 - softness(y, scale))
     guesses = [tried] if sharp is None else [tried, Tried(SHARP, dirac(3), sharp)]
     scores = {c.name: c.score for c in ranked(guesses, y, scale)}
     return scores["asked"] * math.exp(doubt) < min(1.0, scores.get(SHARP, 1.0))
@@ -137,7 +146,7 @@ def _plain(t: Tried, y: Tensor, scale: int) -> float:
 
 
 def _doubts(blurs: Sequence[Tried], y: Tensor, scale: int) -> list[float]:
-    """Logarithms of the last four factors."""
+    """Logarithms of the factors of agreement, detail and power spectrum."""
     w, spectrum = WEIGHTS.get(scale, FINER), Spectrum(y, scale) if min(y.shape[-2:]) >= SHORTEST else None
     said = [0.0 if spectrum is None else spectrum.evidence(t.k) for t in blurs]
     known = w.D * math.log(max(detail(y), LEAST) / w.usual)
@@ -145,6 +154,5 @@ def _doubts(blurs: Sequence[Tried], y: Tensor, scale: int) -> list[float]:
     for i, t in enumerate(blurs):
         sure = t.name == LINE and said[i] >= max(SURE, *said)
         alone = 0.0 if sure else 1 - max((agreement(t.k, other.k) for j, other in enumerate(blurs) if j != i), default=1.0)
-        short = max(0.0, SHORT - shape_of(t.k).along)
-        found.append(w.C * alone + known + w.E * min(max(0.0, *said) - said[i], 0.6) + w.F * short)
+        found.append(w.C * alone + known + w.E * min(max(0.0, *said) - said[i], 0.6))
     return found
