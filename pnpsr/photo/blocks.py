@@ -14,8 +14,8 @@ FEWEST = 8  # coefficients other than zero that show a step
 SURE = 0.6  # mean cosine of their phase: 1 for multiples of the step, 0 for anything
 ROWS = 64  # of blocks that are read, spread over the picture
 COARSE, FINE = (0.03, 0.13), (0.15, 0.35)  # cycles per pixel
-# detail inside of blocks up to which a picture is surely blurred, and twice of which surely not. Crops of 26 training pictures: nine
-# of ten that were sharp had 0.32 and more (0.45 at ×2), of those under a Gaussian of 1.6 pixels or a motion at most 0.23 (0.3)
+# detail inside of blocks up to which a picture is surely blurred, and twice of which surely not. Crops of 26 training pictures:
+# nine of ten that were sharp had 0.32 and more (0.45 at ×2), of those under a Gaussian of 1.6 pixels or a motion at most 0.23 (0.3)
 SOFT, FINER = 0.1, 0.24  # at scale 1, and at all others
 LEAST = 1e-3
 SECTORS = 3  # of directions: a block does not tell one from its mirror image

@@ -4,13 +4,13 @@
 
 S(x) = Σ|∇x| / √(N Σ|∇x|²) is low where few strong edges explain x (Krishnan, Tay, Fergus 2011), and does not change with
 contrast. r is the root mean square of y - (x ⊗ k)↓s, away from the border, and r₀ the least of all guesses, which is noise: too
-wide a kernel rings, and its x no longer explains y. r₀ is no less than the noise that differs from pixel to pixel, nor than what
-compression has changed (:func:`pnpsr.photo.blocks.compression`): who is closer to y explains its noise, or its blocks. a is the
-kernel's largest normalised correlation with another guess: chance does not repeat itself; a straight line for which the spectrum
-speaks clearly, and more than for all others, need not. d is the fine detail of y in the direction that has least
-(:func:`pnpsr.photo.detail.detail`): a picture that has it everywhere cannot be blurred. L is what the power spectrum says for k
-(:class:`pnpsr.photo.spectrum.Spectrum`), L₀ the most that it says for any. l is the mean of the kernel's length and of that of the
-best kernel: at scale 1 a sharp picture of soft things looks like a little blur, which is no reason to believe in a much longer one.
+wide a kernel rings, and its x no longer explains y. r₀ is no less than what compression has changed
+(:func:`pnpsr.photo.blocks.compression`): who is closer to y than that explains its blocks. a is the kernel's largest normalised
+correlation with another guess: chance does not repeat itself; a straight line for which the spectrum speaks clearly, and more than
+for all others, need not. d is the fine detail of y in the direction that has least (:func:`pnpsr.photo.detail.detail`): a picture
+that has it everywhere cannot be blurred. L is what the power spectrum says for k (:class:`pnpsr.photo.spectrum.Spectrum`), L₀ the
+most that it says for any. l is the mean of the kernel's length and of that of the best kernel: at scale 1 a sharp picture of soft
+things looks like a little blur, which is no reason to believe in a much longer one.
 
 Leaving the picture as it is scores 1, and the lowest score wins; a guess of a sharp picture has the first two factors only. How the
 exponents were found and how well they do: ``docs/photographs.md``.
@@ -27,7 +27,7 @@ from pnpsr.photo.blocks import softness
 from pnpsr.photo.detail import detail
 from pnpsr.photo.explain import BORDER, agreement, decibels, gradient, residual, sparsity
 from pnpsr.photo.spectrum import SHORTEST, Spectrum
-from pnpsr.photo.windows import fine_noise, noise
+from pnpsr.photo.windows import noise
 from pnpsr.photo.words import extent, shape_of
 from pnpsr.starts import upsample
 
@@ -96,7 +96,7 @@ def ranked(tried: Sequence[Tried], y: Tensor, scale: int, beside: Tried | None =
     misfit = {t.name: residual(t.x, t.k.to(y), y, scale, border) for t in tried}
     acting = [r for name, r in misfit.items() if name != NONE]
     acting += [] if beside is None else [residual(beside.x, beside.k.to(y), y, scale, border)]
-    floor = max(min(acting) if len(acting) > 1 else expected(y), ROUNDING, lost, fine_noise(y))
+    floor = max(min(acting) if len(acting) > 1 else expected(y), ROUNDING, lost)
     plain = [_plain(t, y, scale) if t.name != NONE else 0.0 for t in tried]
     w, logs = WEIGHTS.get(scale, FINER), {}
     for t, log in zip(tried, plain, strict=True):

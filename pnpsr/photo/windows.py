@@ -39,8 +39,8 @@ def informative(y: Tensor, sigma: float, count: int = 2, side: int = SIDE) -> li
     """The ``count`` windows of y (1 c h w) with the most edges in every direction, best first; they do not overlap by half.
 
     They begin with a block of JPEG's. Score: the smaller eigenvalue of the mean of ∇y ∇yᵀ over the window, without what noise of
-    ``sigma`` adds to it; pixels that may be clipped do not count. A window of stripes has a small one, whatever their contrast: blur
-    along them cannot be seen.
+    ``sigma`` adds to it; pixels that may be clipped do not count. A window of stripes has a small one, whatever their contrast:
+    blur along them cannot be seen.
     """
     h, w = y.shape[-2:]
     height, width = min(side, h), min(side, w)
