@@ -121,7 +121,8 @@ def justified(k: Tensor, x: Tensor, y: Tensor, scale: int, other: Tensor | None,
     """Whether x (1 c sh sw) and k, made of the window y by a solver of the caller's, are better than leaving it alone.
 
     ``other`` is a kernel for y that was found in another way, with which k should agree, where there is one; ``sharp`` is y
-    enlarged as what has no blur (1 c sh sw), by a solver that has learned to: where that is better, none is to be removed.
+    enlarged as what has no blur (1 c sh sw), by a solver that has learned to: where that is better, none is to be removed, and
+    where y has its detail (:func:`pnpsr.photo.blocks.softness`) it is doubted that there is any.
     """
     tried, w, doubt = Tried("asked", k, x), WEIGHTS.get(scale, FINER), 0.0
     if other is not None:
