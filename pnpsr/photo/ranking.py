@@ -49,8 +49,8 @@ class Weights:
     usual: float
 
 
-WEIGHTS = {1: Weights(2.8, 2.9, 4.75, 1.7, 2.4, 3.8, 0.42)}
-FINER = Weights(3.9, 5.2, 3.1, 2.3, 2.2, 0.0, 1.38)  # at all other scales
+WEIGHTS = {1: Weights(2.8, 2.9, 4.75, 1.7, 2.4, 3.8, 0.42), 2: Weights(8.0, 2.5, 3.1, 2.3, 2.2, 0.0, 1.38)}
+FINER = Weights(3.9, 5.2, 3.1, 2.3, 2.2, 0.0, 1.38)  # at all other scales, and above scale 1 of a guess that is alone
 LEAST = 0.02  # detail: less is noise
 SURE = 0.3  # evidence from which a straight line needs nobody to agree
 DETAILED = 8.0  # logarithm of what speaks against a solver's blur where y has all of its detail
@@ -82,7 +82,9 @@ def untouched(y: Tensor, scale: int) -> Tried:
     return Tried(NONE, dirac(3), upsample(y, scale).clamp(0, 1))
 
 
-def ranked(tried: Sequence[Tried], y: Tensor, scale: int, beside: Tried | None = None, lost: float = 0.0) -> tuple[Candidate, ...]:
+def ranked(
+    tried: Sequence[Tried], y: Tensor, scale: int, beside: Tried | None = None, lost: float = 0.0, w: Weights | None = None
+) -> tuple[Candidate, ...]:
     """All guesses with their scores, best first.
 
     Args:
@@ -91,19 +93,21 @@ def ranked(tried: Sequence[Tried], y: Tensor, scale: int, beside: Tried | None =
         scale: by which x is finer.
         beside: one more whose misfit counts for r₀, though it is not to be chosen.
         lost: to compression, root mean square: no misfit below counts as better.
+        w: the exponents, if not those of the scale.
     """
+    w = w or WEIGHTS.get(scale, FINER)
     border = _border(tried, y, scale)
     misfit = {t.name: residual(t.x, t.k.to(y), y, scale, border) for t in tried}
     acting = [r for name, r in misfit.items() if name != NONE]
     acting += [] if beside is None else [residual(beside.x, beside.k.to(y), y, scale, border)]
     floor = max(min(acting) if len(acting) > 1 else expected(y), ROUNDING, lost)
-    plain = [_plain(t, y, scale) if t.name != NONE else 0.0 for t in tried]
-    w, logs = WEIGHTS.get(scale, FINER), {}
+    plain = [w.A * _gain(t, y, scale) if t.name != NONE else 0.0 for t in tried]
+    logs: dict[str, float] = {}
     for t, log in zip(tried, plain, strict=True):
         logs[t.name] = log if t.name == NONE else log + w.B * math.log(max(1.0, misfit[t.name] / floor))
     blurs = [t for t in tried if t.name not in (NONE, SHARP)]
     short = [w.F / 2 * max(0.0, SHORT - shape_of(t.k).along) for t in blurs]
-    for t, own, doubt in zip(blurs, short, _doubts(blurs, y, scale), strict=True):
+    for t, own, doubt in zip(blurs, short, _doubts(blurs, y, scale, w), strict=True):
         logs[t.name] += doubt + own
     if blurs:  # who wins is doubted once more for its length, and all others with it
         again = short[min(range(len(blurs)), key=lambda i: logs[blurs[i].name])]
@@ -124,13 +128,13 @@ def justified(k: Tensor, x: Tensor, y: Tensor, scale: int, other: Tensor | None,
     enlarged as what has no blur (1 c sh sw), by a solver that has learned to: where that is better, none is to be removed, and
     where y has its detail (:func:`pnpsr.photo.blocks.softness`) it is doubted that there is any.
     """
-    tried, w, doubt = Tried("asked", k, x), WEIGHTS.get(scale, FINER), 0.0
+    tried, w, doubt = Tried("asked", k, x), WEIGHTS[1] if scale == 1 else FINER, 0.0
     if other is not None:
         doubt = w.C * (1 - agreement(k, other)) + w.F * max(0.0, SHORT - shape_of(other).along)
     if sharp is not None:
         doubt += DETAILED * (1 - softness(y, scale))
     guesses = [tried] if sharp is None else [tried, Tried(SHARP, dirac(3), sharp)]
-    scores = {c.name: c.score for c in ranked(guesses, y, scale)}
+    scores = {c.name: c.score for c in ranked(guesses, y, scale, w=w)}
     return scores["asked"] * math.exp(doubt) < min(1.0, scores.get(SHARP, 1.0))
 
 
@@ -140,15 +144,15 @@ def _border(tried: Sequence[Tried], y: Tensor, scale: int) -> int:
     return max(BORDER, min(widest // (2 * scale) + 1, min(y.shape[-2:]) // 5))
 
 
-def _plain(t: Tried, y: Tensor, scale: int) -> float:
+def _gain(t: Tried, y: Tensor, scale: int) -> float:
+    """log S(x) / S(y↑s)."""
     border = BORDER * scale
-    gain = sparsity(t.x, border) / max(sparsity(upsample(y, scale).clamp(0, 1), border), 1e-6)
-    return WEIGHTS.get(scale, FINER).A * math.log(max(gain, 1e-6))
+    return math.log(max(sparsity(t.x, border) / max(sparsity(upsample(y, scale).clamp(0, 1), border), 1e-6), 1e-6))
 
 
-def _doubts(blurs: Sequence[Tried], y: Tensor, scale: int) -> list[float]:
+def _doubts(blurs: Sequence[Tried], y: Tensor, scale: int, w: Weights) -> list[float]:
     """Logarithms of the factors of agreement, detail and power spectrum."""
-    w, spectrum = WEIGHTS.get(scale, FINER), Spectrum(y, scale) if min(y.shape[-2:]) >= SHORTEST else None
+    spectrum = Spectrum(y, scale) if min(y.shape[-2:]) >= SHORTEST else None
     said = [0.0 if spectrum is None else spectrum.evidence(t.k) for t in blurs]
     known = w.D * math.log(max(detail(y), LEAST) / w.usual)
     found = []
