@@ -1,6 +1,7 @@
 """Which guess at the blur to believe, without knowing the truth: by what each makes of the picture, beside the others.
 
-    score = (S(x) / S(y↑s))^A · (r / r₀)^B · exp(C (1 - a)) · (d / d₀)^D · exp(E (L₀ - L)) · exp(F max(0, 2.5 - l)),
+    score = (S(x) / S(y↑s))^A · (r / r₀)^B · exp(C (1 - a)) · (d / d₀)^D · exp(E (L₀ - L)) · exp(F max(0, 2.5 - l))
+            · exp(G max(0, 1 - s / 0.4)),
 
 S(x) = Σ|∇x| / √(N Σ|∇x|²) is low where few strong edges explain x (Krishnan, Tay, Fergus 2011), and does not change with
 contrast. r is the root mean square of y - (x ⊗ k)↓s, away from the border, and r₀ the least of all guesses, which is noise: too
@@ -10,7 +11,8 @@ correlation with another guess: chance does not repeat itself; a straight line f
 for all others, need not. d is the fine detail of y in the direction that has least (:func:`pnpsr.photo.detail.detail`): a picture
 that has it everywhere cannot be blurred. L is what the power spectrum says for k (:class:`pnpsr.photo.spectrum.Spectrum`), L₀ the
 most that it says for any. l is the mean of the kernel's length and of that of the best kernel: at scale 1 a sharp picture of soft
-things looks like a little blur, which is no reason to believe in a much longer one.
+things looks like a little blur, which is no reason to believe in a much longer one. s is how soft y is
+(:func:`pnpsr.photo.blocks.softness`).
 
 Leaving the picture as it is scores 1, and the lowest score wins; a guess of a sharp picture has the first two factors only. How the
 exponents were found and how well they do: ``docs/photographs.md``.
@@ -46,14 +48,16 @@ class Weights:
     D: float
     E: float
     F: float
+    G: float
     usual: float
 
 
-WEIGHTS = {1: Weights(2.8, 2.9, 4.75, 1.7, 2.4, 3.8, 0.42), 2: Weights(8.0, 2.5, 3.1, 2.3, 2.2, 0.0, 1.38)}
-FINER = Weights(3.9, 5.2, 3.1, 2.3, 2.2, 0.0, 1.38)  # at all other scales, and above scale 1 of a guess that is alone
+WEIGHTS = {1: Weights(2.8, 2.9, 4.75, 1.7, 2.4, 3.8, 0.0, 0.42), 2: Weights(8.0, 2.5, 3.1, 2.3, 2.2, 0.0, 8.0, 1.38)}
+FINER = Weights(3.9, 5.2, 3.1, 2.3, 2.2, 0.0, 0.0, 1.38)  # at all other scales, and above scale 1 of a guess that is alone
 LEAST = 0.02  # detail: less is noise
 SURE = 0.3  # evidence from which a straight line needs nobody to agree
 DETAILED = 8.0  # logarithm of what speaks against a solver's blur where y has all of its detail
+HALF = 0.4  # softness from which on nothing is doubted for y's detail
 SHORT = 2.5  # length in pixels: standard deviation along the longer axis
 
 
@@ -109,8 +113,9 @@ def ranked(
     short = [w.F / 2 * max(0.0, SHORT - shape_of(t.k).along) for t in blurs]
     for t, own, doubt in zip(blurs, short, _doubts(blurs, y, scale, w), strict=True):
         logs[t.name] += doubt + own
-    if blurs:  # who wins is doubted once more for its length, and all others with it
+    if blurs:  # who wins is doubted once more for its length, and all others with it; all for the detail of y
         again = short[min(range(len(blurs)), key=lambda i: logs[blurs[i].name])]
+        again += w.G * max(0.0, 1 - softness(y, scale) / HALF) if w.G else 0.0
         logs.update({t.name: logs[t.name] + again for t in blurs})
     found = [Candidate(t.name, t.k, t.x, math.exp(min(logs[t.name], 50.0)), decibels(misfit[t.name])) for t in tried]
     return tuple(sorted(found, key=lambda c: c.score))
