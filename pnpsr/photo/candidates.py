@@ -6,6 +6,7 @@ from torch import Tensor
 
 from pnpsr.bordered import solve
 from pnpsr.kernels import line
+from pnpsr.photo.clipped import counting
 from pnpsr.photo.pyramid import coarse_to_fine, on_grid_of
 from pnpsr.photo.ranking import LINE, TRAINED
 from pnpsr.photo.spectrum import SHORTEST, Spectrum
@@ -13,6 +14,7 @@ from pnpsr.solver import UnrolledSolver
 
 SIZES = {1: (13, 27, 51)}  # of kernels in pixels of y, by scale
 FINER = (9, 17, 27)  # at all other scales
+WIDER = 35  # size that is looked for in more of y
 LONGEST = 50.0  # line, in pixels of y
 
 
@@ -23,6 +25,7 @@ def guesses(
     trained: Mapping[str, UnrolledSolver],
     quiet: Tensor | None = None,
     counts: Tensor | None = None,
+    more: Tensor | None = None,
 ) -> Iterator[tuple[str, Callable[[], Tensor]]]:
     """Names of kernels (1 1 p p) for the window y (1 c h w), and how each is found.
 
@@ -33,6 +36,7 @@ def guesses(
         trained: blind solvers for the scale by name.
         quiet: y without its noise, for what is found from edges: noise makes kernels that fill their support.
         counts: (1 1 h w), 1 where a pixel is not clipped.
+        more: a larger part of the picture (1 c h' w'), which has more edges.
     """
     for name, solver in trained.items():
         yield f"{TRAINED} {name}", lambda solver=solver: solve(solver, y, scale, sigma=sigma).known("k").float()  # type: ignore[misc]
@@ -40,6 +44,9 @@ def guesses(
         if 2 * size <= min(y.shape[-2:]):
             name = f"coarse to fine {scale * (size - 1) + 1}"
             yield name, lambda size=size: on_grid_of(coarse_to_fine(y if quiet is None else quiet, size, counts), scale)  # type: ignore[misc]
+    if more is not None and 2 * WIDER <= min(more.shape[-2:]):
+        name = f"coarse to fine {scale * (WIDER - 1) + 1}, from more of it"
+        yield name, lambda: on_grid_of(coarse_to_fine(more, WIDER, counting(more)), scale)
     if min(y.shape[-2:]) >= SHORTEST:
         yield LINE, lambda: straight(y, scale)
 

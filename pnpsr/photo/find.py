@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pnpsr.kernels import dirac
-from pnpsr.photo.blocks import compression
+from pnpsr.photo.blocks import compression, softness
 from pnpsr.photo.candidates import guesses
 from pnpsr.photo.clipped import counting
-from pnpsr.photo.detail import detail
 from pnpsr.photo.explain import explained_by
 from pnpsr.photo.ranking import NONE, SHARP, Candidate, Tried, ranked, untouched
 from pnpsr.photo.windows import Window, informative, noise
@@ -22,8 +21,7 @@ Seen = Callable[[str, Tensor], None]  # a kernel (1 1 p q) that was just found, 
 
 NOTHING = "no blur was found; there was nothing to remove"
 OUTPUT = 512  # side of a window in pixels of x
-# detail of a window below which it is surely blurred: crops had 0.02 to 0.05 with a Gaussian of 1.6; sharp ones 0.07 up, 0.09 at ×2
-SOFT = 0.05
+MORE = 480  # side of the part of y in which one kernel more is looked for
 FLAT = 1e-6  # score of a window below which there is nothing to be seen, (2/1000 of white per pixel)²
 
 
@@ -62,7 +60,8 @@ def find(
     grain = noise(y) if sigma is None else sigma
     windows = tuple(informative(y, grain, side=max(96, OUTPUT // max(scale, 2))))
     part = y[(..., *windows[0].inside)]
-    lost = compression(y) if detail(part) < SOFT else 0.0  # where there is detail it is what JPEG took, and no blur
+    lost = compression(y)  # where there is detail it is what was taken, and no blur
+    lost = lost * softness(part, scale) if lost else 0.0
     level = math.hypot(grain, lost) if sigma is None else sigma
     if windows[0].score <= FLAT:
         words = "no edges in which blur could be seen"
@@ -77,7 +76,7 @@ def find(
         )
     sharp = Tried(SHARP, dirac(3), explained_by(finish, part, scale, dirac(3), level))
     quiet = sharp.x[..., ::scale, ::scale]
-    todo = list(guesses(part, scale, level, trained or {}, quiet, counting(part)))
+    todo = list(guesses(part, scale, level, trained or {}, quiet, counting(part), _more(y, windows[0], grain)))
     done = [untouched(part, scale)] if not sigma else []  # who names the noise wants it removed
     done += [sharp] if sigma or scale > 1 else []
     for i, (name, make) in enumerate(todo):
@@ -94,6 +93,12 @@ def find(
     blurred = best.name not in (NONE, SHARP) and shape_of(best.k).along >= NARROW
     acts = blurred or (best.name != NONE and (scale > 1 or bool(sigma)))
     return Found(best.k, level, windows, order, blurred, acts, _words(best, level, scale, blurred, acts))
+
+
+def _more(y: Tensor, window: Window, grain: float) -> Tensor | None:
+    """A larger part of y than the window; None where there is none."""
+    wide = informative(y, grain, 1, MORE)[0]
+    return y[(..., *wide.inside)] if wide.height * wide.width > 1.5 * window.height * window.width else None
 
 
 def _words(best: Candidate, level: float, scale: int, blurred: bool, acts: bool) -> str:

@@ -38,8 +38,9 @@ class Window:
 def informative(y: Tensor, sigma: float, count: int = 2, side: int = SIDE) -> list[Window]:
     """The ``count`` windows of y (1 c h w) with the most edges in every direction, best first; they do not overlap by half.
 
-    Score: the smaller eigenvalue of the mean of ∇y ∇yᵀ over the window, without what noise of ``sigma`` adds to it; pixels that may
-    be clipped do not count. A window of stripes has a small one, whatever their contrast: blur along them cannot be seen.
+    They begin with a block of JPEG's. Score: the smaller eigenvalue of the mean of ∇y ∇yᵀ over the window, without what noise of
+    ``sigma`` adds to it; pixels that may be clipped do not count. A window of stripes has a small one, whatever their contrast:
+    blur along them cannot be seen.
     """
     h, w = y.shape[-2:]
     height, width = min(side, h), min(side, w)
@@ -52,7 +53,7 @@ def informative(y: Tensor, sigma: float, count: int = 2, side: int = SIDE) -> li
     found: list[Window] = []
     for i in smaller.flatten().argsort(descending=True).tolist():
         top, left = (i // smaller.shape[1]) * BLOCK, (i % smaller.shape[1]) * BLOCK
-        top, left = min(top, h - height), min(left, w - width)
+        top, left = (min(n, most // SQUARE * SQUARE) for n, most in ((top, h - height), (left, w - width)))
         if all(abs(top - f.top) >= f.height // 2 or abs(left - f.left) >= f.width // 2 for f in found):
             found.append(Window(top, left, height, width, float(smaller.flatten()[i])))
         if len(found) == count:

@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,18 +16,19 @@ from pnpsr.images import sample_picture
 from pnpsr.kernels import dirac, gaussian, line, random_motion
 from pnpsr.photo import fixed, restore
 from pnpsr.photo.alternate import differences, edge_image, fitted_kernel
-from pnpsr.photo.blocks import compression
+from pnpsr.photo.blocks import compression, detail_in_blocks, softness
 from pnpsr.photo.candidates import guesses, straight
 from pnpsr.photo.clipped import Brisk, counting
 from pnpsr.photo.clipped import seen as seen_under
 from pnpsr.photo.detail import detail
 from pnpsr.photo.explain import agreement, explained_by, residual, sparsity
 from pnpsr.photo.field import Field, field_of
+from pnpsr.photo.find import _more
 from pnpsr.photo.finish import finisher, second, trained_for, unblurred, with_kernel_given
 from pnpsr.photo.kept import Kept
 from pnpsr.photo.plan import duration, plan
 from pnpsr.photo.pyramid import coarse_to_fine, on_grid_of
-from pnpsr.photo.ranking import LINE, NONE, TRAINED, Tried, justified, ranked, untouched
+from pnpsr.photo.ranking import LINE, NONE, TRAINED, WEIGHTS, Tried, justified, ranked, untouched
 from pnpsr.photo.spectrum import Spectrum
 from pnpsr.photo.windows import fine_noise, flat_noise, informative, noise
 from pnpsr.photo.words import describe, extent, shape_of
@@ -128,6 +130,43 @@ def test_coarse_to_fine_finds_a_motion_and_has_the_size_that_is_asked_for() -> N
     assert torch.equal(coarse_to_fine(torch.zeros(1, 1, 64, 64), 13).sum(), torch.tensor(1.0))  # nothing to see: still a kernel
 
 
+def test_a_kernel_is_looked_for_in_more_of_the_picture_than_is_judged() -> None:
+    true = random_motion(1, 21, generator=seed(5))
+    _, y = blurred("coffee", true, side=208)
+    part = y[..., :96, :96]
+    kernels = {name: make for name, make in guesses(part, 1, 0.004, {}, more=y) if "fine 27" in name or "more" in name}
+    assert list(kernels) == ["coarse to fine 27", "coarse to fine 35, from more of it"]
+    small, large = (agreement(make(), true) for make in kernels.values())
+    assert large > 0.8 and large > small
+    finer = dict(guesses(part, 2, 0.004, {}, more=y))["coarse to fine 69, from more of it"]()
+    assert finer.shape == (1, 1, 69, 69) and agreement(finer, on_grid_of(true, 2)) > 0.8
+    assert not any("more" in name for name, _ in guesses(part, 1, 0.004, {}, more=y[..., :69, :]))
+    assert _more(y, informative(y, 0.004, side=208)[0], 0.004) is None
+    found = _more(y, informative(y, 0.004, side=96)[0], 0.004)
+    assert found is not None and found.shape == y.shape
+
+
+def test_windows_begin_with_a_block() -> None:
+    y = torch.rand(1, 1, 301, 405, generator=seed(0))
+    assert all(n % 8 == 0 for w in informative(y, 0.0, side=256) for n in (w.top, w.left))
+
+
+def test_a_narrow_kernel_is_no_reason_for_a_wider_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels = {"narrow": gaussian(13, 1.0), "wide": gaussian(21, 2.2)}
+    _, y = blurred("astronaut", kernels["narrow"])
+    tried = [
+        untouched(y, 1),
+        *(Tried(name, k, explained_by(finisher(1, known=False), y, 1, k, 0.005)) for name, k in kernels.items()),
+    ]
+    doubted, w = {c.name: c.score for c in ranked(tried, y, 1)}, WEIGHTS[1]
+    monkeypatch.setitem(WEIGHTS, 1, replace(w, F=0.0))
+    plain = {c.name: c.score for c in ranked(tried, y, 1)}
+    short = {name: 2.5 - shape_of(k).along for name, k in kernels.items()}
+    assert plain["narrow"] < plain["wide"] and doubted[NONE] == plain[NONE] == 1
+    for name in kernels:  # half for its own length, half for that of the best
+        assert math.log(doubted[name] / plain[name]) == pytest.approx(w.F / 2 * (short[name] + short["narrow"]), rel=1e-4)
+
+
 def test_a_kernel_of_y_lies_on_the_finer_grid() -> None:
     k = on_grid_of(gaussian(9, 1.0), 2)
     assert k.shape == (1, 1, 17, 17) and shape_of(k).along == pytest.approx(2.0, abs=0.25)
@@ -206,6 +245,17 @@ def test_what_compression_took_shows_in_its_blocks(quality: int) -> None:
         true = float((z - y).mean(1).square().mean().sqrt())
         assert compression(z) == pytest.approx(true, rel=0.5) and compression(y) == 0
     assert compression(z.mean(1, keepdim=True)) < 0.02 and compression(z[..., :7, :]) == 0
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_jumps_between_blocks_are_no_detail(scale: int) -> None:
+    for name in ("astronaut", "coffee", "chelsea"):
+        x = sample_picture(name)[..., 20 : 20 + 160 * scale, 60 : 60 + 160 * scale]
+        y = quantise(Degradation(scale, boundary="reflect")(x, gaussian(15, 1.6), 0.005, generator=seed(0)))
+        soft, bare = through_jpeg(y, 50), through_jpeg(quantise(x[..., ::scale, ::scale]), 50)
+        assert detail_in_blocks(soft) < 1.1 * detail_in_blocks(y) < 0.6 * detail_in_blocks(bare)
+        assert softness(soft, scale) == 1 > 0.6 > softness(bare, scale)
+    assert detail_in_blocks(x[..., :7, :]) == 1.0 and detail_in_blocks(torch.full((1, 1, 16, 16), 0.5)) < 0.1
 
 
 def test_no_guess_is_preferred_because_it_explains_the_blocks() -> None:
@@ -303,6 +353,14 @@ def test_nor_is_it_above_scale_1_where_the_trained_one_finds_y_sharp() -> None:
     x = sample_picture("astronaut")[..., 20:212, 120:312]
     r = restore(x[..., ::2, ::2], 2, size=13)
     assert not r.touched and "nothing to remove" in r.words
+    detailed = sample_picture("coffee")[..., 72:328, 172:428]
+    z = quantise(detailed[..., ::2, ::2])
+    k, sharp = second(blind_hqs(21), z, 2), unblurred(blind_hqs(21), z, 2, 0.005)
+    assert (
+        sharp is not None
+        and k is not None
+        and not justified(k, explained_by(finisher(2, known=False), z, 2, k, 0.005), z, 2, k, sharp)
+    )
     y = quantise(Degradation(2, boundary="reflect")(x, gaussian(21, 1.6), 0.005, generator=seed(0)))
     soft, inner = restore(y, 2, size=13), (..., slice(8, -8), slice(8, -8))
     assert soft.touched and psnr(soft.x[inner], x[inner]) > psnr(upsample(y, 2)[inner], x[inner]) + 1
