@@ -32,6 +32,7 @@ class Part:
     init: tuple[str, ...] = ()  # parts, or preset:NAME, or preset:NAME@DIGEST, whose weights it takes over
     drawn: dict[str, Any] = field(default_factory=dict)  # in place of the setting's values
     options: dict[str, Any] = field(default_factory=dict)
+    grow: bool = False  # weights that are smaller than those of this solver's are set into them, so that it does what they did
     deep: bool = False  # every loss on all iterates
     psnr: float = 0.0  # weight of a loss on the logarithm of the squared error, in place of the stages' own on the image
     weight: float = 1.0  # share of the minutes

@@ -228,9 +228,33 @@ def built(part: Part, out: Path) -> Any:
     mine = solver.state_dict()
     for name in part.init:
         theirs = taken(begun(name, out), solver)
+        if part.grow:
+            theirs = grown(theirs, mine, solver)
         mine |= {key: value for key, value in theirs.items() if key in mine and mine[key].shape == value.shape}
     solver.load_state_dict(mine)
     return solver
+
+
+def grown(theirs: dict[str, Any], mine: dict[str, Any], solver: Any) -> dict[str, Any]:
+    """``theirs`` in the shapes of ``mine``: new features begin as they are there, and nobody who was there before reads them yet.
+
+    So a wider net begins with what the narrow one had learned (Chen, Goodfellow, Shlens 2016).
+    """
+    turned = {f"{name}.weight" for name, m in solver.named_modules() if isinstance(m, torch.nn.ConvTranspose2d)}
+    wide = {}
+    for key, value in theirs.items():
+        into = mine.get(key)
+        if into is None or into.ndim != value.ndim or any(a > b for a, b in zip(value.shape, into.shape, strict=True)):
+            continue
+        into = into.clone()
+        if into.ndim > 1:
+            outputs, inputs = (1, 0) if key in turned else (0, 1)
+            into.narrow(outputs, 0, value.shape[outputs]).narrow(
+                inputs, value.shape[inputs], into.shape[inputs] - value.shape[inputs]
+            ).zero_()
+        into[tuple(slice(n) for n in value.shape)] = value
+        wide[key] = into
+    return wide
 
 
 def taken(before: Any, solver: Any) -> dict[str, Any]:

@@ -87,6 +87,25 @@ def test_a_preset_s_weights_mean_the_same_under_their_new_names(plan: ModuleType
     assert all(torch.equal(again[key], value) for key, value in new.state_dict().items())
 
 
+def test_a_wider_solver_begins_with_what_the_narrow_one_does(plan: ModuleType, parts: ModuleType, tmp_path: Path) -> None:
+    made = {"size": 7, "T": 2, "widths": (2, 3, 4, 4), "hidden": 4, "per_iteration": True, "first_width": 8, "first": "statistics"}
+    made |= {"kernel_step": False, "percent": True, "proportional": True}
+    torch.manual_seed(1)
+    narrow = plan.RECIPES["ikrnet"](**made)
+    with torch.no_grad():
+        for parameter in narrow.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    (tmp_path / "before").mkdir()
+    save(narrow, tmp_path / "before" / "last.safetensors")
+    wide = {**made, "widths": (3, 5, 6, 9), "hidden": 7}
+    part = parts.Part("ikrnet", wide, "ikrnet", (2,), init=("before",), grow=True)
+    y = torch.rand(1, 3, 24, 24)
+    a, b = (solver(y, 2) for solver in (narrow, plan.built(part, tmp_path)))
+    assert torch.allclose(a.x, b.x, atol=1e-5) and torch.allclose(a.k, b.k, atol=1e-6)
+    c = plan.built(replace(part, grow=False), tmp_path)(y, 2)
+    assert not torch.allclose(a.x, c.x, atol=1e-3)
+
+
 def test_parts_run_build_on_each_other_and_go_on(plan: ModuleType, data: Path, tmp_path: Path, monkeypatch) -> None:
     small = {"size": 5, "width": 8}
     quick = {"warmup": 0, "log_every": 5, "validate_every": 0, "save_every": 5}
