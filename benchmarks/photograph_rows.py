@@ -24,11 +24,13 @@ from pnpsr.starts import upsample
 
 BORDER = 12  # pixels that the scores leave out
 CALL = """
-import json, resource, sys, time
+import json, resource, sys
+from pathlib import Path
 from pnpsr.cli import main
-began, status = time.time(), main(json.loads(sys.argv[1]))
-used = resource.getrusage(resource.RUSAGE_SELF)
-print(json.dumps([status, used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20]))
+status, used = main(json.loads(sys.argv[1])), resource.getrusage(resource.RUSAGE_SELF)
+# not ru_maxrss, which begins with what the parent held when it made this process
+(peak,) = (int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+print(json.dumps([status, used.ru_utime + used.ru_stime, peak / 2**20]))
 """
 
 
