@@ -248,10 +248,8 @@ def grown(theirs: dict[str, Any], mine: dict[str, Any], solver: Any) -> dict[str
             continue
         into = into.clone()
         if into.ndim > 1:
-            outputs, inputs = (1, 0) if key in turned else (0, 1)
-            into.narrow(outputs, 0, value.shape[outputs]).narrow(
-                inputs, value.shape[inputs], into.shape[inputs] - value.shape[inputs]
-            ).zero_()
+            outputs = 1 if key in turned else 0
+            into.narrow(outputs, 0, value.shape[outputs]).zero_()
         into[tuple(slice(n) for n in value.shape)] = value
         wide[key] = into
     return wide
