@@ -64,9 +64,9 @@ def restorer(
     return Part("ikrnet", made, setting, (scale,), stages=("restorer",), **{**fixed, **other})
 
 
-def photo(scale: int, patch: int, before: int, width: int = 512, **other: Any) -> dict[str, Part]:
+def photo(scale: int, patch: int, before: int, **other: Any) -> dict[str, Part]:
     """Both for photographs, as a camera makes them: ``photo-xN`` on the kernels of ``first-photo-xN``."""
-    near = 1 if scale < 3 else 3  # of the same width
+    near, width = 1 if scale < 3 else 3, 512  # the first kernels of that width
     kernel = first(scale, patch + 48, width, "photograph", drawn={}, init=(f"first-x{near}",), **other)
     init = (f"preset:ikrnet-x{before}", f"first-photo-x{scale}")
     image = restorer(scale, patch, scale < 3, width, setting="photograph", drawn={"gray": 0.03}, init=init, **other)
@@ -112,7 +112,7 @@ PLAN: dict[str, Part] = {
     "usrnet": usrnet(weight=2.0),
     **photo(1, 96, before=2),
     **photo(2, 144, before=2),
-    **photo(4, 240, before=4, width=384),
+    **photo(4, 240, before=4),
 }
 
 

@@ -1,38 +1,44 @@
 """Weights as integers of 8 or 12 bits and what one is worth in each row: ``rounded`` to a file's tensors, ``widened`` from them."""
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 BITS = (8, 12)
-WORTH, SHAPE = "@worth", "@shape"
+WORTH, SHAPE, FORM = "@worth", "@shape", "@form"
 
 
 def rounded(name: str, value: Tensor, bits: int) -> dict[str, Tensor]:
     """value ≈ worth × n with |n| < 2^(bits - 1), one worth for each row (first index); vectors become float16.
 
-    Integers of 12 bits lie two in three bytes, and the shape beside them.
+    The integers, of 12 bits two in three bytes, lie deflated (zlib) in one tensor of bytes; ``name@form`` is their bits and shape.
 
     Example:
         >>> import torch
         >>> from pnpsr.packed import rounded
-        >>> {name: tuple(value.shape) for name, value in rounded("a", torch.ones(2, 3), 12).items()}
-        {'a': (9,), 'a@worth': (2,), 'a@shape': (2,)}
+        >>> {name: value.tolist() for name, value in rounded("a", torch.ones(2, 3), 12).items() if name != "a"}["a@form"]
+        [12, 2, 3]
     """
     if value.ndim < 2:
         return {name: value.half()}
     largest = value.float().abs().flatten(1).amax(1)
     worth = torch.where(largest > 0, largest / (2 ** (bits - 1) - 1), torch.ones_like(largest))
     n = (value.float() / _column(worth, value)).round()
-    if bits == 8:
-        return {name: n.to(torch.int8), f"{name}{WORTH}": worth}
-    return {name: _packed(n.to(torch.int32)), f"{name}{WORTH}": worth, f"{name}{SHAPE}": torch.tensor(value.shape)}
+    small = n.to(torch.int8) if bits == 8 else _packed(n.to(torch.int32))
+    deflated = zlib.compress(small.flatten().view(torch.uint8).numpy().tobytes(), 9)
+    return {
+        name: torch.from_numpy(np.frombuffer(deflated, np.uint8).copy()),
+        f"{name}{WORTH}": worth,
+        f"{name}{FORM}": torch.tensor((bits, *value.shape)),
+    }
 
 
 def widened(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """The tensors of a file, every one that :func:`rounded` made in float32 again.
+    """The tensors of a file, every one that :func:`rounded` made in float32 again; files of earlier versions are not deflated.
 
     Raises:
         ValueError: pieces that do not belong together.
@@ -44,18 +50,42 @@ def widened(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
         >>> widened(rounded("a", torch.tensor([[1.0, -0.5]]), 12), Path("file"))["a"].round(decimals=2)
         tensor([[ 1.0000, -0.5000]])
     """
-    wide = {name: value for name, value in tensors.items() if not name.endswith((WORTH, SHAPE))}
+    wide = {name: value for name, value in tensors.items() if not name.endswith((WORTH, SHAPE, FORM))}
     for name in dict.fromkeys(name.rpartition("@")[0] for name in tensors.keys() - wide.keys()):
         worth, n = tensors.get(f"{name}{WORTH}"), wide.get(name)
-        shape = tensors.get(f"{name}{SHAPE}")
-        if n is not None and shape is not None:
-            n = _unpacked(n, tuple(shape.tolist()))
+        form, shape = tensors.get(f"{name}{FORM}"), tensors.get(f"{name}{SHAPE}")
+        if n is not None and form is not None:
+            n = _inflated(n, _listed(form))
+        elif n is not None and shape is not None:
+            n = _unpacked(n, tuple(_listed(shape)))
         elif n is not None and n.dtype != torch.int8:
             n = None
         if n is None or worth is None or worth.shape != n.shape[:1]:
             raise ValueError(f"{path} is damaged: {name}{WORTH} belongs to no tensor of integers with as many rows")
         wide[name] = n.float() * _column(worth, n)
     return wide
+
+
+def _listed(numbers: Tensor) -> list[int]:
+    """What a tensor of integers lists; none: it is no such tensor."""
+    return numbers.tolist() if numbers.ndim == 1 and numbers.dtype == torch.int64 else []
+
+
+def _inflated(deflated: Tensor, form: list[int]) -> Tensor | None:
+    """The integers of :func:`rounded` from their bytes, bits and shape; None: they do not fit. Never larger than the form says."""
+    bits, *shape = form or (0,)
+    if deflated.dtype != torch.uint8 or bits not in BITS or min(shape, default=0) < 1:
+        return None
+    count = torch.Size(shape).numel()
+    size = count if bits == 8 else 3 * ((count + 1) // 2)
+    try:
+        data = zlib.decompressobj().decompress(deflated.contiguous().numpy().tobytes(), size + 1)
+    except zlib.error:
+        return None
+    if len(data) != size:
+        return None
+    flat = torch.from_numpy(np.frombuffer(data, np.uint8).copy())
+    return flat.view(torch.int8).reshape(shape) if bits == 8 else _unpacked(flat, tuple(shape))
 
 
 def _packed(n: Tensor) -> Tensor:

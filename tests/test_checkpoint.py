@@ -91,11 +91,22 @@ def test_integers_are_within_half_a_step_of_every_row_and_as_small_as_they_say(b
             assert torch.equal(found, value.half().float())
 
 
+@pytest.mark.parametrize("bits", [8, 12])
 @pytest.mark.parametrize("shape", [(3, 5), (1, 1), (4, 2, 3, 3)])
-def test_twelve_bits_give_every_integer_back(shape: tuple[int, ...]) -> None:
-    n = torch.randint(-2047, 2048, shape, generator=torch.Generator().manual_seed(0))
-    n[:, 0] = 2047  # the largest of every row, so that one is worth one
-    assert torch.equal(widened(rounded("a", n.float(), 12), Path("file"))["a"], n.float())
+def test_integers_come_back_from_files_of_this_and_earlier_versions(shape: tuple[int, ...], bits: int) -> None:
+    top = 2 ** (bits - 1) - 1
+    n = torch.randint(-top, top + 1, shape, generator=torch.Generator().manual_seed(0))
+    n[:, 0] = top  # the largest of every row, so that one is worth one
+    made = rounded("a", n.float(), bits)
+    assert torch.equal(widened(made, Path("file"))["a"], n.float())
+    if bits == 8:
+        earlier = {"a": n.to(torch.int8)}
+    else:
+        flat = torch.cat([n.flatten() + 2048, torch.zeros(n.numel() % 2, dtype=torch.int64)])
+        words = (flat[::2] + 4096 * flat[1::2]).tolist()  # two integers in three bytes, the lowest first
+        data = b"".join(word.to_bytes(3, "little") for word in words)
+        earlier = {"a": torch.tensor(list(data), dtype=torch.uint8), "a@shape": torch.tensor(shape)}
+    assert torch.equal(widened({**earlier, "a@worth": made["a@worth"]}, Path("file"))["a"], n.float())
 
 
 def test_integers_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
@@ -106,6 +117,7 @@ def test_integers_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="bits must say how many for which part"):
         save(small(), tmp_path / "a", bits=("restorer",))  # type: ignore[arg-type]
     note, one, four = {"recipe": "usrnet", "arguments": {}}, torch.ones(1), torch.ones(4, dtype=torch.uint8)
+    good = rounded("a", torch.tensor([[1.0, -0.5, 0.25, 0.1]]), 8)
     for tensors in (
         {"a@worth": one},
         {"a": torch.ones(1, 2), "a@worth": one},
@@ -113,6 +125,17 @@ def test_integers_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
         {"a": four, "a@worth": one, "a@shape": torch.tensor([1, 2])},
         {"a": four[:3], "a@worth": one, "a@shape": torch.tensor([-1, -2])},
         {"a": four[:3], "a@shape": torch.tensor([1, 2])},
+        {"a": four[:3], "a@worth": one, "a@shape": torch.tensor([1.0, 2.0])},
+        {"a": four, "a@worth": one, "a@form": torch.tensor([8, 1, 4])},  # no deflated bytes
+        {"a": good["a"], "a@worth": one, "a@form": torch.tensor([8, 1, 5])},
+        {"a": good["a"], "a@worth": one, "a@form": torch.tensor([8, 1, 3])},
+        {"a": good["a"], "a@worth": one, "a@form": torch.tensor([8, 10**9, 10**9])},
+        {"a": good["a"], "a@worth": one, "a@form": torch.tensor([8, -1, -4])},
+        {"a": good["a"], "a@worth": one, "a@form": torch.tensor([12, 1, 4])},
+        {"a": good["a"], "a@worth": one, "a@form": torch.tensor([4, 1, 4])},
+        {"a": good["a"], "a@worth": one, "a@form": torch.tensor([8.0, 1, 4])},
+        {"a": good["a"].float(), "a@worth": one, "a@form": torch.tensor([8, 1, 4])},
+        {"a": good["a"], "a@form": torch.tensor([8, 1, 4])},
     ):
         with pytest.raises(ValueError, match="damaged: a@worth belongs to no tensor"):
             load(noted(tmp_path / "b", note, **tensors))
