@@ -2,10 +2,16 @@
 
     python benchmarks/kernel_step.py train --kind sharp --minutes 25 --data DATA --out runs/step
     python benchmarks/kernel_step.py train --kind direct --minutes 25 --data DATA --out runs/step
-    python benchmarks/kernel_step.py score --kinds sharp direct --data DATA --out runs/step
+    python benchmarks/kernel_step.py train --kind restored --minutes 3 --data DATA --out runs/step
+    python benchmarks/kernel_step.py score --names sharp direct restored --data DATA --out runs/step
 
 ``sharp`` predicts sharp edges of x, from which the kernel follows in closed form; ``direct`` corrects log k0 by a network. Both see
-the edges of y, of the closed-form x under k0, and of what that leaves of y. The first kernel is that of ``ikrnet-x2``, frozen.
+the edges of y, of the closed-form x under k0, and of what that leaves of y. ``restored`` takes the edges of the x that the preset
+restores with k0, and learns only how wrong k0 may be. The first kernel is that of ``ikrnet-x2``, frozen.
+
+Any restorer is biased: what its x leaves of y correlates with x even if k0 is the true kernel. How much, other pictures tell that
+are blurred with k0 and restored alike; ``restored``, and ``sharp --simulate``, subtract that.
+
 Crops are periodic, as the pictures of the score are: the closed forms are then exact. A run that was stopped goes on.
 """
 
@@ -21,11 +27,11 @@ import torch
 import tyro
 from first_kernel import HELD_OUT, MOTION, error, row, shown
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle, smooth_l1_loss
 
 from pnpsr import Degradation, State, load
 from pnpsr.conventions import PNPSR, convert_kernel
-from pnpsr.data import Bank, BatchedStream, Folder, held_out, setting
+from pnpsr.data import Bank, BatchedStream, Folder, Sample, held_out, setting
 from pnpsr.data.pictures import Subset
 from pnpsr.evaluate import Row, difference, named_protocol, psnr, spread
 from pnpsr.evaluate.cases import Failure, Synthetic
@@ -37,20 +43,51 @@ from pnpsr.prox import differences
 from pnpsr.starts import Upsample
 from pnpsr.train.average import Average
 
-Kind = Literal["sharp", "direct", "joined"]
+Kind = Literal["sharp", "direct", "restored"]
 SCALE, SIZE, PRESET = 2, 21, "ikrnet-x2"
 PHYSICS = Degradation(SCALE)
 SCORED = 10  # of the held-out pictures; the others watch the training
-FLOOR = 2e-3  # Σ (k0 - k)² below which a first kernel counts as good enough
+FLOOR = 2e-3  # Σ (k - k0)² below which a first kernel counts as good enough
+OTHERS, SIDE = 16, 128  # pictures that are blurred with k0 when a step is used, and their side
 
 
 class Seen(NamedTuple):
-    """What a step looks at, in units of the edges of y."""
+    """What a network looks at, in units of the edges of y."""
 
     data: Tensor  # edges of y (b 2 h w)
     known: Tensor  # edges of A(k0) x (b 2 h w)
     edges: Tensor  # edges of x (b 2 sh sw)
     words: Tensor  # k0 and the noise level (b n)
+
+
+class Evidence(NamedTuple):
+    """G and b - G k0 of the normal equations Σ |d - (e ⊗ k)↓s|²."""
+
+    gram: Tensor  # (b pq pq)
+    rest: Tensor  # (b pq 1)
+
+    def unit(self) -> Tensor:
+        """The mean diagonal of G, (b 1 1)."""
+        return self.gram.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] + 1e-3  # of a flat picture nothing
+
+    def less(self, others: "Evidence", each: int) -> "Evidence":
+        """Without the bias that ``others``, ``each`` to one of these, show: in proportion to their energies."""
+        sums = (t.unflatten(0, (-1, each)).sum(1) for t in (others.rest, others.unit()))
+        rest, unit = sums
+        return Evidence(self.gram, self.rest - rest * (self.unit() / unit))
+
+    def step(self, k0: Tensor, gamma: Tensor, power: Tensor, size: Tensor | float = 1.0) -> Tensor:
+        """(G + γ / v)⁻¹ (b - G k0) as (b 1 p q), v = k0^power in units of its mean or of ``size``, G in units of its diagonal."""
+        root = (k0.flatten(1)[..., None] + 1e-5) ** (power / 2)
+        root = root * (size / root.square().mean(1, keepdim=True)).sqrt()
+        H = root * (self.gram / self.unit()) * root.mT + gamma * torch.eye(SIZE**2)
+        return (root * solve(H, torch.linalg.cholesky(H.detach()), root * (self.rest / self.unit()))).reshape(k0.shape)
+
+
+def evidence(d: Tensor, e: Tensor, k0: Tensor) -> Evidence:
+    """From edges d of y (b 2 h w) and e of x (b 2 sh sw)."""
+    gram, target = circular_gram(d, e, (SIZE, SIZE), (SCALE, SCALE), (0, 0))
+    return Evidence(gram, target - gram @ k0.flatten(1)[..., None])
 
 
 @torch.no_grad()
@@ -60,9 +97,21 @@ def seen(y: Tensor, k0: Tensor) -> Seen:
     sigma = state.believed().expand(len(y), 1, 1, 1)
     x = PHYSICS.prox_image(y, k0, Upsample("bicubic")(state), 0.1 + 3 * sigma.square())
     data, known, edges = differences(y, 1), differences(PHYSICS(x, k0), 1), differences(x, SCALE)
-    unit = data.square().mean((1, 2, 3), keepdim=True).sqrt() + 1e-3
-    words = torch.cat([(k0.flatten(1) * k0[0].numel()).sqrt(), (sigma / unit + 1e-3).log().flatten(1)], 1)
+    unit = contrast(y)
+    words = torch.cat([(k0.flatten(1) * SIZE**2).sqrt(), (sigma / unit + 1e-3).log().flatten(1)], 1)
     return Seen(data / unit, known / unit, edges / unit, words)
+
+
+def contrast(y: Tensor) -> Tensor:
+    """The root mean square of the edges, (b 1 1 1)."""
+    return differences(y, 1).square().mean((1, 2, 3), keepdim=True).sqrt() + 1e-3
+
+
+def simulated(x: Tensor, y: Tensor, k0: Tensor, sigma: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Pictures x (b c sh sw) under k0, with as much noise beside their contrast as y has."""
+    blurred, squares = PHYSICS(x, k0), contrast(y).square()
+    clean = (squares - 2 * sigma.square()).maximum(squares / 4).sqrt()  # a difference has twice the variance of its pixels
+    return blurred + sigma * (contrast(blurred) / clean).clamp(max=3) * torch.randn(blurred.shape, generator=generator)
 
 
 class Words(nn.Module):
@@ -100,8 +149,18 @@ class Sharp(nn.Module):
         self.tail = zeroed(nn.Conv2d(width, 2 * folded + 4, 3, padding=1))
         self.trust = zeroed(nn.Linear(64, 2))
 
-    def forward(self, seen: Seen, k0: Tensor) -> tuple[Tensor, Tensor]:
-        """k1 (b 1 p q), and the edges e (b 2 sh sw)."""
+    def forward(self, seen: Seen, k0: Tensor, others: Seen | None = None) -> tuple[Tensor, Tensor]:
+        """k1 (b 1 p q), and the edges e (b 2 sh sw); ``others`` are simulated pictures, as many for each of the batch."""
+        told, d, e = self.edges(seen)
+        found = evidence(d, e, k0)
+        if others is not None:
+            each = len(others.data) // len(k0)
+            found = found.less(evidence(*self.edges(others)[1:], k0.repeat_interleave(each, 0)), each)
+        gamma, power = self.trust(told).clamp(-5, 5).exp()[..., None, None].unbind(1)
+        return positive(k0 + found.step(k0, 10 * gamma, 0.5 * power)), e
+
+    def edges(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
+        """What k0 says (b 64), d and e."""
         folded, rest = pixel_unshuffle(seen.edges, SCALE), seen.data - seen.known
         told, gains = self.words(seen.words)
         with halved():
@@ -110,40 +169,7 @@ class Sharp(nn.Module):
                 h = (h + block(h) * gain).relu()
             says = self.tail(h).float()
         gain, more, part, beside = says.split([folded.shape[1], folded.shape[1], 2, 2], 1)
-        e = pixel_shuffle(folded * (1 + gain) + more, SCALE)
-        d = seen.known + part * rest + beside
-        gamma, power = self.trust(told).clamp(-5, 5)[..., None].unbind(1)
-        k = around(d, e, k0, 10 * gamma.exp(), 0.5 * power.exp()).clamp(min=0)
-        return k / k.sum((-2, -1), keepdim=True), e
-
-
-def around(d: Tensor, e: Tensor, k0: Tensor, gamma: Tensor, power: Tensor) -> Tensor:
-    """The minimiser of :class:`Sharp`, v = k0^power; γ (b 1) of the mean diagonal of the normal matrix in coordinates k / √v."""
-    gram, target = circular_gram(d, e, (SIZE, SIZE), (SCALE, SCALE), (0, 0))
-    start = k0.flatten(1)[..., None]
-    spread = (start + 1e-5) ** (power[..., None] / 2)
-    H = spread * gram * spread.mT
-    unit = H.diagonal(dim1=1, dim2=2).mean(1, keepdim=True) + 1e-3  # of a flat picture nothing
-    H = H + (gamma * unit)[..., None] * torch.eye(SIZE**2)
-    move = solve(H, torch.linalg.cholesky(H.detach()), spread * (target - gram @ start))
-    return (start + spread * move).reshape(k0.shape)
-
-
-class Joined(nn.Module):
-    """k1 = softmax(log k + E): :class:`Sharp`'s k, corrected by layers that see k0, k and what they differ by; E starts as 0."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sharp = Sharp()
-        self.mix = nn.Sequential(nn.Linear(3 * SIZE**2 + 1, 384), nn.ReLU(), nn.Linear(384, 384), nn.ReLU())
-        self.last = zeroed(nn.Linear(384, SIZE**2))
-
-    def forward(self, seen: Seen, k0: Tensor) -> tuple[Tensor, Tensor]:
-        """k1 (b 1 p q), and the edges (b 2 sh sw)."""
-        k, e = self.sharp(seen, k0)
-        k, start = k.flatten(1), k0.flatten(1)
-        told = torch.cat([seen.words, (k * SIZE**2 + 1e-3).sqrt(), (k - start) * SIZE**2], 1)
-        return ((k + 1e-8).log() + self.last(self.mix(told))).softmax(1).reshape(k0.shape), e
+        return told, seen.known + part * rest + beside, pixel_shuffle(folded * (1 + gain) + more, SCALE)
 
 
 class Direct(nn.Module):
@@ -158,7 +184,7 @@ class Direct(nn.Module):
         self.tail = nn.Conv2d(width, 4 * width, 3, padding=1)
         self.mix = nn.Sequential(nn.Linear(4 * width + 64, 256), nn.ReLU(), zeroed(nn.Linear(256, SIZE**2)))
 
-    def forward(self, seen: Seen, k0: Tensor) -> tuple[Tensor, None]:
+    def forward(self, seen: Seen, k0: Tensor, others: Seen | None = None) -> tuple[Tensor, None]:  # noqa: ARG002
         """k1 (b 1 p q)."""
         told, gains = self.words(seen.words)
         with halved():
@@ -170,7 +196,46 @@ class Direct(nn.Module):
         return logits.softmax(1).reshape(k0.shape), None
 
 
-KINDS: dict[Kind, type[nn.Module]] = {"sharp": Sharp, "direct": Direct, "joined": Joined}
+class Restored(nn.Module):
+    """k1 = k0 + the step to which the edges of the restored x lead, less that to which pictures blurred with k0 do.
+
+    Learned is only log Σ (k - k0)², the size of v, from k0; γ and the power of v were set by hand on the watched pictures.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.doubt = nn.Sequential(nn.Linear(SIZE**2, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 1))
+
+    def size(self, k0: Tensor) -> Tensor:
+        """Expected log Σ (k - k0)², (b)."""
+        return -6 + self.doubt((k0.flatten(1) * SIZE**2).sqrt())[:, 0]
+
+    @torch.no_grad()
+    def forward(self, solver: Any, y: Tensor, k0: Tensor, pictures: Tensor, gamma: float = 2e-4, most: float = 0.3) -> Tensor:
+        """k1 (1 1 p q) of y (1 c h w); ``pictures`` (n c sh sw) to simulate; Σ (k1 - k0)² is at most ``most`` of what is due."""
+        sigma, many = State(y, SCALE).believed(), k0.expand(len(pictures), -1, -1, -1).contiguous()
+        generator = torch.Generator().manual_seed(0)
+        both = [(y, k0), (simulated(pictures, y.mean(1, keepdim=True), many, sigma, generator), many)]
+        found, others = (evidence(differences(t.mean(1, keepdim=True), 1), restored_edges(solver, t, k), k) for t, k in both)
+        due = self.size(k0).exp()[:, None, None]
+        move = found.less(others, len(pictures)).step(k0, torch.tensor(gamma), torch.tensor(0.75), due / SIZE**2)
+        return positive(k0 + move * (most * due / square(move)[:, None, None]).sqrt().clamp(max=1)[..., None])
+
+
+def restored_edges(solver: Any, y: Tensor, k: Tensor) -> Tensor:
+    """Edges of the gray x that the solver restores, (b 2 sh sw)."""
+    with halved():
+        return differences(solver(y, SCALE, k=k).x.mean(1, keepdim=True).float(), SCALE)
+
+
+def positive(k: Tensor) -> Tensor:
+    """k without negative entries, of sum 1."""
+    k = k.clamp(min=0)
+    return k / k.sum((-2, -1), keepdim=True)
+
+
+def square(k: Tensor) -> Tensor:
+    return k.square().sum((1, 2, 3))
 
 
 def zeroed(layer: Any) -> Any:
@@ -185,6 +250,9 @@ def halved() -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())
 
 
+KINDS: dict[Kind, type[nn.Module]] = {"sharp": Sharp, "direct": Direct, "restored": Restored}
+
+
 @dataclass(frozen=True)
 class Batch:
     """Windows with their first kernels."""
@@ -193,23 +261,25 @@ class Batch:
     k0: Tensor
     k: Tensor
     edges: Tensor  # of the true x, in the same units
+    others: Seen | None
+
+    def share(self, e: Tensor | None) -> Tensor:
+        """The squared error of edges e, over that of the edges of x."""
+        if e is None:
+            return torch.ones(())
+        return (square(e - self.edges) / square(self.seen.edges - self.edges)).mean()
 
 
-def batch(sample: Any, first: Any, judged: bool) -> Batch:
+@torch.no_grad()
+def batch(sample: Sample, first: Any, judged: bool, simulate: bool) -> Batch:
     """A sample with its first kernel, turned as the truth says, or as :class:`pnpsr.steps.ChooseTurn` does (``judged``)."""
-    with torch.no_grad():
-        if judged:
-            k0 = first(State(sample.y, SCALE))
-        else:
-            k0 = first.start(State(sample.y, SCALE))
-            k0 = torch.where((square(turned(k0) - sample.k) < square(k0 - sample.k))[:, None, None, None], turned(k0), k0)
-    what, data = seen(sample.y, k0), differences(sample.y, 1)
-    unit = data.square().mean((1, 2, 3), keepdim=True).sqrt() + 1e-3
-    return Batch(what, k0, sample.k, differences(sample.x, SCALE) / unit)
-
-
-def square(k: Tensor) -> Tensor:
-    return k.square().sum((1, 2, 3))
+    state, k = State(sample.y, SCALE), sample.known("k")
+    k0 = first(state) if judged else first.start(state)
+    if not judged:
+        k0 = torch.where((square(turned(k0) - k) < square(k0 - k))[:, None, None, None], turned(k0), k0)
+    edges = differences(sample.x, SCALE) / contrast(sample.y)
+    others = simulated(sample.x.roll(1, 0), sample.y, k0, sample.known("sigma")) if simulate else None
+    return Batch(seen(sample.y, k0), k0, k, edges, None if others is None else seen(others, k0))
 
 
 def train(
@@ -219,6 +289,8 @@ def train(
     kind: Kind,
     minutes: float = 25,
     name: str = "",
+    begin: str = "",
+    simulate: bool = False,
     rate: float = 1e-3,
     size: int = 8,
     patch: int = 192,
@@ -233,6 +305,8 @@ def train(
         kind: which step.
         minutes: of the processor's time, data and first kernels included.
         name: of the files, by default the kind.
+        begin: another run, whose weights it starts from.
+        simulate: subtract what another picture of the batch gives under k0.
         rate: of AdamW, after a warm-up of 200 steps; it falls as a cosine.
         size: windows per step.
         patch: their side.
@@ -243,72 +317,56 @@ def train(
     torch.manual_seed(0)
     learning, rest = held_out(Folder(data / "train"), HELD_OUT)
     named, first = setting("ikrnet", scales=(SCALE,), clean=0.33), load(PRESET).k0
-    watched = Bank(Subset(rest, range(SCORED, HELD_OUT)), 256, gray=True)
-    watch = [batch(s, first, True) for s, _ in zip(BatchedStream(watched, named, batch=8, patch=256).samples(), range(8))]  # noqa: B905
+    watched = BatchedStream(Bank(Subset(rest, range(SCORED, HELD_OUT)), 256, gray=True), named, batch=8, patch=256)
+    watch = [batch(sample, first, True, simulate) for sample, _ in zip(watched.samples(), range(10), strict=False)]
     stream = BatchedStream(Bank(learning, patch, gray=True), named, batch=size, patch=patch)
     net = KINDS[kind]().to(memory_format=torch.channels_last)
-    run = Run(out / (name or kind), net, Average(net, 0.998), torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-4))
+    if begin:
+        net.load_state_dict(torch.load(out / f"{begin}.pt")["net"])
+    run = Run(out / (name or kind), kind, net, Average(net, 0.998), torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-4))
     run.resume()
     if not run.step:
         run.note("kept", watch)
-    begun, due = time.process_time() - run.spent, run.spent + 60 * minutes / 10
-    lost = Ratio()
+    clock, due, lost = time.process_time() - run.spent, run.spent + 6 * minutes, Ratio()
     for sample in stream.samples(run.step):
-        run.spent = time.process_time() - begun
+        run.spent = time.process_time() - clock
         part = run.spent / (60 * minutes)
         if part >= 1:
             break
         for group in run.optimiser.param_groups:
             group["lr"] = rate * min(1, (run.step + 1) / 200) * (1 + math.cos(math.pi * part)) / 2
-        one = batch(sample, first, False)
-        lost.add(one, *learn(net, one, run.optimiser, (0.0, 1.0) if part < before and kind != "direct" else (1.0, beside)))
-        run.average.update(net)
-        run.step += 1
+        lost.add(*run.learn(batch(sample, first, False, simulate), (0.0, 1.0) if part < before else (1.0, beside)))
         if run.step % 100 == 0:
             print(f"{run.path.name} {run.step} {run.spent:.0f} s  training k1/k0 {lost}", flush=True)
             lost = Ratio()
         if run.spent >= due:
-            due += 60 * minutes / 10
+            due += 6 * minutes
             run.note("watched", watch)
             run.save()
     run.note("last", watch)
     run.save()
 
 
-def learn(net: nn.Module, one: Batch, optimiser: torch.optim.Optimizer, weights: tuple[float, float]) -> tuple[Tensor, Tensor]:
-    """One step on the squared errors of k1 and of the edges, each over what it was before; returns k1 and the edges' share."""
-    k1, e = net(one.seen, one.k0)
-    losses = [(square(k1 - one.k) / (square(one.k0 - one.k) + FLOOR)).mean(), torch.ones(())]
-    if e is not None:
-        losses[1] = (square(e - one.edges) / square(one.seen.edges - one.edges)).mean()
-    optimiser.zero_grad()
-    sum(weight * loss for weight, loss in zip(weights, losses, strict=True) if weight and loss.requires_grad).backward()
-    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-    optimiser.step()
-    return k1.detach(), losses[1].detach()
-
-
 class Ratio:
-    """Sums of squared errors of k0 and k1, of all kernels and of those on few pixels, as motion's are; and of edges."""
+    """Squared errors of k0 and k1: of all kernels, and, each over what is usual for it, of those on few pixels, as motion's are."""
 
     def __init__(self) -> None:
-        self.sums, self.counts, self.edges = torch.zeros(2, 2), torch.zeros(2), list[float]()
+        self.errors, self.edges = list[Tensor](), list[float]()
 
-    def add(self, one: Batch, k1: Tensor, edges: Tensor) -> None:
-        errors = torch.stack([square(k - one.k) for k in (one.k0, k1)])
+    def add(self, one: Batch, k1: Tensor, share: Tensor) -> None:
         motion = (one.k > 1e-4).sum((1, 2, 3)) < 100
-        self.sums += torch.stack([errors.sum(1), errors[:, motion].sum(1)])
-        self.counts += torch.tensor([len(motion), int(motion.sum())])
-        self.edges.append(float(edges))
+        self.errors.append(torch.stack([square(one.k0 - one.k), square(k1 - one.k), motion.float()]))
+        self.edges.append(float(share))
 
-    def values(self) -> list[float]:
-        """Errors × 1e5 of k0 and k1: all, then motion; then the edges' share."""
-        errors = 1e5 * self.sums / SIZE**2 / self.counts.clamp(min=1)[:, None]
-        return [*errors.flatten().tolist(), sum(self.edges) / len(self.edges)]
+    def values(self) -> tuple[float, ...]:
+        """k1 over k0: sums; weighted sums; those of motion; then the edges' share."""
+        old, new, motion = torch.cat(self.errors, 1)
+        weights = 1 / (old + FLOOR)
+        sums = [float((w * new).sum() / (w * old).sum()) for w in (torch.ones_like(old), weights, weights * motion)]
+        return (*sums, sum(self.edges) / len(self.edges))
 
     def __str__(self) -> str:
-        before, after, old, new, edges = self.values()
-        return f"{after / before:.3f}, motion {new / max(old, 1e-9):.3f}, edges {edges:.3f}"
+        return "{:.3f}, weighted {:.3f}, motion {:.3f}, edges {:.3f}".format(*self.values())
 
 
 @dataclass
@@ -316,11 +374,30 @@ class Run:
     """A training and its files."""
 
     path: Path
+    kind: Kind
     net: nn.Module
     average: Average[nn.Module]
     optimiser: torch.optim.Optimizer
     step: int = 0
     spent: float = 0.0
+
+    def learn(self, one: Batch, weights: tuple[float, float]) -> tuple[Batch, Tensor, Tensor]:
+        """One step on the squared errors of k1 and of the edges, each over what it was before."""
+        if isinstance(self.net, Restored):
+            k1, share = one.k0, torch.ones(())
+            loss = smooth_l1_loss(self.net.size(one.k0), (square(one.k - one.k0) + 1e-6).log())
+        else:
+            k1, e = self.net(one.seen, one.k0, one.others)
+            share = one.share(e)
+            loss = (square(k1 - one.k) / (square(one.k0 - one.k) + FLOOR)).mean()
+            loss = loss if e is None else weights[0] * loss + weights[1] * share
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimiser.step()
+        self.average.update(self.net)
+        self.step += 1
+        return one, k1.detach(), share.detach()
 
     def resume(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -332,7 +409,7 @@ class Run:
 
     def save(self) -> None:
         states = {name: getattr(self, name).state_dict() for name in ("net", "average", "optimiser")}
-        torch.save({**states, "step": self.step, "spent": self.spent}, self.path.with_suffix(".tmp"))
+        torch.save({**states, "step": self.step, "spent": self.spent, "kind": self.kind}, self.path.with_suffix(".tmp"))
         self.path.with_suffix(".tmp").replace(self.path.with_suffix(".pt"))
 
     @torch.no_grad()
@@ -340,52 +417,86 @@ class Run:
         """The errors on the watched windows, of the moving average."""
         seen = Ratio()
         for one in watch:
-            k1, e = self.average.module(one.seen, one.k0)
-            share = torch.ones(()) if e is None else (square(e - one.edges) / square(one.seen.edges - one.edges)).mean()
-            seen.add(one, k1, share)
+            if isinstance(self.net, Restored):
+                seen.add(one, one.k0, (self.average.module.size(one.k0) - square(one.k - one.k0).log()).abs().mean())
+            else:
+                k1, e = self.average.module(one.seen, one.k0, one.others)
+                seen.add(one, k1, one.share(e))
         with self.path.with_suffix(".csv").open("a", encoding="utf-8", newline="") as file:
             csv.writer(file).writerow([what, self.step, f"{self.spent:.0f}", *(f"{value:.4f}" for value in seen.values())])
         print(f"{self.path.name} {what} {self.step} {self.spent:.0f} s  k1/k0 {seen}", flush=True)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A trained step as it is used."""
+
+    solver: Any
+    net: nn.Module
+    pictures: Tensor  # (n c s s), to simulate with
+    simulate: bool
+
+    def __call__(self, y: Tensor, k0: Tensor) -> Tensor:
+        """k1 of y (1 c h w)."""
+        if isinstance(self.net, Restored):
+            return self.net(self.solver, y, k0, self.pictures)
+        gray = y.mean(1, keepdim=True)
+        if not self.simulate:
+            return self.net(seen(gray, k0), k0)[0]
+        many = k0.expand(len(self.pictures), -1, -1, -1).contiguous()
+        generator = torch.Generator().manual_seed(0)
+        others = simulated(self.pictures.mean(1, keepdim=True), gray, many, State(gray, SCALE).believed(), generator)
+        return self.net(seen(gray, k0), k0, seen(others, many))[0]
+
+
+def trained(file: Path, solver: Any, pictures: Tensor, simulate: bool) -> Step:
+    """The moving average of a run's weights."""
+    kept = torch.load(file)
+    net = KINDS[kept["kind"]]()
+    net.load_state_dict({k.removeprefix("module."): v for k, v in kept["average"].items() if k.startswith("module.")})
+    return Step(solver, net, pictures, simulate)
 
 
 def score(
     *,
     data: Path,
     out: Path,
-    kinds: tuple[Kind, ...] = ("sharp", "direct"),
+    names: tuple[str, ...] = ("sharp", "direct", "restored"),
+    simulate: tuple[str, ...] = (),
     pictures: int = SCORED,
     sigmas: tuple[float, ...] = (0.0, 0.02),
     images: bool = False,
 ) -> None:
-    """Errors of k0 and of every step's k1, and the differences.
+    """Errors of k0 and of every step's k1, and the differences, and the seconds that a step takes.
 
     Args:
         data: folder with ``train`` and ``kernels/ikrnet12.npz``.
         out: where the weights are.
-        kinds: which steps.
+        names: of the runs.
+        simulate: those of them that were trained with ``--simulate``.
         pictures: so many of those held out.
         sigmas: noise levels.
         images: restore with either kernel, and compare PSNR too.
     """
     torch.set_num_threads(1)
-    steps = {kind: KINDS[kind]() for kind in kinds}
-    for kind, net in steps.items():
-        kept = torch.load(out / f"{kind}.pt")["average"]
-        net.load_state_dict({key.removeprefix("module."): v for key, v in kept.items() if key.startswith("module.")})
-    _, rest = held_out(Folder(data / "train"), HELD_OUT)
-    solver, some = load(PRESET), Subset(rest, range(pictures))
+    learning, rest = held_out(Folder(data / "train"), HELD_OUT)
+    few = Bank(Subset(learning, range(3, len(learning.names), len(learning.names) // OTHERS)), SIDE)
+    place = torch.rand(OTHERS, 4, generator=torch.Generator().manual_seed(1))
+    place[:, 0] = (torch.arange(OTHERS) + 0.5) / len(few)  # one of each
+    solver = load(PRESET)
+    steps = {name: trained(out / f"{name}.pt", solver, few.crops(place, SIDE), name in simulate) for name in names}
     print(f"torch {torch.__version__}; {pictures} held-out pictures × twelve kernels; 95 % intervals\n")
-    print("| noise | kernels | what | k0 | " + " | ".join(f"{kind} | {kind} − k0" for kind in kinds) + " |")
-    print("|" + "---|" * (4 + 2 * len(kinds)))
+    print("| noise | kernels | what | k0 | " + " | ".join(f"{name} | {name} − k0" for name in names) + " |")
+    print("|" + "---|" * (4 + 2 * len(names)))
     for sigma in sigmas:
-        rows = list(measured(solver, steps, sigma, some, data, images))
+        rows = list(measured(solver, steps, sigma, Subset(rest, range(pictures)), data, images))
         for label, kernels in (("all", range(1, 13)), ("Gaussian", range(1, 9)), ("motion", MOTION)):
-            for metric in ("kernel_mse", "psnr") if images else ("kernel_mse",):
-                print(f"| {sigma:g} | {label} | {metric} | " + " | ".join(cells(rows, kernels, kinds, metric)) + " |", flush=True)
+            for metric in ("kernel_mse", "psnr", "seconds") if images else ("kernel_mse", "seconds"):
+                print(f"| {sigma:g} | {label} | {metric} | " + " | ".join(cells(rows, kernels, names, metric)) + " |", flush=True)
 
 
 @torch.no_grad()
-def measured(solver: Any, steps: dict[Kind, nn.Module], sigma: float, pictures: Subset, data: Path, images: bool) -> Iterator[Row]:
+def measured(solver: Any, steps: dict[str, Step], sigma: float, pictures: Subset, data: Path, images: bool) -> Iterator[Row]:
     """The errors row by row, and the images' PSNR if asked for."""
     protocol = replace(named_protocol("ikrnet", load_kernels(data / "kernels" / "ikrnet12.npz")), conditions=((SCALE, sigma),))
     source = Synthetic(protocol, pictures)
@@ -394,21 +505,22 @@ def measured(solver: Any, steps: dict[Kind, nn.Module], sigma: float, pictures: 
             raise ValueError(f"{case.key.image}: {case.reason}")
         truth = convert_kernel(case.kernel(), protocol.convention, PNPSR, SCALE, interior=True, interpolate=True)
         k0 = solver.k0(State(case.y, SCALE))
-        what = seen(case.y.mean(1, keepdim=True), k0)
-        for label, k in {"k0": k0, **{kind: net(what, k0)[0] for kind, net in steps.items()}}.items():
-            values = {"kernel_mse": error(k, truth)}
+        for label, step in {"k0": None, **steps}.items():
+            begun = time.process_time()
+            k = k0 if step is None else step(case.y, k0)
+            values = {"kernel_mse": error(k, truth), "seconds": time.process_time() - begun}
             if images:
                 values["psnr"] = float(psnr(solver(case.y, SCALE, k=k).x.clamp(0, 1), case.x, border=SCALE))
             yield replace(row(label, str(protocol), case, 0.0), values=values)
 
 
-def cells(rows: Sequence[Row], kernels: range, kinds: Sequence[Kind], metric: str) -> list[str]:
+def cells(rows: Sequence[Row], kernels: range, names: Sequence[str], metric: str) -> list[str]:
     """Means and differences, with their intervals; a difference that is within its spread in brackets."""
-    by = {label: [r for r in rows if r.method == label and r.key.kernel in kernels] for label in ("k0", *kinds)}
+    by = {label: [r for r in rows if r.method == label and r.key.kernel in kernels] for label in ("k0", *names)}
     texts = [shown(spread(by["k0"], metric))]
-    for kind in kinds:
-        gap = difference(by[kind], by["k0"], metric)
-        texts += [shown(spread(by[kind], metric)), shown(gap, "+") if gap.apart else f"({shown(gap, '+')})"]
+    for name in names:
+        gap = difference(by[name], by["k0"], metric)
+        texts += [shown(spread(by[name], metric)), shown(gap, "+") if gap.apart else f"({shown(gap, '+')})"]
     return texts
 
 
