@@ -48,7 +48,7 @@ SCALE, SIZE, PRESET = 2, 21, "ikrnet-x2"
 PHYSICS = Degradation(SCALE)
 SCORED = 10  # of the held-out pictures; the others watch the training
 FLOOR = 2e-3  # Σ (k - k0)² below which a first kernel counts as good enough
-OTHERS, SIDE = 16, 128  # pictures that are blurred with k0 when a step is used, and their side
+OTHERS, SIDE = 8, 144  # pictures that are blurred with k0 when a step is used, and their side
 
 
 class Seen(NamedTuple):
@@ -211,15 +211,36 @@ class Restored(nn.Module):
         return -6 + self.doubt((k0.flatten(1) * SIZE**2).sqrt())[:, 0]
 
     @torch.no_grad()
-    def forward(self, solver: Any, y: Tensor, k0: Tensor, pictures: Tensor, gamma: float = 2e-4, most: float = 0.3) -> Tensor:
-        """k1 (1 1 p q) of y (1 c h w); ``pictures`` (n c sh sw) to simulate; Σ (k1 - k0)² is at most ``most`` of what is due."""
-        sigma, many = State(y, SCALE).believed(), k0.expand(len(pictures), -1, -1, -1).contiguous()
-        generator = torch.Generator().manual_seed(0)
-        both = [(y, k0), (simulated(pictures, y.mean(1, keepdim=True), many, sigma, generator), many)]
-        found, others = (evidence(differences(t.mean(1, keepdim=True), 1), restored_edges(solver, t, k), k) for t, k in both)
-        due = self.size(k0).exp()[:, None, None]
-        move = found.less(others, len(pictures)).step(k0, torch.tensor(gamma), torch.tensor(0.75), due / SIZE**2)
-        return positive(k0 + move * (most * due / square(move)[:, None, None]).sqrt().clamp(max=1)[..., None])
+    def forward(
+        self,
+        solver: Any,
+        y: Tensor,
+        k0: Tensor,
+        pictures: Tensor,
+        rounds: int = 2,
+        gammas: tuple[float, float] = (5e-5, 3e-3),
+        length: float = 1.5,
+        most: float = 0.5,
+    ) -> Tensor:
+        """k (1 1 p q) of y (1 c h w) after ``rounds``, each of which restores y and ``pictures`` (n c sh sw) blurred with its k.
+
+        γ is ``gammas[0]`` and, where there is noise, ``gammas[1]`` of its variance in units of the contrast. A step is taken
+        ``length`` times, for a restorer that trusts its kernel hides a part of what is wrong; but Σ (k - k0)² grows by at most
+        ``most`` of what is expected.
+        """
+        gray, sigma = y.mean(1, keepdim=True), State(y, SCALE).believed()
+        gamma = gammas[0] + gammas[1] * (sigma / contrast(gray)).square()[:, 0]
+        due, k = self.size(k0).exp()[:, None, None], k0
+        for _ in range(rounds):
+            many = k.expand(len(pictures), -1, -1, -1).contiguous()
+            others = simulated(pictures, gray, many, sigma, torch.Generator().manual_seed(0))
+            found, usual = (
+                evidence(differences(t.mean(1, keepdim=True), 1), restored_edges(solver, t, h), h)
+                for t, h in ((y, k), (others, many))
+            )
+            move = found.less(usual, len(pictures)).step(k, gamma, torch.tensor(0.75), due / SIZE**2)
+            k = positive(k + move * (most * due / square(move)[:, None, None]).sqrt().clamp(max=length)[..., None])
+        return k
 
 
 def restored_edges(solver: Any, y: Tensor, k: Tensor) -> Tensor:
