@@ -1,0 +1,237 @@
+"""What :mod:`kernel_step` trains and scores: three kernel steps around a first kernel, and what they look at."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+
+from pnpsr import Degradation, State
+from pnpsr.nets import DPCG
+from pnpsr.physics.gram import circular_gram
+from pnpsr.physics.solve import solve
+from pnpsr.prox import differences
+from pnpsr.starts import Upsample
+
+SCALE, SIZE = 2, 21
+PHYSICS = Degradation(SCALE)
+
+
+class Seen(NamedTuple):
+    """What a network looks at, in units of the edges of y."""
+
+    data: Tensor  # edges of y (b 2 h w)
+    known: Tensor  # edges of A(k0) x (b 2 h w)
+    edges: Tensor  # edges of x (b 2 sh sw)
+    words: Tensor  # k0 and the noise level (b n)
+
+
+class Evidence(NamedTuple):
+    """G and b - G k0 of the normal equations Σ |d - (e ⊗ k)↓s|²."""
+
+    gram: Tensor  # (b pq pq)
+    rest: Tensor  # (b pq 1)
+
+    def unit(self) -> Tensor:
+        """The mean diagonal of G, (b 1 1)."""
+        return self.gram.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] + 1e-3  # of a flat picture nothing
+
+    def less(self, others: "Evidence", each: int) -> "Evidence":
+        """Without the bias that ``others``, ``each`` to one of these, show: in proportion to their energies."""
+        sums = (t.unflatten(0, (-1, each)).sum(1) for t in (others.rest, others.unit()))
+        rest, unit = sums
+        return Evidence(self.gram, self.rest - rest * (self.unit() / unit))
+
+    def step(self, k0: Tensor, gamma: Tensor, power: Tensor, size: Tensor | float = 1.0) -> Tensor:
+        """(G + γ / v)⁻¹ (b - G k0) as (b 1 p q), v = k0^power in units of its mean or of ``size``, G in units of its diagonal."""
+        root = (k0.flatten(1)[..., None] + 1e-5) ** (power / 2)
+        root = root * (size / root.square().mean(1, keepdim=True)).sqrt()
+        H = root * (self.gram / self.unit()) * root.mT + gamma * torch.eye(SIZE**2)
+        return (root * solve(H, torch.linalg.cholesky(H.detach()), root * (self.rest / self.unit()))).reshape(k0.shape)
+
+
+def evidence(d: Tensor, e: Tensor, k0: Tensor) -> Evidence:
+    """From edges d of y (b 2 h w) and e of x (b 2 sh sw)."""
+    gram, target = circular_gram(d, e, (SIZE, SIZE), (SCALE, SCALE), (0, 0))
+    return Evidence(gram, target - gram @ k0.flatten(1)[..., None])
+
+
+@torch.no_grad()
+def seen(y: Tensor, k0: Tensor) -> Seen:
+    """x = argmin |y - (x ⊗ k0)↓s|² + α |x - bicubic|², α = 0.1 + 3 σ² as in the choice of the turn, and its edges; y (b 1 h w)."""
+    state = State(y, SCALE)
+    sigma = state.believed().expand(len(y), 1, 1, 1)
+    x = PHYSICS.prox_image(y, k0, Upsample("bicubic")(state), 0.1 + 3 * sigma.square())
+    data, known, edges = differences(y, 1), differences(PHYSICS(x, k0), 1), differences(x, SCALE)
+    unit = contrast(y)
+    words = torch.cat([(k0.flatten(1) * SIZE**2).sqrt(), (sigma / unit + 1e-3).log().flatten(1)], 1)
+    return Seen(data / unit, known / unit, edges / unit, words)
+
+
+def contrast(y: Tensor) -> Tensor:
+    """The root mean square of the edges, (b 1 1 1)."""
+    return differences(y, 1).square().mean((1, 2, 3), keepdim=True).sqrt() + 1e-3
+
+
+def simulated(x: Tensor, y: Tensor, k0: Tensor, sigma: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Pictures x (b c sh sw) under k0, with as much noise beside their contrast as y has."""
+    blurred, squares = PHYSICS(x, k0), contrast(y).square()
+    clean = (squares - 2 * sigma.square()).maximum(squares / 4).sqrt()  # a difference has twice the variance of its pixels
+    return blurred + sigma * (contrast(blurred) / clean).clamp(max=3) * torch.randn(blurred.shape, generator=generator)
+
+
+class Words(nn.Module):
+    """What k0 and the noise say, and gains of features by it, which begin as 1."""
+
+    def __init__(self, width: int, uses: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(SIZE**2 + 1, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())
+        self.gains = zeroed(nn.Linear(64, width * uses))
+        self.uses = uses
+
+    def forward(self, words: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """(b 64), and ``uses`` gains (b width 1 1)."""
+        told = self.body(words)
+        return told, (1 + self.gains(told))[..., None, None].chunk(self.uses, 1)
+
+
+class Sharp(nn.Module):
+    """k1 = argmin_k |d - (e ⊗ k)↓s|² + γ Σ (k - k0)² / v on the support, e and d by a network: Schuler et al. 2014, around k0.
+
+    e starts as the edges of x and d as those of A(k0) x, whose minimiser is k0 whatever γ is. The network runs on polyphase
+    components, and says by gains and additions what becomes of e, and how much of y - A(k0) x enters d. v is a power of k0, at
+    first its root: where k0 is nothing, little is to be expected.
+    """
+
+    def __init__(self, width: int = 48, blocks: int = 2) -> None:
+        super().__init__()
+        folded = 2 * SCALE**2
+        self.words = Words(width, 1 + blocks)
+        self.head = nn.Conv2d(folded + 4, width, 5, padding=2)
+        self.body = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1))
+            for _ in range(blocks)
+        )
+        self.tail = zeroed(nn.Conv2d(width, 2 * folded + 4, 3, padding=1))
+        self.trust = zeroed(nn.Linear(64, 2))
+
+    def forward(self, seen: Seen, k0: Tensor, others: Seen | None = None) -> tuple[Tensor, Tensor]:
+        """k1 (b 1 p q), and the edges e (b 2 sh sw); ``others`` are simulated pictures, as many for each of the batch."""
+        told, d, e = self.edges(seen)
+        found = evidence(d, e, k0)
+        if others is not None:
+            each = len(others.data) // len(k0)
+            found = found.less(evidence(*self.edges(others)[1:], k0.repeat_interleave(each, 0)), each)
+        gamma, power = self.trust(told).clamp(-5, 5).exp()[..., None, None].unbind(1)
+        return positive(k0 + found.step(k0, 10 * gamma, 0.5 * power)), e
+
+    def edges(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
+        """What k0 says (b 64), d and e."""
+        folded, rest = pixel_unshuffle(seen.edges, SCALE), seen.data - seen.known
+        told, gains = self.words(seen.words)
+        with halved():
+            h = self.head(torch.cat([folded, seen.data, rest], 1).contiguous(memory_format=torch.channels_last)).relu() * gains[0]
+            for block, gain in zip(self.body, gains[1:], strict=True):
+                h = (h + block(h) * gain).relu()
+            says = self.tail(h).float()
+        gain, more, part, beside = says.split([folded.shape[1], folded.shape[1], 2, 2], 1)
+        return told, seen.known + part * rest + beside, pixel_shuffle(folded * (1 + gain) + more, SCALE)
+
+
+class Direct(nn.Module):
+    """k1 = softmax(log k0 + E): DAN's dual-path estimator (Luo et al. 2021) on y, x and A(k0) x - y, told k0; E starts as 0."""
+
+    def __init__(self, width: int = 32, blocks: int = 3) -> None:
+        super().__init__()
+        self.words = Words(width, 2)
+        self.head_y = nn.Conv2d(4, width, 5, padding=2)
+        self.head_x = nn.Conv2d(2 * SCALE**2, width, 5, padding=2)
+        self.body = DPCG(width, blocks, basic=3, conditional=3)
+        self.tail = nn.Conv2d(width, 4 * width, 3, padding=1)
+        self.mix = nn.Sequential(nn.Linear(4 * width + 64, 256), nn.ReLU(), zeroed(nn.Linear(256, SIZE**2)))
+
+    def forward(self, seen: Seen, k0: Tensor, others: Seen | None = None) -> tuple[Tensor, None]:  # noqa: ARG002
+        """k1 (b 1 p q)."""
+        told, gains = self.words(seen.words)
+        with halved():
+            y = torch.cat([seen.data, seen.data - seen.known], 1).contiguous(memory_format=torch.channels_last)
+            x = pixel_unshuffle(seen.edges, SCALE).contiguous(memory_format=torch.channels_last)
+            h, _ = self.body(self.head_y(y) * gains[0], self.head_x(x) * gains[1])
+            pooled = self.tail(h).relu().float().mean((2, 3))
+        logits = (k0.flatten(1) + 1e-8).log() + self.mix(torch.cat([pooled, told], 1))
+        return logits.softmax(1).reshape(k0.shape), None
+
+
+class Restored(nn.Module):
+    """k1 = k0 + the step to which the edges of the restored x lead, less that to which pictures blurred with k0 do.
+
+    Learned is only log Σ (k - k0)², the size of v, from k0; γ and the power of v were set by hand on the watched pictures.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.doubt = nn.Sequential(nn.Linear(SIZE**2, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 1))
+
+    def size(self, k0: Tensor) -> Tensor:
+        """Expected log Σ (k - k0)², (b)."""
+        return -6 + self.doubt((k0.flatten(1) * SIZE**2).sqrt())[:, 0]
+
+    @torch.no_grad()
+    def forward(
+        self,
+        solver: Any,
+        y: Tensor,
+        k0: Tensor,
+        pictures: Tensor,
+        rounds: int = 3,
+        gammas: tuple[float, float] = (5e-5, 1e-3),
+        length: float = 2.0,
+        most: float = 0.5,
+    ) -> Tensor:
+        """k (1 1 p q) of y (1 c h w) after ``rounds``, each of which restores y and ``pictures`` (n c sh sw) blurred with its k.
+
+        γ is ``gammas[0]`` and, where there is noise, ``gammas[1]`` of its variance in units of the contrast. A step is taken
+        ``length`` times, for a restorer that trusts its kernel hides a part of what is wrong; but Σ (k - k0)² grows by at most
+        ``most`` of what is expected.
+        """
+        gray, sigma = y.mean(1, keepdim=True), State(y, SCALE).believed()
+        gamma = gammas[0] + gammas[1] * (sigma / contrast(gray)).square()[:, 0]
+        due, k = self.size(k0).exp()[:, None, None], k0
+        for _ in range(rounds):
+            many = k.expand(len(pictures), -1, -1, -1).contiguous()
+            others = simulated(pictures, gray, many, sigma, torch.Generator().manual_seed(0))
+            found, usual = (
+                evidence(differences(t.mean(1, keepdim=True), 1), restored_edges(solver, t, h), h)
+                for t, h in ((y, k), (others, many))
+            )
+            move = found.less(usual, len(pictures)).step(k, gamma, torch.tensor(0.75), due / SIZE**2)
+            k = positive(k + move * (most * due / square(move)[:, None, None]).sqrt().clamp(max=length)[..., None])
+        return k
+
+
+def restored_edges(solver: Any, y: Tensor, k: Tensor) -> Tensor:
+    """Edges of the gray x that the solver restores, (b 2 sh sw)."""
+    with halved():
+        return differences(solver(y, SCALE, k=k).x.mean(1, keepdim=True).float(), SCALE)
+
+
+def positive(k: Tensor) -> Tensor:
+    """k without negative entries, of sum 1."""
+    k = k.clamp(min=0)
+    return k / k.sum((-2, -1), keepdim=True)
+
+
+def square(k: Tensor) -> Tensor:
+    return k.square().sum((1, 2, 3))
+
+
+def zeroed(layer: Any) -> Any:
+    """A layer that begins by saying nothing."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def halved() -> torch.autocast:
+    """Convolutions in bfloat16, where the processor has it."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())
