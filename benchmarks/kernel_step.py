@@ -134,7 +134,7 @@ def train(
     learning, rest = held_out(Folder(data / "train"), HELD_OUT)
     named, first = setting("ikrnet", scales=(SCALE,), clean=0.33), load(PRESET).k0
     watched = BatchedStream(Bank(Subset(rest, range(SCORED, HELD_OUT)), 256, gray=True), named, batch=8, patch=256)
-    watch = [batch(sample, first, True, simulate) for sample, _ in zip(watched.samples(), range(10), strict=False)]
+    watch = [batch(sample, first, True, simulate) for sample, _ in zip(watched.samples(), range(6), strict=False)]
     stream = BatchedStream(Bank(learning, plan.patch, gray=True), named, batch=plan.size, patch=plan.patch)
     net = KINDS[kind]().to(memory_format=torch.channels_last)
     if begin:
