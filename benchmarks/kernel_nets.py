@@ -42,12 +42,21 @@ class Evidence(NamedTuple):
         rest, unit = sums
         return Evidence(self.gram, self.rest - rest * (self.unit() / unit))
 
-    def step(self, k0: Tensor, gamma: Tensor, power: Tensor, size: Tensor | float = 1.0) -> Tensor:
-        """(G + γ / v)⁻¹ (b - G k0) as (b 1 p q), v = k0^power in units of its mean or of ``size``, G in units of its diagonal."""
+    def step(self, k0: Tensor, gamma: Tensor, power: Tensor, size: Tensor | float = 1.0, still: bool = False) -> Tensor:
+        """(G + γ / v)⁻¹ (b - G k0) as (b 1 p q), v = k0^power in units of its mean or of ``size``, G in units of its diagonal.
+
+        ``still``: neither the sum nor the centroid changes, for y does not tell a shift of k from one of x.
+        """
         root = (k0.flatten(1)[..., None] + 1e-5) ** (power / 2)
         root = root * (size / root.square().mean(1, keepdim=True)).sqrt()
         H = root * (self.gram / self.unit()) * root.mT + gamma * torch.eye(SIZE**2)
-        return (root * solve(H, torch.linalg.cholesky(H.detach()), root * (self.rest / self.unit()))).reshape(k0.shape)
+        move = root * solve(H, torch.linalg.cholesky(H.detach()), root * (self.rest / self.unit()))
+        if still:
+            line = torch.arange(SIZE) - SIZE // 2.0
+            moments = torch.stack([torch.ones(SIZE**2), line.repeat_interleave(SIZE), line.repeat(SIZE)])
+            spread = root.square() * moments.T
+            move = move - spread @ torch.linalg.solve(moments @ spread, moments @ move)
+        return move.reshape(k0.shape)
 
 
 def evidence(d: Tensor, e: Tensor, k0: Tensor) -> Evidence:
@@ -183,7 +192,7 @@ class Restored(nn.Module):
         y: Tensor,
         k0: Tensor,
         pictures: Tensor,
-        rounds: int = 3,
+        rounds: int = 2,
         gammas: tuple[float, float] = (5e-5, 1e-3),
         length: float = 2.0,
         most: float = 0.5,
@@ -191,8 +200,8 @@ class Restored(nn.Module):
         """k (1 1 p q) of y (1 c h w) after ``rounds``, each of which restores y and ``pictures`` (n c sh sw) blurred with its k.
 
         γ is ``gammas[0]`` and, where there is noise, ``gammas[1]`` of its variance in units of the contrast. A step is taken
-        ``length`` times, for a restorer that trusts its kernel hides a part of what is wrong; but Σ (k - k0)² grows by at most
-        ``most`` of what is expected.
+        ``length`` times, for a restorer that trusts its kernel hides a part of what is wrong; but Σ (k - k0)² is at most ``most``
+        of what is expected. All four were set by hand on the watched pictures.
         """
         gray, sigma = y.mean(1, keepdim=True), State(y, SCALE).believed()
         gamma = gammas[0] + gammas[1] * (sigma / contrast(gray)).square()[:, 0]
@@ -204,15 +213,14 @@ class Restored(nn.Module):
                 evidence(differences(t.mean(1, keepdim=True), 1), restored_edges(solver, t, h), h)
                 for t, h in ((y, k), (others, many))
             )
-            move = found.less(usual, len(pictures)).step(k, gamma, torch.tensor(0.75), due / SIZE**2)
-            k = positive(k + move * (most * due / square(move)[:, None, None]).sqrt().clamp(max=length)[..., None])
+            far = k - k0 + length * found.less(usual, len(pictures)).step(k, gamma, torch.tensor(0.75), due / SIZE**2, still=True)
+            k = positive(k0 + far * (most * due / square(far)[:, None, None]).sqrt().clamp(max=1)[..., None])
         return k
 
 
 def restored_edges(solver: Any, y: Tensor, k: Tensor) -> Tensor:
     """Edges of the gray x that the solver restores, (b 2 sh sw)."""
-    with halved():
-        return differences(solver(y, SCALE, k=k).x.mean(1, keepdim=True).float(), SCALE)
+    return differences(solver(y, SCALE, k=k).x.mean(1, keepdim=True), SCALE)
 
 
 def positive(k: Tensor) -> Tensor:

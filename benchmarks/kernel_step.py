@@ -17,6 +17,7 @@ Crops are periodic, as the pictures of the score are: the closed forms are then 
 
 import csv
 import math
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 import tyro
-from first_kernel import HELD_OUT, MOTION, error, row, shown
+from first_kernel import HELD_OUT, MOTION, row, shown
 from kernel_nets import SCALE, Direct, Restored, Seen, Sharp, contrast, seen, simulated, square
 from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
@@ -34,8 +35,9 @@ from pnpsr import State, load
 from pnpsr.conventions import PNPSR, convert_kernel
 from pnpsr.data import Bank, BatchedStream, Folder, Sample, held_out, setting
 from pnpsr.data.pictures import Subset
-from pnpsr.evaluate import Row, difference, named_protocol, psnr, spread
+from pnpsr.evaluate import Row, difference, kernel_mse, named_protocol, psnr, psnr_aligned, spread
 from pnpsr.evaluate.cases import Failure, Synthetic
+from pnpsr.fast import fast
 from pnpsr.kernels import load_kernels, turned
 from pnpsr.prox import differences
 from pnpsr.train.average import Average
@@ -43,6 +45,8 @@ from pnpsr.train.average import Average
 Kind = Literal["sharp", "direct", "restored"]
 PRESET = "ikrnet-x2"
 SCORED = 10  # of the held-out pictures; the others watch the training
+KERNELS = {"kernel_mse": False, "kernel_mse_aligned": True}
+IMAGES = {"psnr": psnr, "psnr_aligned": psnr_aligned}
 FLOOR = 2e-3  # Σ (k - k0)² below which a first kernel counts as good enough
 OTHERS, SIDE = 8, 144  # pictures that are blurred with k0 when a step is used, and their side
 
@@ -301,19 +305,22 @@ def score(
     place = torch.rand(OTHERS, 4, generator=torch.Generator().manual_seed(1))
     place[:, 0] = (torch.arange(OTHERS) + 0.5) / len(few)  # one of each
     solver = load(PRESET)
-    steps = {name: trained(out / f"{name}.pt", solver, few.crops(place, SIDE), name in simulate) for name in names}
+    quick = fast(solver)
+    steps = {name: trained(out / f"{name}.pt", quick, few.crops(place, SIDE), name in simulate) for name in names}
     print(f"torch {torch.__version__}; {pictures} held-out pictures × twelve kernels; 95 % intervals\n")
     print("| noise | kernels | what | k0 | " + " | ".join(f"{name} | {name} − k0" for name in names) + " |")
     print("|" + "---|" * (4 + 2 * len(names)))
     for sigma in sigmas:
-        rows = list(measured(solver, steps, sigma, Subset(rest, range(pictures)), data, images))
+        rows = list(measured(solver.k0, quick, steps, sigma, Subset(rest, range(pictures)), data, images))
         for label, kernels in (("all", range(1, 13)), ("Gaussian", range(1, 9)), ("motion", MOTION)):
-            for metric in ("kernel_mse", "psnr", "seconds") if images else ("kernel_mse", "seconds"):
+            for metric in (*KERNELS, *(IMAGES if images else ()), "seconds"):
                 print(f"| {sigma:g} | {label} | {metric} | " + " | ".join(cells(rows, kernels, names, metric)) + " |", flush=True)
 
 
 @torch.no_grad()
-def measured(solver: Any, steps: dict[str, Step], sigma: float, pictures: Subset, data: Path, images: bool) -> Iterator[Row]:
+def measured(
+    first: Any, solver: Any, steps: dict[str, Step], sigma: float, pictures: Subset, data: Path, images: bool
+) -> Iterator[Row]:
     """The errors row by row, and the images' PSNR if asked for."""
     protocol = replace(named_protocol("ikrnet", load_kernels(data / "kernels" / "ikrnet12.npz")), conditions=((SCALE, sigma),))
     source = Synthetic(protocol, pictures)
@@ -321,13 +328,16 @@ def measured(solver: Any, steps: dict[str, Step], sigma: float, pictures: Subset
         if isinstance(case, Failure):
             raise ValueError(f"{case.key.image}: {case.reason}")
         truth = convert_kernel(case.kernel(), protocol.convention, PNPSR, SCALE, interior=True, interpolate=True)
-        k0 = solver.k0(State(case.y, SCALE))
+        k0 = first(State(case.y, SCALE))
         for label, step in {"k0": None, **steps}.items():
             begun = time.process_time()
             k = k0 if step is None else step(case.y, k0)
-            values = {"kernel_mse": error(k, truth), "seconds": time.process_time() - begun}
+            values = {"seconds": time.process_time() - begun}
+            values |= {name: 1e5 * float(kernel_mse(k, truth, align=align)) for name, align in KERNELS.items()}
             if images:
-                values["psnr"] = float(psnr(solver(case.y, SCALE, k=k).x.clamp(0, 1), case.x, border=SCALE))
+                x = solver(case.y, SCALE, k=k).x.clamp(0, 1)
+                values |= {name: float(measure(x, case.x, border=SCALE)) for name, measure in IMAGES.items()}
+            print(*case.key, label, values, file=sys.stderr, flush=True)  # what was measured, should this be stopped
             yield replace(row(label, str(protocol), case, 0.0), values=values)
 
 
