@@ -174,7 +174,7 @@ class Direct(nn.Module):
 class Restored(nn.Module):
     """k1 = k0 + the step to which the edges of the restored x lead, less that to which pictures blurred with k0 do.
 
-    Learned is only log Σ (k - k0)², the size of v, from k0; γ and the power of v were set by hand on the watched pictures.
+    Learned is only log Σ (k - k0)², the size of v, from k0.
     """
 
     def __init__(self) -> None:
