@@ -3,7 +3,7 @@
     python benchmarks/kernel_step.py train --kind sharp --minutes 25 --data DATA --out runs/step
     python benchmarks/kernel_step.py train --kind direct --minutes 25 --data DATA --out runs/step
     python benchmarks/kernel_step.py train --kind restored --minutes 3 --data DATA --out runs/step
-    python benchmarks/kernel_step.py score --names sharp direct restored --data DATA --out runs/step
+    python benchmarks/kernel_step.py score --names sharp direct restored leaves --data DATA --out runs/step
 
 ``sharp`` predicts sharp edges of x, from which the kernel follows in closed form; ``direct`` corrects log k0 by a network. Both see
 the edges of y, of the closed-form x under k0, and of what that leaves of y. ``restored`` takes the edges of the x that the preset
@@ -11,6 +11,9 @@ restores with k0, and learns only how wrong k0 may be. The first kernel is that 
 
 Any restorer is biased: what its x leaves of y correlates with x even if k0 is the true kernel. How much, other pictures tell that
 are blurred with k0 and restored alike; ``restored``, and ``sharp --simulate``, subtract that.
+
+``leaves`` is that without anything learned: the other pictures are dead leaves, every k0 is thought as wrong as any, and its error
+as smooth as itself.
 
 Crops are periodic, as the pictures of the score are: the closed forms are then exact. A run that was stopped goes on.
 """
@@ -21,13 +24,14 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 import tyro
 from first_kernel import HELD_OUT, MOTION, row, shown
-from kernel_nets import SCALE, Direct, Restored, Seen, Sharp, contrast, seen, simulated, square
+from kernel_nets import SCALE, Direct, Restored, Seen, Sharp, Smooth, contrast, leaves, seen, simulated, square
 from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
@@ -48,6 +52,7 @@ SCORED = 10  # of the held-out pictures; the others watch the training
 KERNELS = {"kernel_mse": False, "kernel_mse_aligned": True}
 IMAGES = {"psnr": psnr, "psnr_aligned": psnr_aligned}
 FLOOR = 2e-3  # Σ (k - k0)² below which a first kernel counts as good enough
+LEAVES = "leaves"  # the step that needs no run
 OTHERS, SIDE = 8, 144  # pictures that are blurred with k0 when a step is used, and their side
 
 
@@ -253,13 +258,13 @@ class Step:
     """A trained step as it is used."""
 
     solver: Any
-    net: nn.Module
+    net: Any
     pictures: Tensor  # (n c s s), to simulate with
     simulate: bool
 
     def __call__(self, y: Tensor, k0: Tensor) -> Tensor:
         """k1 of y (1 c h w)."""
-        if isinstance(self.net, Restored):
+        if isinstance(self.net, Restored | Smooth):
             return self.net(self.solver, y, k0, self.pictures)
         gray = y.mean(1, keepdim=True)
         if not self.simulate:
@@ -293,7 +298,7 @@ def score(
     Args:
         data: folder with ``train`` and ``kernels/ikrnet12.npz``.
         out: where the weights are.
-        names: of the runs.
+        names: of the runs; ``leaves`` needs none.
         simulate: those of them that were trained with ``--simulate``.
         pictures: so many of those held out.
         sigmas: noise levels.
@@ -306,7 +311,11 @@ def score(
     place[:, 0] = (torch.arange(OTHERS) + 0.5) / len(few)  # one of each
     solver = load(PRESET)
     quick = fast(solver)
-    steps = {name: trained(out / f"{name}.pt", quick, few.crops(place, SIDE), name in simulate) for name in names}
+    made = {LEAVES: lambda: Step(quick, Smooth(), leaves(OTHERS, SIDE), simulate=False)}
+    made |= {
+        name: partial(trained, out / f"{name}.pt", quick, few.crops(place, SIDE), name in simulate) for name in {*names} - {*made}
+    }
+    steps = {name: made[name]() for name in names}
     print(f"torch {torch.__version__}; {pictures} held-out pictures × twelve kernels; 95 % intervals\n")
     print("| noise | kernels | what | k0 | " + " | ".join(f"{name} | {name} − k0" for name in names) + " |")
     print("|" + "---|" * (4 + 2 * len(names)))
