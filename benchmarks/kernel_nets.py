@@ -1,4 +1,4 @@
-"""What :mod:`kernel_step` trains and scores: three kernel steps around a first kernel, and what they look at."""
+"""What :mod:`kernel_step` trains and scores: four kernel steps around a first kernel, and what they look at."""
 
 import math
 from typing import Any, NamedTuple
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from pnpsr import Degradation, State
+from pnpsr.fast import native_bfloat16
 from pnpsr.nets import DPCG
 from pnpsr.physics.gram import circular_gram
 from pnpsr.physics.solve import solve
@@ -54,11 +55,20 @@ class Evidence(NamedTuple):
         H = root * (self.gram / self.unit()) * root.mT + gamma * torch.eye(SIZE**2)
         move = root * solve(H, torch.linalg.cholesky(H.detach()), root * (self.rest / self.unit()))
         if still:
-            line = torch.arange(SIZE) - SIZE // 2.0
-            moments = torch.stack([torch.ones(SIZE**2), line.repeat_interleave(SIZE), line.repeat(SIZE)])
-            spread = root.square() * moments.T
-            move = move - spread @ torch.linalg.solve(moments @ spread, moments @ move)
+            moments = _moments(move)
+            move = _stilled(move, moments, root.square() * moments.T)
         return move.reshape(k0.shape)
+
+
+def _moments(like: Tensor) -> Tensor:
+    """The functionals (3 pp) that give the sum of a kernel and its first moments, in that dtype."""
+    line = torch.arange(SIZE, dtype=like.dtype) - SIZE // 2
+    return torch.stack([torch.ones(SIZE**2, dtype=like.dtype), line.repeat_interleave(SIZE), line.repeat(SIZE)])
+
+
+def _stilled(move: Tensor, moments: Tensor, spread: Tensor) -> Tensor:
+    """``move`` without what changes the moments; ``spread`` (pp 3) is the covariance times these."""
+    return move - spread @ torch.linalg.solve(moments @ spread, moments @ move)
 
 
 def evidence(d: Tensor, e: Tensor, k0: Tensor) -> Evidence:
@@ -244,11 +254,8 @@ def smooth_step(found: Evidence, k: Tensor, gamma: float, due: float) -> Tensor:
     C = root[:, None] * autocorrelation(k.double()) * root
     G, rest = ((t / found.unit())[0].double() for t in (found.gram, found.rest))
     move = C @ torch.linalg.solve(G @ C + gamma * torch.eye(SIZE**2, dtype=G.dtype), rest)
-    line = torch.arange(SIZE) - SIZE // 2.0
-    moments = torch.stack([torch.ones(SIZE**2), line.repeat_interleave(SIZE), line.repeat(SIZE)]).double()
-    spread = C @ moments.T
-    move = move - spread @ torch.linalg.solve(moments @ spread, moments @ move)
-    return move.to(k.dtype).reshape(k.shape)
+    moments = _moments(move)
+    return _stilled(move, moments, C @ moments.T).to(k.dtype).reshape(k.shape)
 
 
 def autocorrelation(k: Tensor) -> Tensor:
@@ -321,4 +328,4 @@ def zeroed(layer: Any) -> Any:
 
 def halved() -> torch.autocast:
     """Convolutions in bfloat16, where the processor has it."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())
+    return torch.autocast("cpu", torch.bfloat16, enabled=native_bfloat16("cpu"))

@@ -24,7 +24,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -255,7 +254,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Step:
-    """A trained step as it is used."""
+    """A step as it is used."""
 
     solver: Any
     net: Any
@@ -311,11 +310,13 @@ def score(
     place[:, 0] = (torch.arange(OTHERS) + 0.5) / len(few)  # one of each
     solver = load(PRESET)
     quick = fast(solver)
-    made = {LEAVES: lambda: Step(quick, Smooth(), leaves(OTHERS, SIDE), simulate=False)}
-    made |= {
-        name: partial(trained, out / f"{name}.pt", quick, few.crops(place, SIDE), name in simulate) for name in {*names} - {*made}
+    crops = few.crops(place, SIDE)
+    steps = {
+        name: Step(quick, Smooth(), leaves(OTHERS, SIDE), simulate=False)
+        if name == LEAVES
+        else trained(out / f"{name}.pt", quick, crops, name in simulate)
+        for name in names
     }
-    steps = {name: made[name]() for name in names}
     print(f"torch {torch.__version__}; {pictures} held-out pictures × twelve kernels; 95 % intervals\n")
     print("| noise | kernels | what | k0 | " + " | ".join(f"{name} | {name} − k0" for name in names) + " |")
     print("|" + "---|" * (4 + 2 * len(names)))

@@ -66,7 +66,8 @@ def restorer(
 
 def photo(scale: int, patch: int, before: int, **other: Any) -> dict[str, Part]:
     """Both for photographs, as a camera makes them: ``photo-xN`` on the kernels of ``first-photo-xN``."""
-    near, width = 1 if scale < 3 else 3, 512  # the first kernels of that width
+    near = 1 if scale < 3 else 3  # the first kernels of the same width
+    width = 512
     kernel = first(scale, patch + 48, width, "photograph", drawn={}, init=(f"first-x{near}",), **other)
     init = (f"preset:ikrnet-x{before}", f"first-photo-x{scale}")
     image = restorer(scale, patch, scale < 3, width, setting="photograph", drawn={"gray": 0.03}, init=init, **other)

@@ -1,7 +1,7 @@
 """Weights as integers of 8 or 12 bits and what one is worth in each row: ``rounded`` to a file's tensors, ``widened`` from them."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -76,8 +76,7 @@ def _inflated(deflated: Tensor, form: list[int]) -> Tensor | None:
     bits, *shape = form or (0,)
     if deflated.dtype != torch.uint8 or bits not in BITS or min(shape, default=0) < 1:
         return None
-    count = torch.Size(shape).numel()
-    size = count if bits == 8 else 3 * ((count + 1) // 2)
+    size = _length(shape, bits)
     try:
         data = zlib.decompressobj().decompress(deflated.contiguous().numpy().tobytes(), size + 1)
     except zlib.error:
@@ -86,6 +85,12 @@ def _inflated(deflated: Tensor, form: list[int]) -> Tensor | None:
         return None
     flat = torch.from_numpy(np.frombuffer(data, np.uint8).copy())
     return flat.view(torch.int8).reshape(shape) if bits == 8 else _unpacked(flat, tuple(shape))
+
+
+def _length(shape: Sequence[int], bits: int) -> int:
+    """The bytes of so many integers before they are deflated; of 12 bits two take three."""
+    count = torch.Size(shape).numel()
+    return count if bits == 8 else 3 * ((count + 1) // 2)
 
 
 def _packed(n: Tensor) -> Tensor:
@@ -97,12 +102,11 @@ def _packed(n: Tensor) -> Tensor:
 
 def _unpacked(packed: Tensor, shape: tuple[int, ...]) -> Tensor | None:
     """The integers of :func:`_packed`; None: these bytes are not as many as the shape needs."""
-    count = torch.Size(shape).numel()
-    if packed.dtype != torch.uint8 or min(shape, default=0) < 0 or packed.shape != (3 * ((count + 1) // 2),):
+    if packed.dtype != torch.uint8 or min(shape, default=0) < 0 or packed.shape != (_length(shape, 12),):
         return None
     low, both, high = packed.to(torch.int32).reshape(-1, 3).unbind(1)
     pairs = torch.stack([low | (both & 15) << 8, both >> 4 | high << 4], 1)
-    return pairs.flatten()[:count].reshape(shape) - 2048
+    return pairs.flatten()[: torch.Size(shape).numel()].reshape(shape) - 2048
 
 
 def _column(worth: Tensor, value: Tensor) -> Tensor:
