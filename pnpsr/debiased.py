@@ -49,8 +49,8 @@ class Solved(nn.Module):
 def debiased(solver: UnrolledSolver, *, rounds: int = 2) -> UnrolledSolver:
     """A view of a blind solver that begins with the :class:`pnpsr.steps.Debiased` kernel and shares every module.
 
-    It takes about twice as long as the solver for each round, and more on small pictures. For kernels that are no Gaussians, such as
-    those of motion; on Gaussian ones it does next to nothing.
+    For kernels that are no Gaussians, such as those of motion; Gaussian ones it leaves nearly as they are. Each round restores y once
+    more, and eight pictures of 144 x 144 pixels.
 
     Args:
         solver: one that has a first kernel.

@@ -20,6 +20,7 @@ from pnpsr.state import State, Step
 
 # set by hand on four pictures and six random kernels that nothing was learned from and nothing is scored on
 POWER = 0.75  # of k, in which a tap is expected to move
+SHARE = 0.5  # of the bias of simulated pictures, that a photograph has too
 CAUTION = 16.0  # times the variance that simulated pictures show: a photograph is no such picture
 MOST = 0.5  # Σ (k - k₀)², as a part of what is expected
 FLOOR = 1e-5  # of k: no tap is quite fixed
@@ -29,16 +30,17 @@ PICTURES, SIDE = 8, 144  # that are simulated
 
 
 class Debiased(Slotted):
-    """k ← k₀ + √v (√v G √v + γ)⁻¹ √v (r - r̄), twice: a start that looks at what its kernel makes of y before it is believed.
+    """k ← k₀ + √v (√v G √v + γ)⁻¹ √v (r - r̄ / 2), twice: a start that looks at what its kernel makes of y before it is believed.
 
     ``restoring`` makes x of y with k₀. The normal equations G, r = b - G k₀ of the kernel step on the edges of x and y would give a
     better kernel, if x were right. But x was made to explain y by k₀, and what remains correlates with its edges whether k₀ is right
     or not. How much, is simulated: other pictures (:func:`pnpsr.images.dead_leaves`) are blurred with k₀, so that k₀ *is* right, and
-    restored alike; their mean r̄ is bias, and subtracted (as in indirect inference: Gouriéroux, Monfort, Renault 1993).
+    restored alike. The mean r̄ of theirs is bias, half of which is subtracted, for no photograph is such a picture; that they differ
+    says how far to trust an r, and is γ (the idea of indirect inference: Gouriéroux, Monfort, Renault 1993).
 
-    v = k₀^¾ says how far a tap may move; all together they are expected to be wrong by Σ (k - k₀)² = Σ (k₀ - g)², g the Gaussian of
-    the mean and covariance of k₀: statistics find a Gaussian well, and a path badly. Sum and centroid stay, for a shift of k and one
-    of x cannot be told apart. To start with, not to learn through: k₀ passes gradients, the step does not.
+    v = k₀^¾ says how far a tap may move, and :func:`expected` how far all together: statistics find a Gaussian well, and a path
+    badly. Sum and centroid stay, for a shift of k and one of x cannot be told apart. To start with, not to learn through: k₀ passes
+    gradients, the step does not.
 
     Args:
         start: step that returns k₀ (b 1 p q).
@@ -144,9 +146,9 @@ class Look:
         return self.gram.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
 
     def less(self, usual: "Look") -> "Look":
-        """Without the bias that simulated pictures show, as many for each of these: in proportion to their energies."""
+        """Without a share of the bias of simulated pictures, as many for each of these: in proportion to their energies."""
         rest, energy = (t.unflatten(0, (len(self.rest), -1)).sum(1) for t in (usual.rest, usual.energy()))
-        return Look(self.gram, self.rest - rest * (self.energy() / (energy + FLAT)))
+        return Look(self.gram, self.rest - SHARE * rest * (self.energy() / (energy + FLAT)))
 
     def variance(self, k: Tensor) -> Tensor:
         """c (b 1 1), for which the rests of pictures with one kernel, as many for each of k (b 1 p q), vary by c G; all in units."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pnpsr import Degradation, State, load
 from pnpsr.debiased import Solved, debiased
+from pnpsr.evaluate import kernel_mse
 from pnpsr.images import sample_picture
 from pnpsr.kernels import centroid, gaussian, random_motion
 from pnpsr.physics import Masked
@@ -19,17 +20,11 @@ from pnpsr.recipes import ikrnet, tv_hqs
 from pnpsr.starts import Upsample, upsample
 from pnpsr.state import Step
 from pnpsr.steps import DataStep, Debiased, keep_kernel
-from pnpsr.steps.debiased import contrast, expected
+from pnpsr.steps.debiased import expected
 
 
 def motion(b: int, seed: int, size: int = 15) -> Tensor:
     return random_motion(b, size, nonlinearity=0.8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def wrong(k: Tensor, share: float = 0.3) -> Tensor:
-    """k, spread out in part, with the same sum and centroid."""
-    spread = torch.nn.functional.conv2d(k, gaussian(5, 1.0, dtype=k.dtype), padding=2)
-    return (1 - share) * k + share * spread / spread.sum((-2, -1), keepdim=True)
 
 
 def error(a: Tensor, b: Tensor) -> Tensor:
@@ -40,17 +35,17 @@ def said(k: Tensor) -> Step:
     return lambda state: k
 
 
-def test_a_wrong_motion_kernel_comes_nearer_to_the_truth_and_so_does_the_image() -> None:
+@pytest.mark.parametrize("seed", [3, 4])
+def test_the_kernel_of_a_preset_comes_nearer_to_the_truth_and_so_does_the_image(seed: int) -> None:
+    """By a tenth at least of its squared error, on a path that moves it."""
     x = sample_picture("astronaut")[..., 40:296, 60:316]
-    k = random_motion(1, 21, nonlinearity=0.8, generator=torch.Generator().manual_seed(3))
+    k = random_motion(1, 21, nonlinearity=0.8, generator=torch.Generator().manual_seed(seed))
     solver = load("ikrnet-x1")
-    s = State(Degradation(1)(x, k), 1)
-    k0 = wrong(k, 0.5)
-    better = Debiased(said(k0), Solved(solver.only("tuner", "restorer")))(s)
-    assert float(error(better, k)) < 0.8 * float(error(k0, k))
+    y = Degradation(1)(x, k)
     with torch.no_grad():
-        far, near = (float((solver(s.y, 1, k=one).x - x).square().mean()) for one in (k0, better))
-    assert near < 0.9 * far
+        before, after = solver(y, 1), debiased(solver)(y, 1)
+    assert float(kernel_mse(after.k, k, align=True)) < 0.9 * float(kernel_mse(before.k, k, align=True))
+    assert float((after.x - x).square().mean()) < float((before.x - x).square().mean())
 
 
 @settings(max_examples=8)
@@ -73,18 +68,6 @@ def test_a_gaussian_stays_what_it_is() -> None:
     assert doubt[:3].max() < 1e-3 < 0.02 < doubt[3:].min()
     y = observed(pictures(3, 3, 64, 64, 0), gaussians, 2, 0.01, 0)
     assert (error(Debiased(said(gaussians), DataStep(Upsample()))(State(y, 2)), gaussians) < 1e-4).all()
-
-
-def test_without_the_subtraction_a_true_kernel_would_be_spoilt() -> None:
-    """The bias is real, and most of it is subtracted: from the truth, one look moves less than half as far as it would."""
-    x = sample_picture("coffee")[..., 100:292, 200:392].double()
-    k = motion(1, 5, 21)
-    s = State(Degradation(1)(x, k), 1, k=k)
-    step = Debiased(said(k), DataStep(Upsample(), 0.02).double())
-    own, usual = step._look(s), step._look(step._simulated(s, k))
-    gamma, due = torch.full((1, 1, 1), 1e-3, dtype=k.dtype), expected(k)[:, 0]
-    moved, spoilt = (float(found.step(k, gamma, due).square().sum()) for found in (own.less(usual), own))
-    assert moved < 0.25 * spoilt
 
 
 def test_pixels_that_do_not_count_say_nothing() -> None:
@@ -117,11 +100,14 @@ def test_the_first_kernel_keeps_its_gradient_and_the_look_has_none() -> None:
     assert torch.equal(k0.grad, torch.full_like(k0, 2))
 
 
-def test_more_of_the_noise_is_less_of_a_step() -> None:
-    k0, y = motion(1, 4), observed(pictures(1, 3, 48, 48, 4), motion(1, 9), 1, 0.0, 4)
-    start = Debiased(said(k0), lambda s: upsample(s.y, s.scale), rounds=1)
-    moves = [float(error(start(State(y, 1, torch.full((1, 1, 1, 1), sigma, dtype=y.dtype))), k0)) for sigma in (0.0, 0.2, 1.0)]
-    assert moves[0] >= moves[1] > moves[2]
+def test_more_noise_is_less_trust() -> None:
+    """What simulated pictures say varies more."""
+    k0 = motion(2, 4)
+    y = observed(pictures(2, 1, 48, 48, 4), k0, 1, 0.0, 4)
+    start, sigma = Debiased(said(k0), DataStep(Upsample())), torch.tensor([0.0, 0.1], dtype=y.dtype).reshape(2, 1, 1, 1)
+    with torch.no_grad():
+        alike, noisy = (start._look(start._simulated(State(y, 1, level), k0)).variance(k0) for level in (0 * sigma, sigma))
+    assert torch.allclose(alike[0], noisy[0]) and noisy[1] > 1.5 * alike[1]
 
 
 K = motion(1, 0)
@@ -143,7 +129,6 @@ def test_bad_input_is_refused(call, kind: type[Exception], message: str) -> None
         call()
 
 
-def test_a_black_picture_keeps_its_kernel() -> None:
-    k = Debiased(said(K), DataStep(Upsample()))(BLACK)
-    assert torch.allclose(k, K, atol=1e-6) and contrast(BLACK.y) > 0
-    assert replace(BLACK, k=k).k is k
+def test_a_picture_without_edges_keeps_its_kernel() -> None:
+    for y in (BLACK.y, torch.full_like(BLACK.y, 0.5)):
+        assert torch.allclose(Debiased(said(K), DataStep(Upsample()))(State(y, 1)), K, atol=1e-6)
