@@ -39,24 +39,25 @@ class Solved(nn.Module):
 
     def forward(self, state: State) -> Tensor:
         """The restored image (b c sh sw)."""
-        told = {"sigma": state.sigma, "given": state.given, "noise": state.noise}
-        s = self.solver.start(state.y, state.physics, k=state.known("k").contiguous(), **told)
+        k = state.known("k").contiguous()
+        s = self.solver.start(state.y, state.physics, sigma=state.sigma, k=k, given=state.given, noise=state.noise)
         for _ in range(self.solver.T):
             s = self.solver.step(s)
         return s.known("x")
 
 
-def debiased(solver: UnrolledSolver, *, rounds: int = 2) -> UnrolledSolver:
+def debiased(solver: nn.Module, *, rounds: int = 2) -> UnrolledSolver:
     """A view of a blind solver that begins with the :class:`pnpsr.steps.Debiased` kernel and shares every module.
 
-    For kernels that are no Gaussians, such as those of motion; Gaussian ones it leaves nearly as they are. Each round restores y once
-    more, and eight pictures of 144 x 144 pixels.
+    For kernels that are no Gaussians, such as those of motion; Gaussian ones it leaves nearly as they are. Each round restores y
+    once more, and eight pictures of 144 x 144 pixels.
 
     Args:
-        solver: one that has a first kernel.
+        solver: an :class:`UnrolledSolver` that has a first kernel.
         rounds: see there.
 
     Raises:
+        TypeError: another module.
         ValueError: a solver that must be given the kernel.
 
     Example:
@@ -66,6 +67,8 @@ def debiased(solver: UnrolledSolver, *, rounds: int = 2) -> UnrolledSolver:
         >>> type(debiased(solver).k0).__name__, type(solver.k0).__name__
         ('Debiased', 'LearnedKernelStart')
     """
+    if not isinstance(solver, UnrolledSolver):
+        raise TypeError(f"only the kernel of an UnrolledSolver can be looked at again, got {type(solver).__name__}")
     if solver.k0 is None:
         raise ValueError("the solver has no first kernel to better: it must be given the kernel")
     view = copy.copy(solver)

@@ -5,6 +5,7 @@ from functools import cache
 from typing import ClassVar
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from pnpsr import checks, precision
@@ -30,17 +31,18 @@ PICTURES, SIDE = 8, 144  # that are simulated
 
 
 class Debiased(Slotted):
-    """k ← k₀ + √v (√v G √v + γ)⁻¹ √v (r - r̄ / 2), twice: a start that looks at what its kernel makes of y before it is believed.
+    """k ← k₀ + √v (√v G √v + γ)⁻¹ √v (r - r̄ / 2), twice: a start that looks at what its kernel makes of y.
 
-    ``restoring`` makes x of y with k₀. The normal equations G, r = b - G k₀ of the kernel step on the edges of x and y would give a
-    better kernel, if x were right. But x was made to explain y by k₀, and what remains correlates with its edges whether k₀ is right
-    or not. How much, is simulated: other pictures (:func:`pnpsr.images.dead_leaves`) are blurred with k₀, so that k₀ *is* right, and
-    restored alike. The mean r̄ of theirs is bias, half of which is subtracted, for no photograph is such a picture; that they differ
-    says how far to trust an r, and is γ (the idea of indirect inference: Gouriéroux, Monfort, Renault 1993).
+    ``restoring`` makes x of y with k₀. The normal equations G, r = b - G k₀ of the kernel step on the edges of x and y would
+    give a better kernel, if x were right. But x was made to explain y by k₀, and what remains correlates with its edges whether
+    k₀ is right or not. How much, is simulated: other pictures (:func:`pnpsr.images.dead_leaves`) are blurred with k₀, so that k₀
+    *is* right, and restored alike. The mean r̄ of theirs is bias, half of which is subtracted, for no photograph is such a
+    picture; that they differ says how far to trust an r, and is γ (the idea of indirect inference: Gouriéroux, Monfort, Renault
+    1993).
 
     v = k₀^¾ says how far a tap may move, and :func:`expected` how far all together: statistics find a Gaussian well, and a path
-    badly. Sum and centroid stay, for a shift of k and one of x cannot be told apart. To start with, not to learn through: k₀ passes
-    gradients, the step does not.
+    badly. Sum and centroid stay, for a shift of k and one of x cannot be told apart. To start with, not to learn through: k₀
+    passes gradients, the step does not.
 
     Args:
         start: step that returns k₀ (b 1 p q).
@@ -114,7 +116,7 @@ class Debiased(Slotted):
     def _simulated(self, state: State, k: Tensor) -> State:
         """Pictures under each k, (b n) of them as one batch, with as much noise beside their contrast as y has."""
         b, n, channels = len(k), len(self.pictures), state.physics.image_shape(state.y)[1]
-        x = self.pictures if channels == self.pictures.shape[1] else self.pictures.mean(1, keepdim=True).expand(-1, channels, -1, -1)
+        x = self.pictures if channels == 3 else self.pictures.mean(1, keepdim=True).expand(-1, channels, -1, -1)
         physics, many = state.physics.whole, k.repeat_interleave(n, 0)
         clean = physics(x.to(k).repeat(b, 1, 1, 1), many)
         sigma = state.believed().expand(b, 1, 1, 1)
@@ -147,24 +149,23 @@ class Look:
 
     def less(self, usual: "Look") -> "Look":
         """Without a share of the bias of simulated pictures, as many for each of these: in proportion to their energies."""
-        rest, energy = (t.unflatten(0, (len(self.rest), -1)).sum(1) for t in (usual.rest, usual.energy()))
+        rest, energy = (rearrange(t, "(b n) p q -> b n p q", b=len(self.rest)).sum(1) for t in (usual.rest, usual.energy()))
         return Look(self.gram, self.rest - SHARE * rest * (self.energy() / (energy + FLAT)))
 
     def variance(self, k: Tensor) -> Tensor:
-        """c (b 1 1), for which the rests of pictures with one kernel, as many for each of k (b 1 p q), vary by c G; all in units."""
-        v, energy = spread(k).to(self.gram), self.energy() + FLAT
-        rest, diagonal = ((t / energy).unflatten(0, (len(k), -1)) for t in (self.rest, self.gram.diagonal(dim1=1, dim2=2)[..., None]))
+        """c (b 1 1): the rests of pictures, as many for each of k (b 1 p q), vary by c G, both in units of the energy."""
+        v, pairs = spread(k).to(self.gram), (self.rest, self.gram.diagonal(dim1=1, dim2=2)[..., None])
+        rest, diagonal = (rearrange(t / (self.energy() + FLAT), "(b n) p q -> b n p q", b=len(k)) for t in pairs)
         return (rest.var(1) * v).sum(1, keepdim=True) / ((diagonal.mean(1) * v).sum(1, keepdim=True) + FLAT)
 
     def step(self, k: Tensor, gamma: Tensor, due: Tensor) -> Tensor:
-        """√v (√v G √v + γ)⁻¹ √v (b - G k) as (b 1 p q), v = k^¾ of sum ``due``, G in units; without change of sum and centroid."""
+        """√v (√v G √v + γ)⁻¹ √v (b - G k) as (b 1 p q), Σ v = ``due``, G in units of its energy; sum and centroid stay."""
         root = (spread(k).to(self.gram) * due).sqrt()
         energy = self.energy() + FLAT
         H = root * (self.gram / energy) * root.mT + gamma * torch.eye(root.shape[1], dtype=root.dtype, device=root.device)
         move = root * solve(H, torch.linalg.cholesky(H), root * (self.rest / energy))
         rows, columns = offsets((k.shape[-2], k.shape[-1]), move)
-        sides = torch.broadcast_tensors(torch.ones_like(rows * columns), rows, columns)
-        fixed = torch.stack([t.flatten() for t in sides])
+        fixed = torch.stack([t.expand(k.shape[-2:]).flatten() for t in (torch.ones_like(rows), rows, columns)])
         moved = root.square() * fixed.mT
         return (move - moved @ torch.linalg.solve(fixed @ moved, fixed @ move)).reshape(k.shape)
 
@@ -194,7 +195,7 @@ def expected(k: Tensor) -> Tensor:
     wide = unit(k.to(precision.double(k)).clamp_min(0))
     rows, columns = offsets((k.shape[-2], k.shape[-1]), wide)
     middle = centroid(wide)[:, :, None, None, None]
-    d = torch.stack(torch.broadcast_tensors(rows - middle[:, 0], columns - middle[:, 1]), -1)  # (b 1 p q 2)
+    d = torch.stack([(n - m).expand(wide.shape) for n, m in zip((rows, columns), middle.unbind(1), strict=True)], -1)
     covariance = torch.einsum("bcpq,bcpqi,bcpqj->bij", wide, d, d) + 1e-3 * torch.eye(2, dtype=wide.dtype, device=k.device)
     g = torch.exp(-torch.einsum("bcpqi,bij,bcpqj->bcpq", d, torch.linalg.inv(covariance), d) / 2)
     f, energy = ((t).square().sum((1, 2, 3), keepdim=True) for t in (wide - unit(g), wide))

@@ -1,7 +1,5 @@
 """A debiased kernel: nearer to the truth where the first one is wrong, at rest where it is right, whatever the physics."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,11 +11,12 @@ from torch import Tensor
 from pnpsr import Degradation, State, load
 from pnpsr.debiased import Solved, debiased
 from pnpsr.evaluate import kernel_mse
+from pnpsr.fast import fast
 from pnpsr.images import sample_picture
 from pnpsr.kernels import centroid, gaussian, random_motion
 from pnpsr.physics import Masked
 from pnpsr.recipes import ikrnet, tv_hqs
-from pnpsr.starts import Upsample, upsample
+from pnpsr.starts import Upsample
 from pnpsr.state import Step
 from pnpsr.steps import DataStep, Debiased, keep_kernel
 from pnpsr.steps.debiased import expected
@@ -91,6 +90,20 @@ def test_it_is_a_start_of_a_solver_and_shares_its_weights() -> None:
     assert torch.allclose(out.x, again.x, atol=1e-5) and not torch.equal(out.k, plain.k)
     assert view.needs.kernel_size == 5 and not view.needs.kernel
     assert type(solver.k0).__name__ != "Debiased"  # as it was
+
+
+@pytest.mark.parametrize("precision", ["float32", "auto"])
+def test_a_copy_for_inference_finds_the_same(precision: str) -> None:
+    """The network that the start shares with the restorer is made fast once."""
+    solver = debiased(load("ikrnet-x1"), rounds=1)
+    y = Degradation(1)(
+        sample_picture("coffee")[..., 96:192, 200:296], random_motion(1, 21, generator=torch.Generator().manual_seed(3))
+    )
+    with torch.no_grad():
+        plain, quick = solver(y, 1), fast(solver, precision)(y, 1)
+    off = (plain.x - quick.x).square().mean().sqrt()
+    assert off < (1e-4 if precision == "float32" else 1 / 256)
+    assert error(plain.k, quick.k) < 0.05 * error(plain.k, solver.k0.start(State(y, 1)))
 
 
 def test_the_first_kernel_keeps_its_gradient_and_the_look_has_none() -> None:
