@@ -1,6 +1,5 @@
-"""What :mod:`kernel_step` trains and scores: four kernel steps around a first kernel, and what they look at."""
+"""What :mod:`kernel_step` trains and scores: three kernel steps around a first kernel, and what they look at."""
 
-import math
 from typing import Any, NamedTuple
 
 import torch
@@ -225,49 +224,6 @@ class Restored(nn.Module):
         return k
 
 
-class Smooth:
-    """:class:`Restored` with nothing learned: every k0 is thought as wrong as any, and its error as smooth as itself.
-
-    The errors of two taps are expected to go together as the autocorrelation of k0 says: those of a wide Gaussian are then smooth,
-    and do not feign the high frequencies that it lacks, which a restorer would divide by; those of a line run along it.
-    """
-
-    def __init__(self, expected: float = -7.0) -> None:
-        self.due = math.exp(expected)  # Σ (k - k0)²
-
-    @torch.no_grad()
-    def __call__(self, solver: Any, y: Tensor, k0: Tensor, pictures: Tensor, rounds: int = 2) -> Tensor:
-        """k (1 1 p q) of y (1 c h w) after ``rounds``; γ as there."""
-        gray, sigma = y.mean(1, keepdim=True), State(y, SCALE).believed()
-        weight = GAMMA[0] + GAMMA[1] * float((sigma / contrast(gray)).square())
-        k = k0
-        for _ in range(rounds):
-            far = k - k0 + smooth_step(unbiased(solver, y, k, pictures, sigma), k, weight, self.due)
-            k = positive(k0 + far * (self.due / 2 / square(far)).sqrt().clamp(max=1))
-        return k
-
-
-def smooth_step(found: Evidence, k: Tensor, gamma: float, due: float) -> Tensor:
-    """C (G C + γ)⁻¹ (b - G k), C = √(v v') R: v = k^¾, of the sum ``due``, R the autocorrelation of k; sum and centroid stay."""
-    v = (k.flatten().double() + 1e-5) ** 0.75
-    root = (v * (due / v.sum())).sqrt()
-    C = root[:, None] * autocorrelation(k.double()) * root
-    G, rest = ((t / found.unit())[0].double() for t in (found.gram, found.rest))
-    move = C @ torch.linalg.solve(G @ C + gamma * torch.eye(SIZE**2, dtype=G.dtype), rest)
-    moments = _moments(move)
-    return _stilled(move, moments, C @ moments.T).to(k.dtype).reshape(k.shape)
-
-
-def autocorrelation(k: Tensor) -> Tensor:
-    """Σ k(n) k(n + i - j) over Σ k², for every pair of taps i and j: (pp pp) of k (1 1 p p)."""
-    p = k.shape[-1]
-    power = torch.fft.rfft2(k[0, 0], s=(2 * p, 2 * p)).abs().square()
-    by_shift = torch.fft.irfft2(power, s=(2 * p, 2 * p))
-    taps = torch.cartesian_prod(torch.arange(p), torch.arange(p))
-    down, across = ((taps[:, None] - taps[None]) % (2 * p)).unbind(-1)
-    return by_shift[down, across] / by_shift[0, 0]
-
-
 def unbiased(solver: Any, y: Tensor, k: Tensor, pictures: Tensor, sigma: Tensor) -> Evidence:
     """What the edges of the x that the solver restores say of k, less what those of ``pictures`` (n c sh sw) blurred with k do."""
     many = k.expand(len(pictures), -1, -1, -1).contiguous()
@@ -276,32 +232,6 @@ def unbiased(solver: Any, y: Tensor, k: Tensor, pictures: Tensor, sigma: Tensor)
         evidence(differences(t.mean(1, keepdim=True), 1), restored_edges(solver, t, h), h) for t, h in ((y, k), (others, many))
     )
     return found.less(usual, len(pictures))
-
-
-def leaves(count: int, side: int, discs: int = 2500, seed: int = 5) -> Tensor:
-    """Pictures (n 3 s s) of discs that hide each other, radii of density r⁻³ from one pixel on: edges as of photographs.
-
-    Lee, Mumford, Huang 2001, "Occlusion models for natural images". Periodic, values from 0.25 to 0.75.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    return 0.25 + 0.5 * torch.stack([_dead_leaves(side, discs, generator) for _ in range(count)])
-
-
-def _dead_leaves(side: int, discs: int, generator: torch.Generator) -> Tensor:
-    x = torch.rand(3, 1, 1, generator=generator).expand(3, side, side).clone()
-    least = (side / 2) ** -2
-    radii = (1 - (1 - least) * torch.rand(discs, generator=generator)).rsqrt()
-    gray = torch.rand(discs, 1, generator=generator)
-    colours = 0.7 * gray + 0.3 * torch.rand(discs, 3, generator=generator)
-    centres = torch.rand(discs, 2, generator=generator) * side
-    line = torch.arange(side)
-    for r, colour, centre in zip(radii, colours, centres, strict=True):
-        down, across = ((line - at + side / 2) % side - side / 2 for at in centre)
-        rows, columns = (v.abs() < r for v in (down, across))
-        inside = down[rows, None].square() + across[None, columns].square() < r.square()
-        at = torch.meshgrid(line[rows], line[columns], indexing="ij")
-        x[:, at[0][inside], at[1][inside]] = colour[:, None]
-    return x
 
 
 def restored_edges(solver: Any, y: Tensor, k: Tensor) -> Tensor:

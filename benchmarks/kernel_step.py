@@ -3,7 +3,7 @@
     python benchmarks/kernel_step.py train --kind sharp --minutes 25 --data DATA --out runs/step
     python benchmarks/kernel_step.py train --kind direct --minutes 25 --data DATA --out runs/step
     python benchmarks/kernel_step.py train --kind restored --minutes 3 --data DATA --out runs/step
-    python benchmarks/kernel_step.py score --names sharp direct restored leaves --data DATA --out runs/step
+    python benchmarks/kernel_step.py score --names sharp direct restored --data DATA --out runs/step
 
 ``sharp`` predicts sharp edges of x, from which the kernel follows in closed form; ``direct`` corrects log k0 by a network. Both see
 the edges of y, of the closed-form x under k0, and of what that leaves of y. ``restored`` takes the edges of the x that the preset
@@ -11,9 +11,6 @@ restores with k0, and learns only how wrong k0 may be. The first kernel is that 
 
 Any restorer is biased: what its x leaves of y correlates with x even if k0 is the true kernel. How much, other pictures tell that
 are blurred with k0 and restored alike; ``restored``, and ``sharp --simulate``, subtract that.
-
-``leaves`` is that without anything learned: the other pictures are dead leaves, every k0 is thought as wrong as any, and its error
-as smooth as itself.
 
 Crops are periodic, as the pictures of the score are: the closed forms are then exact. A run that was stopped goes on.
 """
@@ -30,7 +27,7 @@ from typing import Annotated, Any, Literal
 import torch
 import tyro
 from first_kernel import HELD_OUT, MOTION, row, shown
-from kernel_nets import SCALE, Direct, Restored, Seen, Sharp, Smooth, contrast, leaves, seen, simulated, square
+from kernel_nets import SCALE, Direct, Restored, Seen, Sharp, contrast, seen, simulated, square
 from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
@@ -51,7 +48,6 @@ SCORED = 10  # of the held-out pictures; the others watch the training
 KERNELS = {"kernel_mse": False, "kernel_mse_aligned": True}
 IMAGES = {"psnr": psnr, "psnr_aligned": psnr_aligned}
 FLOOR = 2e-3  # Σ (k - k0)² below which a first kernel counts as good enough
-LEAVES = "leaves"  # the step that needs no run
 OTHERS, SIDE = 8, 144  # pictures that are blurred with k0 when a step is used, and their side
 
 
@@ -263,7 +259,7 @@ class Step:
 
     def __call__(self, y: Tensor, k0: Tensor) -> Tensor:
         """k1 of y (1 c h w)."""
-        if isinstance(self.net, Restored | Smooth):
+        if isinstance(self.net, Restored):
             return self.net(self.solver, y, k0, self.pictures)
         gray = y.mean(1, keepdim=True)
         if not self.simulate:
@@ -297,7 +293,7 @@ def score(
     Args:
         data: folder with ``train`` and ``kernels/ikrnet12.npz``.
         out: where the weights are.
-        names: of the runs; ``leaves`` needs none.
+        names: of the runs.
         simulate: those of them that were trained with ``--simulate``.
         pictures: so many of those held out.
         sigmas: noise levels.
@@ -311,12 +307,7 @@ def score(
     solver = load(PRESET)
     quick = fast(solver)
     crops = few.crops(place, SIDE)
-    steps = {
-        name: Step(quick, Smooth(), leaves(OTHERS, SIDE), simulate=False)
-        if name == LEAVES
-        else trained(out / f"{name}.pt", quick, crops, name in simulate)
-        for name in names
-    }
+    steps = {name: trained(out / f"{name}.pt", quick, crops, name in simulate) for name in names}
     print(f"torch {torch.__version__}; {pictures} held-out pictures × twelve kernels; 95 % intervals\n")
     print("| noise | kernels | what | k0 | " + " | ".join(f"{name} | {name} − k0" for name in names) + " |")
     print("|" + "---|" * (4 + 2 * len(names)))

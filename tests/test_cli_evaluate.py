@@ -238,6 +238,11 @@ def test_words_for_methods(tmp_path: Path) -> None:
     save(two_step(size=5, widths=(2, 2, 2, 2)), tmp_path / "both.safetensors")
     both = method_from(str(tmp_path / "both.safetensors"), circular=True)  # it says that its tuner finds no noise level
     assert both.needs == ("sigma",) and both(torch.rand(1, 3, 12, 14), 2, {"sigma": 0.01}).k.shape == (1, 1, 5, 5)
+    again = method_from("ikrnet-x1+debiased", circular=True)
+    assert again.name == "ikrnet-x1+debiased" and "debiased" not in repr(method_from("ikrnet-x1", circular=True).run)
+    assert again.digest != method_from("ikrnet-x1", circular=True).digest
+    with pytest.raises(ValueError, match="no first kernel"):
+        method_from("usrnet+debiased", circular=True)
     with pytest.raises(FileNotFoundError, match="without a file there are bicubic"):
         method_from("missing.safetensors", circular=True)
 

@@ -43,6 +43,7 @@ LAYER = {
     "export": 6,
     "replay": 6,
     "equilibrium": 5,
+    "debiased": 5,
     "bordered": 6,
     "photo": 6.4,
     "weights": 0.5,

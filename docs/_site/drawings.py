@@ -90,6 +90,7 @@ def layers() -> dict[str, float]:
 SAYS = {
     "replay": "recorded",
     "equilibrium": "gradients",
+    "debiased": "a second look at k",
     "export": "one file",
     "cli": "the command",
     "studies": "tables of the papers",

@@ -1,5 +1,6 @@
 """Methods as words of a command line: ``NAME``, ``FILE``, ``NAME=FILE,FILE``, ``module:function``, each with options ``+WORD``."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from torch import nn
 
 from pnpsr.checkpoint import UNTRAINED, convention_of, load
 from pnpsr.conventions import NAMED, PNPSR
+from pnpsr.debiased import debiased
 from pnpsr.evaluate import METHODS, Method, from_solver, kernel_first
 from pnpsr.evaluate.method import TRUTHS
 from pnpsr.evaluate.registry import keywords
@@ -19,7 +21,7 @@ from pnpsr.values import by_words
 from pnpsr.weights import presets
 
 WEIGHTLESS = ("tv_hqs", *UNTRAINED)
-OPTIONS = ("sigma", "direct", "kernel_first", *ASSUMED)  # and the name of a convention
+OPTIONS = ("sigma", "direct", "kernel_first", "debiased", *ASSUMED)  # and the name of a convention
 
 
 def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
@@ -30,8 +32,9 @@ def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
     ``module:name`` or ``file.py:name`` for what one's own module has: a function (y, scale) -> x, which may ask for the true
     ``k`` and ``sigma`` by arguments of these names, a :class:`Method`, or a solver. Options after a solver: ``+sigma`` tells it the
     noise level; ``+gaussian`` or ``+dirac`` is the kernel that a non-blind one assumes; ``+kernel_first`` gives it the kernel that
-    ``blind_hqs`` finds; the name of a convention says how it reads kernels; ``+direct`` spares y the extension of a border that
-    is not periodic, which a network without closed forms, such as DAN, does not need.
+    ``blind_hqs`` finds; ``+debiased`` looks at the first kernel of a blind one again; the name of a convention says how it reads
+    kernels; ``+direct`` spares y the extension of a border that is not periodic, which a network without closed forms, such as DAN,
+    does not need.
 
     Raises:
         ValueError: an unknown word or option; what :func:`from_solver` refuses.
@@ -73,12 +76,14 @@ def _told(label: str, files: tuple[str, ...]) -> str:
     return named.pop() if named else PNPSR.name
 
 
-def _solving(name: str, solvers: list[nn.Module], options: tuple[str, ...], boundary: str) -> Method:
+def _solving(name: str, solvers: Sequence[nn.Module], options: tuple[str, ...], boundary: str) -> Method:
     """Solvers as a method with these options."""
     if "kernel_first" in options:
         if len(solvers) > 1 or set(options) - {"kernel_first", "direct"}:
             raise ValueError(f"{name}: +kernel_first goes with one solver and no option but +direct")
         return kernel_first(name, from_solver("blind_hqs", load("blind_hqs"), boundary=boundary), solvers[0], boundary=boundary)
+    if "debiased" in options:
+        solvers = [debiased(solver) for solver in solvers]
     assumed = [option for option in options if option in ASSUMED]
     conventions = [option for option in options if option in NAMED]
     if len(assumed) > 1 or len(conventions) > 1:

@@ -144,7 +144,7 @@ def pack(module: nn.Module) -> None:
             setattr(module, name, Pointwise(*layers))
         elif packable(layer := _bare(child)):
             setattr(module, name, Packed(layer))  # type: ignore[arg-type]
-        else:
+        elif not isinstance(child, Packed):  # as it is where two parts share a network
             pack(child)
     if isinstance(module, nn.Sequential):
         for i in range(len(module) - 2, -1, -1):

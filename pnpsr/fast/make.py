@@ -90,6 +90,7 @@ def fast(solver: nn.Module, precision: str = "auto", *, compiler: str | None = N
     else:
         for net in (net for step in steps for net in step.children()):
             net.compile(backend=compiler)
-    if type(quick) is UnrolledSolver:
-        quick.__class__, quick.detach = Quick, ()
+    for solver in quick.modules():  # also one in a start
+        if type(solver) is UnrolledSolver:
+            solver.__class__, solver.detach = Quick, ()
     return quick

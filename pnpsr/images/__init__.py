@@ -4,6 +4,7 @@ from pnpsr.images.formats import FORMATS as FORMATS
 from pnpsr.images.formats import PEAK as PEAK
 from pnpsr.images.formats import READS as READS
 from pnpsr.images.formats import check_destination as check_destination
+from pnpsr.images.leaves import dead_leaves as dead_leaves
 from pnpsr.images.picture import LUMA as LUMA
 from pnpsr.images.picture import Picture as Picture
 from pnpsr.images.picture import crop_to_multiple as crop_to_multiple

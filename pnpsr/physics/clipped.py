@@ -75,6 +75,11 @@ class Clipped(Around, Physics):
         """The same with ``mask`` on the base."""
         return Clipped(self.base.masked(mask), self.high)
 
+    @property
+    def whole(self) -> Physics:
+        """The same around that of the base."""
+        return Clipped(self.base.whole, self.high)
+
     def padded(self, margin: tuple[int, int], y: Tensor) -> Physics:
         """The same around the base for y continued by (rows, columns) on each side."""
         return Clipped(self.base.padded(margin, y), self.high)

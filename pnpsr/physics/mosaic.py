@@ -132,6 +132,11 @@ class Mosaic(Around, Physics):
         own = self.sensor.mask
         return Mosaic(self.base, self.sensor.pattern, mask=mask if own is None else own * mask.to(own))
 
+    @property
+    def whole(self) -> Physics:
+        """The same filter without a mask."""
+        return Mosaic(self.base.whole, self.sensor.pattern)
+
     def padded(self, margin: tuple[int, int], y: Tensor) -> Physics:
         """The same for y continued by (rows, columns) on each side: what was added does not count."""
         rows, columns = (range(m, m + PERIOD) for m in margin)  # the filter goes on, so that its first pixel may be another

@@ -121,6 +121,11 @@ class Physics(ABC):
 
         return Masked(self, mask)
 
+    @property
+    def whole(self) -> "Physics":
+        """The same for a y of which every pixel counts, of any size."""
+        return self
+
     def padded(self, margin: tuple[int, int], y: Tensor) -> "Physics":
         """The physics of what y becomes when it is continued by (rows, columns) on each side."""
         del margin, y

@@ -99,6 +99,11 @@ class Weighted(Around, Physics):
         """The same with ``mask`` on top."""
         return type(self)(self.base, self.weights * mask.to(self.weights))
 
+    @property
+    def whole(self) -> Physics:
+        """That of the base."""
+        return self.base.whole
+
     def padded(self, margin: tuple[int, int], y: Tensor) -> Physics:
         """The same for y continued by (rows, columns) on each side: what was added does not count."""
         return type(self)(self.base.padded(margin, y), framed(self.weights, margin))

@@ -1,5 +1,6 @@
 """Steps: what binds networks and closed forms to the state."""
 
+from pnpsr.steps.debiased import Debiased as Debiased
 from pnpsr.steps.hqs import DataStep as DataStep
 from pnpsr.steps.hqs import HQSEstimator as HQSEstimator
 from pnpsr.steps.hqs import HQSRestorer as HQSRestorer

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pnpsr.debiased import debiased
 from pnpsr.evaluate import Protocol
 from pnpsr.studies.bench import Bench
 from pnpsr.studies.denoisers import LAST, Denoise, denoiser, inside
@@ -41,6 +42,9 @@ def iterations(_: Bench, one: Candidate, protocol: Protocol) -> Sequence[Trace]:
 
 
 def kernel_step(_: Bench, one: Candidate, protocol: Protocol) -> Sequence[Variant]:
-    """With and without it (Table 9)."""
+    """With and without it (Table 9); of a solver that has none, with and without a second look at its first kernel."""
+    if one.solver.estimator is None:
+        again = debiased(one.solver)
+        return [vary(one, protocol, "debiased", "debiased kernel", solver=again), vary(one, protocol, label="first kernel only")]
     view = without(one.solver, "estimator")  # type: ignore[arg-type]
     return [vary(one, protocol, label="with kernel step"), vary(one, protocol, "first-kernel", "first kernel only", solver=view)]

@@ -56,6 +56,7 @@ STEPS: dict[str, tuple[str, Callable[[int, int, int], Step]]] = {
     "LearnedCorrector": ("k", lambda c, s, p: steps.LearnedCorrector(nets.KernelCorrector(s, p, code=3, width=4, channels=c))),
     "LearnedKernelStart": ("k", lambda c, s, p: steps.LearnedKernelStart(nets.KernelEncoder(p, code=3, width=4, channels=c))),
     "ChooseTurn": ("k", lambda c, s, p: steps.ChooseTurn(steps.keep_kernel)),
+    "Debiased": ("k", lambda c, s, p: steps.Debiased(steps.keep_kernel, steps.DataStep(Upsample()), rounds=1)),
     "Until": ("k", lambda c, s, p: steps.Until(1, steps.keep_kernel, steps.HQSEstimator(simplex))),
     "Until with a first image": ("x", lambda c, s, p: steps.Until(0, steps.HQSRestorer(tv), steps.HQSRestorer(tv), x0=Upsample())),
     "Believing": ("hyper", lambda c, s, p: steps.Believing(steps.HyperNet(hidden=4))),

@@ -12,7 +12,7 @@ from benches import TINY, images
 from benches import solvers as tiny
 from synthetic import kernels, observed, pictures
 
-from pnpsr import load, save
+from pnpsr import State, load, save
 from pnpsr.evaluate import Key, Protocol, Row, difference, grid
 from pnpsr.evaluate.named import dan_setting1
 from pnpsr.fast import fast
@@ -157,6 +157,17 @@ def test_without_its_step_the_kernel_stays_the_first(solver: Candidate, y: torch
         start = solver.solver.start(y, 2).k
         assert torch.equal(run(first, y).k, start) and not torch.equal(run(both, y).k, start)
         assert torch.equal(run(first, y).x, fast(solver.solver.only("tuner", "restorer"))(y, 2).x.clamp(0, 1))
+
+
+def test_a_solver_without_a_step_is_compared_with_a_second_look(y: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    made = {"first": "statistics", "first_width": 8, "kernel_step": False}
+    one = Candidate("ikrnet", ikrnet(9, T=2, widths=TINY, **made).eval())
+    again, first = kernel_step(Bench(), one, PROTOCOL)
+    with torch.no_grad():
+        start = fast(one.solver).k0(State(y, 2))
+        assert torch.equal(run(first, y).k, start) and not torch.equal(run(again, y).k, start)
+    assert (again.label, first.label) == ("ikrnet, debiased kernel", "ikrnet, first kernel only")
 
 
 def test_the_true_kernel_goes_once_through_dans_restorer(y: torch.Tensor) -> None:

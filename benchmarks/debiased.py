@@ -1,0 +1,80 @@
+"""What a debiased first kernel is worth to the presets, on pictures that nothing was learned from: Markdown, with intervals.
+
+    python benchmarks/debiased.py --data DATA --out runs/debiased > table.md
+
+Twelve kernels of IKR-Net's protocol, of which k9 to k12 are motion. A call that was stopped goes on.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import tyro
+from first_kernel import HELD_OUT, MOTION, shown
+
+from pnpsr import load
+from pnpsr.data import Folder, held_out
+from pnpsr.data.pictures import Subset
+from pnpsr.debiased import debiased
+from pnpsr.evaluate import Row, difference, evaluate, from_solver, named_protocol, spread
+from pnpsr.kernels import load_kernels
+
+GROUPS = {"Gaussian": range(1, 9), "motion": MOTION, "all": range(1, 13)}
+METRICS = {
+    "kernel_mse": ("error", 1e5),
+    "kernel_mse_aligned": ("error after the best shift", 1e5),
+    "psnr": ("PSNR", 1.0),
+    "psnr_aligned": ("PSNR after the best shift", 1.0),
+}
+
+
+def main(
+    *, data: Path, out: Path, scales: tuple[int, ...] = (1, 2, 4), sigmas: tuple[float, ...] = (0.0, 0.02), pictures: int = 10
+) -> None:
+    """Measure and print.
+
+    Args:
+        data: folder with ``train`` and ``kernels/ikrnet12.npz``.
+        out: folder for the rows.
+        scales: of the presets ``ikrnet-xN``.
+        sigmas: noise levels.
+        pictures: so many of those held out.
+    """
+    torch.set_num_threads(1)
+    _, rest = held_out(Folder(data / "train"), HELD_OUT)
+    some, kernels = Subset(rest, range(pictures)), load_kernels(data / "kernels" / "ikrnet12.npz")
+    print(f"torch {torch.__version__}; {pictures} held-out pictures × twelve kernels; kernel errors × 1e5; 95 % intervals\n")
+    print("| scale | noise | kernels | | k₀ | debiased | difference |\n|---|---|---|---|---|---|---|")
+    for scale in scales:
+        solver = load(f"ikrnet-x{scale}")
+        for sigma in sigmas:
+            protocol = replace(named_protocol("every-scale", kernels), conditions=((scale, sigma),), metrics=tuple(METRICS))
+            methods = from_solver("first", solver), from_solver("debiased", debiased(solver))
+            before, after = (evaluate(one, protocol, some, out / f"x{scale}-{sigma:g}").rows for one in methods)
+            for label, group in GROUPS.items():
+                for metric in METRICS:
+                    print(f"| ×{scale} | {sigma:g} | {label} | {cells(before, after, group, metric)} |", flush=True)
+
+
+def cells(before: list[Row], after: list[Row], kernels: range, metric: str) -> str:
+    """A metric in words, both means and the difference, in brackets where the interval holds 0."""
+    words, unit = METRICS[metric]
+    old, new = ([_scaled(r, metric, unit) for r in rows if r.key.kernel in kernels] for rows in (before, after))
+    gap = difference(new, old, metric)
+    return " | ".join(
+        [
+            words,
+            shown(spread(old, metric)),
+            shown(spread(new, metric)),
+            shown(gap, "+") if gap.apart else f"({shown(gap, '+')})",
+        ]
+    )
+
+
+def _scaled(row: Row, metric: str, unit: float) -> Row:
+    value = row.values[metric]
+    return replace(row, values={metric: None if value is None else unit * value})
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

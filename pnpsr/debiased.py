@@ -1,0 +1,77 @@
+"""A solver that begins with a debiased kernel: its own image steps look at what its first kernel makes of y."""
+
+import copy
+
+from torch import Tensor, nn
+
+from pnpsr.needs import Needs
+from pnpsr.solver import UnrolledSolver
+from pnpsr.state import State
+from pnpsr.steps import Debiased
+
+
+class Solved(nn.Module):
+    """x of a whole solve with the kernel of the state: a solver as a step.
+
+    Raises:
+        ValueError: a solver that would write k.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr import State
+        >>> from pnpsr.debiased import Solved
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.recipes import tv_hqs
+        >>> Solved(tv_hqs(T=2))(State(torch.rand(1, 1, 8, 8), 2, k=gaussian(5, 1.0))).shape
+        torch.Size([1, 1, 16, 16])
+    """
+
+    def __init__(self, solver: UnrolledSolver) -> None:
+        super().__init__()
+        if "estimator" in solver.order and solver.estimator is not None:
+            raise ValueError('the solver writes k; take solver.only("tuner", "restorer")')
+        self.solver = solver
+
+    @property
+    def needs(self) -> Needs:
+        """Those of the solver."""
+        return self.solver.needs
+
+    def forward(self, state: State) -> Tensor:
+        """The restored image (b c sh sw)."""
+        k = state.known("k").contiguous()
+        s = self.solver.start(state.y, state.physics, sigma=state.sigma, k=k, given=state.given, noise=state.noise)
+        for _ in range(self.solver.T):
+            s = self.solver.step(s)
+        return s.known("x")
+
+
+def debiased(solver: nn.Module, *, rounds: int = 2) -> UnrolledSolver:
+    """A view of a blind solver that begins with the :class:`pnpsr.steps.Debiased` kernel and shares every module.
+
+    For kernels that are no Gaussians, such as those of motion; Gaussian ones it leaves nearly as they are. Each round restores y
+    once more, and eight pictures of 144 x 144 pixels.
+
+    Args:
+        solver: an :class:`UnrolledSolver` that has a first kernel.
+        rounds: see there.
+
+    Raises:
+        TypeError: another module.
+        ValueError: a solver that must be given the kernel.
+
+    Example:
+        >>> from pnpsr import ikrnet
+        >>> from pnpsr.debiased import debiased
+        >>> solver = ikrnet(5, T=1, widths=(2, 2, 2, 2), kernel_widths=(2, 2, 2, 2), code=2)
+        >>> type(debiased(solver).k0).__name__, type(solver.k0).__name__
+        ('Debiased', 'LearnedKernelStart')
+    """
+    if not isinstance(solver, UnrolledSolver):
+        raise TypeError(f"only the kernel of an UnrolledSolver can be looked at again, got {type(solver).__name__}")
+    if solver.k0 is None:
+        raise ValueError("the solver has no first kernel to better: it must be given the kernel")
+    view = copy.copy(solver)
+    view._modules = dict(solver._modules)  # what is put into the view's slots stays out of the solver's
+    view.k0 = Debiased(solver.k0, Solved(solver.only("tuner", "restorer")), rounds=rounds)
+    return view
