@@ -1,5 +1,7 @@
 """A first kernel from second-order statistics of y, which no crop's content can hide for long."""
 
+from typing import ClassVar
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -34,6 +36,7 @@ class KernelStatistics(nn.Module):
         torch.Size([2, 1, 5, 5])
     """
 
+    HIDDEN: ClassVar = {"views": lambda: _views()}  # buffers that are not saved, and how they are made
     views: Tensor
 
     def __init__(
@@ -63,7 +66,7 @@ class KernelStatistics(nn.Module):
         if self.thorough:
             if self.size[0] != self.size[1]:
                 raise ValueError(f"thorough needs a square kernel, which can be transposed, got {self.size}")
-            self.register_buffer("views", _views(), persistent=False)
+            self.register_buffer("views", self.HIDDEN["views"](), persistent=False)
 
     def forward(self, y: Tensor) -> Tensor:
         """The kernel (b 1 p q) on the simplex that blurred ``y`` (b c h w).

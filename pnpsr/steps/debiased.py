@@ -68,15 +68,10 @@ class Debiased(Slotted):
     """
 
     SLOTS: ClassVar = {"start": "state -> k", "restoring": "state -> x"}
-    pictures: Tensor
-    grain: Tensor
 
     def __init__(self, start: Step, restoring: Step, *, rounds: int = 2) -> None:
         super().__init__()
         self.start, self.restoring, self.rounds = start, restoring, checks.whole(rounds, "rounds")
-        pictures, grain = _drawn()
-        self.register_buffer("pictures", pictures, persistent=False)
-        self.register_buffer("grain", grain, persistent=False)
 
     @property
     def needs(self) -> Needs:
@@ -100,7 +95,7 @@ class Debiased(Slotted):
         others = self._simulated(state, k)
         usual, found = self._look(others), self._look(replace(state, k=k, k0=k, x=None, x0=None))
         part = others.y[0, 0].numel() / state.y[0, 0].numel()  # the more there is to see, the surer is what it says
-        gamma = CAUTION * usual.variance(k) * (part + 1 / len(self.pictures))
+        gamma = CAUTION * usual.variance(k) * (part + 1 / PICTURES)
         far = k - k0 + found.less(usual).step(k, gamma, due[:, 0].to(gamma)).to(k)
         size = far.square().sum((1, 2, 3), keepdim=True).clamp_min(torch.finfo(k.dtype).tiny)
         return unit((k0 + far * (MOST * due / size).sqrt().clamp(max=1)).clamp_min(0))
@@ -115,16 +110,19 @@ class Debiased(Slotted):
 
     def _simulated(self, state: State, k: Tensor) -> State:
         """Pictures under each k, (b n) of them as one batch, with as much noise beside their contrast as y has."""
-        b, n, channels = len(k), len(self.pictures), state.physics.image_shape(state.y)[1]
-        x = self.pictures if channels == 3 else self.pictures.mean(1, keepdim=True).expand(-1, channels, -1, -1)
+        b, n, channels = len(k), PICTURES, state.physics.image_shape(state.y)[1]
+        x, grain = (t.to(k) for t in _drawn())
+        x = x if channels == 3 else x.mean(1, keepdim=True).expand(-1, channels, -1, -1)
         physics, many = state.physics.whole, k.repeat_interleave(n, 0)
-        clean = physics(x.to(k).repeat(b, 1, 1, 1), many)
+        rows, columns = (SIDE - SIDE % (s * physics.multiple) for s in physics.scale)
+        x = x[..., :rows, :columns]
+        clean = physics(x.repeat(b, 1, 1, 1), many)
         sigma = state.believed().expand(b, 1, 1, 1)
         squares = contrast(state.completed).square()
         signal = (squares - 2 * sigma.square()).maximum(squares / 4).sqrt()  # a difference has twice the variance of its pixels
         ratio = (contrast(physics.complete(clean)) / signal.repeat_interleave(n, 0)).clamp(max=3)
         sigma = ratio * sigma.repeat_interleave(n, 0)
-        grain = self.grain[:, : clean.shape[1], : clean.shape[2], : clean.shape[3]].to(k).repeat(b, 1, 1, 1)
+        grain = grain[:, : clean.shape[1], : clean.shape[2], : clean.shape[3]].repeat(b, 1, 1, 1)
         y = physics.observed(clean + sigma * grain)
         return State(y, physics, None if state.sigma is None else sigma, None, many, k0=many)
 
@@ -166,7 +164,7 @@ class Look:
         move = root * solve(H, torch.linalg.cholesky(H), root * (self.rest / energy))
         rows, columns = offsets((k.shape[-2], k.shape[-1]), move)
         fixed = torch.stack([t.expand(k.shape[-2:]).flatten() for t in (torch.ones_like(rows), rows, columns)])
-        moved = root.square() * fixed.mT
+        moved = spread(k).to(move) * fixed.mT
         return (move - moved @ torch.linalg.solve(fixed @ moved, fixed @ move)).reshape(k.shape)
 
 

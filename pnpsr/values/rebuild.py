@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pnpsr.values.imports import fetch
 from pnpsr.values.registry import RECIPES
@@ -139,15 +139,23 @@ def _set(root: nn.Module, path: str, entry: Any) -> None:
     elif word == "parameter":
         owner.register_parameter(name, None if entry[word] is None else nn.Parameter(torch.zeros(entry[word])))
     elif word in ("buffer", "hidden buffer"):
-        if word == "hidden buffer" and entry[word] is not None:
-            raise ValueError(f"{path!r} is a buffer that is not saved, and cannot be brought back")
-        owner.register_buffer(name, None if entry[word] is None else torch.zeros(entry[word]), persistent=word == "buffer")
+        owner.register_buffer(name, _buffer(owner, path, name, word, entry[word]), persistent=word == "buffer")
     else:
         value = built(entry, root)
         if isinstance(value, nn.Module):
             owner.add_module(name, value)
         else:
             owner.__dict__[name] = value
+
+
+def _buffer(owner: nn.Module, path: str, name: str, word: str, shape: Any) -> Tensor | None:
+    """A buffer to be filled from the file; or one that is not saved, as the ``HIDDEN`` of its class makes it."""
+    if shape is None or word == "buffer":
+        return None if shape is None else torch.zeros(shape)
+    if (make := getattr(owner, "HIDDEN", {}).get(name)) is None:
+        raise ValueError(f"{path!r} is a buffer that is not saved, and cannot be brought back")
+    made: Tensor = make()
+    return made
 
 
 def _bare(cls: type) -> Any:

@@ -1,5 +1,7 @@
 """A debiased kernel: nearer to the truth where the first one is wrong, at rest where it is right, whatever the physics."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,12 +10,12 @@ from strategies import seeds
 from synthetic import observed, pictures
 from torch import Tensor
 
-from pnpsr import Degradation, State, load
+from pnpsr import Degradation, State, load, save
 from pnpsr.debiased import Solved, debiased
 from pnpsr.evaluate import kernel_mse
 from pnpsr.fast import fast
 from pnpsr.images import sample_picture
-from pnpsr.kernels import centroid, gaussian, random_motion
+from pnpsr.kernels import centroid, dirac, gaussian, random_motion
 from pnpsr.physics import Masked
 from pnpsr.recipes import ikrnet, tv_hqs
 from pnpsr.starts import Upsample
@@ -104,6 +106,27 @@ def test_a_copy_for_inference_finds_the_same(precision: str) -> None:
     off = (plain.x - quick.x).square().mean().sqrt()
     assert off < (1e-4 if precision == "float32" else 1 / 256)
     assert error(plain.k, quick.k) < 0.05 * error(plain.k, solver.k0.start(State(y, 1)))
+
+
+def test_it_is_saved_and_comes_back_with_what_it_shares(tmp_path: Path) -> None:
+    solver = debiased(
+        ikrnet(5, T=1, widths=(2, 2, 2, 2), kernel_step=False, first="statistics", first_width=8, thorough=True).eval()
+    )
+    save(solver, tmp_path / "again.safetensors")
+    back, y = load(tmp_path / "again.safetensors"), torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    assert back.k0.restoring.solver.restorer is back.restorer
+    with torch.no_grad():
+        assert torch.equal(back(y, 2).k, solver(y, 2).k)
+
+
+@pytest.mark.parametrize("scale", [5, (2, 3)])
+def test_any_scale_and_any_shape_will_do(scale: int | tuple[int, int]) -> None:
+    """Also one that does not divide the side of the simulated pictures; and a kernel of one pixel is sure."""
+    y = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for k0 in (motion(1, 0)[..., 1:], dirac(7, dtype=torch.float64)):
+        k = Debiased(said(k0 / k0.sum()), DataStep(Upsample()))(State(y, scale))
+        assert k.shape == k0.shape and abs(float(k.sum()) - 1) < 1e-9
+    assert torch.allclose(k, k0, atol=1e-6)
 
 
 def test_the_first_kernel_keeps_its_gradient_and_the_look_has_none() -> None:
