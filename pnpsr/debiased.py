@@ -6,12 +6,13 @@ from torch import Tensor, nn
 
 from pnpsr.needs import Needs
 from pnpsr.solver import UnrolledSolver
+from pnpsr.starts import Dirac, Gaussian
 from pnpsr.state import State
 from pnpsr.steps import Debiased
 
 
 class Solved(nn.Module):
-    """x of a whole solve with the kernel of the state: a solver as a step.
+    """x of a whole solve with the kernel of the state: a solver as a step, of as many iterations as its own T says.
 
     Raises:
         ValueError: a solver that would write k.
@@ -58,7 +59,7 @@ def debiased(solver: nn.Module, *, rounds: int = 2) -> UnrolledSolver:
 
     Raises:
         TypeError: another module.
-        ValueError: a solver that must be given the kernel.
+        ValueError: a solver that must be given the kernel, or whose first kernel is the same for every picture, as DAN's.
 
     Example:
         >>> from pnpsr import ikrnet
@@ -69,6 +70,10 @@ def debiased(solver: nn.Module, *, rounds: int = 2) -> UnrolledSolver:
     """
     if not isinstance(solver, UnrolledSolver):
         raise TypeError(f"only the kernel of an UnrolledSolver can be looked at again, got {type(solver).__name__}")
+    if isinstance(solver.k0, Dirac | Gaussian):
+        raise ValueError(
+            f"the first kernel of the solver is {solver.k0} whatever the picture shows: there is nothing to look at again"
+        )
     if solver.k0 is None:
         raise ValueError("the solver has no first kernel to better: it must be given the kernel")
     view = copy.copy(solver)

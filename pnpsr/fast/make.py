@@ -90,7 +90,7 @@ def fast(solver: nn.Module, precision: str = "auto", *, compiler: str | None = N
     else:
         for net in (net for step in steps for net in step.children()):
             net.compile(backend=compiler)
-    for solver in quick.modules():  # also one in a start
-        if type(solver) is UnrolledSolver:
-            solver.__class__, solver.detach = Quick, ()
+    for part in quick.modules():  # also a solver in a start
+        if type(part) is UnrolledSolver:
+            part.__class__, part.detach = Quick, ()
     return quick

@@ -13,7 +13,7 @@ def dead_leaves(count: int, side: int, *, discs: int = 2500, generator: torch.Ge
     Mumford, Huang 2001, "Occlusion models for natural images"). Periodic, values from 0.25 to 0.75, colours mostly gray.
 
     Args:
-        count: how many.
+        count: how many, float32 on the CPU.
         side: in pixels, at least 4.
         discs: of each picture, the last on top.
         generator: source of places, sizes and colours.
@@ -34,13 +34,17 @@ def dead_leaves(count: int, side: int, *, discs: int = 2500, generator: torch.Ge
 
 def _drawn(side: int, discs: int, generator: torch.Generator | None) -> Tensor:
     """One picture (3 s s) in [0, 1]."""
-    x = torch.rand(3, 1, 1, generator=generator).expand(3, side, side).clone()
+
+    def drawn(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, dtype=torch.float32, device="cpu")
+
+    x = drawn(3, 1, 1).expand(3, side, side).clone()
     least = (side / 2) ** -2
-    radii = (1 - (1 - least) * torch.rand(discs, generator=generator)).rsqrt()
-    gray = torch.rand(discs, 1, generator=generator)
-    colours = 0.7 * gray + 0.3 * torch.rand(discs, 3, generator=generator)
-    centres = torch.rand(discs, 2, generator=generator) * side
-    line = torch.arange(side)
+    radii = (1 - (1 - least) * drawn(discs)).rsqrt()
+    gray = drawn(discs, 1)
+    colours = 0.7 * gray + 0.3 * drawn(discs, 3)
+    centres = drawn(discs, 2) * side
+    line = torch.arange(side, device="cpu")
     for r, colour, centre in zip(radii, colours, centres, strict=True):
         down, across = ((line - at + side / 2) % side - side / 2 for at in centre)
         rows, columns = (v.abs() < r for v in (down, across))

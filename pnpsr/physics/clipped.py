@@ -9,7 +9,7 @@ from pnpsr import checks
 from pnpsr.checks import Scale
 from pnpsr.physics.around import Around
 from pnpsr.physics.operator import LinearOperator
-from pnpsr.physics.physics import Physics, Shape
+from pnpsr.physics.physics import Fit, Physics, Shape
 
 ROUNDS = 30  # of the active set, which is found in some three
 
@@ -80,6 +80,10 @@ class Clipped(Around, Physics):
         """The same around that of the base."""
         return Clipped(self.base.whole, self.high)
 
+    def count(self, y: Tensor) -> Tensor:
+        """How many pixels of y no channel shows clipped, (b 1 1 1)."""
+        return self._below(y).sum((2, 3), keepdim=True)
+
     def padded(self, margin: tuple[int, int], y: Tensor) -> Physics:
         """The same around the base for y continued by (rows, columns) on each side."""
         return Clipped(self.base.padded(margin, y), self.high)
@@ -118,10 +122,19 @@ class Clipped(Around, Physics):
         inside: bool = False,
     ) -> Tensor:
         """The base's kernel step from the pixels that no channel shows clipped, see :meth:`Physics.prox_kernel`."""
-        below = self._below(checks.image(y, "y"))
-        seeing = self.base.masked(below) if bool((below == 0).any()) and bool((below > 0).any()) else self.base
         options = {"relative": relative, "edges": edges, "gray": gray, "inside": inside}
-        return seeing.prox_kernel(y, x, k0, gamma, domain=domain, constraint=constraint, **options)
+        return self._seeing(checks.image(y, "y")).prox_kernel(y, x, k0, gamma, domain=domain, constraint=constraint, **options)
+
+    def normal_equations(
+        self, y: Tensor, x: Tensor, size: tuple[int, int], fit: Fit, weights: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Those of the base from the pixels that no channel shows clipped."""
+        return self._seeing(y).normal_equations(y, x, size, fit, weights)
+
+    def _seeing(self, y: Tensor) -> Physics:
+        """The base with a mask on what is clipped, unless that is nothing, or all."""
+        below = self._below(y)
+        return self.base.masked(below) if bool((below == 0).any()) and bool((below > 0).any()) else self.base
 
     def _below(self, y: Tensor) -> Tensor:
         """Which pixels are not clipped in any channel, (b 1 h w) of ones and zeros."""

@@ -54,6 +54,15 @@ class Measured(Physics):
         """That of the blur before."""
         return (0, 0) if self.before is None else self.before.position
 
+    @property
+    def whole(self) -> Physics:
+        """None.
+
+        Raises:
+            ValueError: always: the operator is of one size.
+        """
+        raise ValueError(f"{self!r} is of one size: what is asked for needs a physics of pictures of any size")
+
     def freeze(self, *, k: Tensor | None = None, x: Tensor | None = None, size: Scale | None = None) -> LinearOperator:
         """A after the blur, or A.
 

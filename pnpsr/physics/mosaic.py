@@ -137,6 +137,11 @@ class Mosaic(Around, Physics):
         """The same filter without a mask."""
         return Mosaic(self.base.whole, self.sensor.pattern)
 
+    def count(self, y: Tensor) -> Tensor:
+        """How many pixels of y (b 1 h w) the mask leaves, (b 1 1 1)."""
+        mask = self.sensor.mask
+        return super().count(y) if mask is None else mask.to(y).sum((1, 2, 3), keepdim=True).expand(len(y), 1, 1, 1)
+
     def padded(self, margin: tuple[int, int], y: Tensor) -> Physics:
         """The same for y continued by (rows, columns) on each side: what was added does not count."""
         rows, columns = (range(m, m + PERIOD) for m in margin)  # the filter goes on, so that its first pixel may be another

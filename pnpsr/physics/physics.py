@@ -123,8 +123,16 @@ class Physics(ABC):
 
     @property
     def whole(self) -> "Physics":
-        """The same for a y of which every pixel counts, of any size."""
+        """The same for a y of another size, of which every pixel counts.
+
+        Raises:
+            ValueError: it is of one size.
+        """
         return self
+
+    def count(self, y: Tensor) -> Tensor:
+        """How many pixels of y count, (b 1 1 1)."""
+        return torch.full_like(y[:, :1, :1, :1], y.shape[-2] * y.shape[-1])
 
     def padded(self, margin: tuple[int, int], y: Tensor) -> "Physics":
         """The physics of what y becomes when it is continued by (rows, columns) on each side."""

@@ -104,6 +104,15 @@ class Weighted(Around, Physics):
         """That of the base."""
         return self.base.whole
 
+    def count(self, y: Tensor) -> Tensor:
+        """The sum of the weights beside the largest, (b 1 1 1)."""
+        w = self.weights.to(y).mean(1, keepdim=True)
+        return (
+            (w / w.amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(w.dtype).tiny))
+            .sum((2, 3), keepdim=True)
+            .expand(len(y), 1, 1, 1)
+        )
+
     def padded(self, margin: tuple[int, int], y: Tensor) -> Physics:
         """The same for y continued by (rows, columns) on each side: what was added does not count."""
         return type(self)(self.base.padded(margin, y), framed(self.weights, margin))

@@ -19,13 +19,14 @@ from pnpsr.physics.solve import solve
 from pnpsr.slots import Slotted
 from pnpsr.state import State, Step
 
-# set by hand on four pictures and six random kernels that nothing was learned from and nothing is scored on
+# set by hand on four pictures that nothing was learned from and nothing is scored on, under the test's motion kernels, and on six
+# crops of others under random ones
 POWER = 0.75  # of k, in which a tap is expected to move
 SHARE = 0.5  # of the bias of simulated pictures, that a photograph has too
 CAUTION = 16.0  # times the variance that simulated pictures show: a photograph is no such picture
 MOST = 0.5  # Σ (k - k₀)², as a part of what is expected
 FLOOR = 1e-5  # of k: no tap is quite fixed
-FLAT = 1e-3  # contrast below which a picture is as good as flat
+FLAT = 1e-3  # contrast, and energy, below which a picture is as good as flat
 LIKE = 0.02  # (k - g)² over k² below which k is a Gaussian
 PICTURES, SIDE = 8, 144  # that are simulated
 
@@ -40,9 +41,9 @@ class Debiased(Slotted):
     picture; that they differ says how far to trust an r, and is γ (the idea of indirect inference: Gouriéroux, Monfort, Renault
     1993).
 
-    v = k₀^¾ says how far a tap may move, and :func:`expected` how far all together: statistics find a Gaussian well, and a path
-    badly. Sum and centroid stay, for a shift of k and one of x cannot be told apart. To start with, not to learn through: k₀
-    passes gradients, the step does not.
+    v = k^¾ says how far a tap may move, and half of :func:`expected` how far all together: statistics find a Gaussian well, and a
+    path badly. The second look begins with the kernel of the first. Sum and centroid stay, for a shift of k and one of x cannot
+    be told apart. To start with, not to learn through: k₀ passes gradients, the step does not.
 
     Args:
         start: step that returns k₀ (b 1 p q).
@@ -51,6 +52,8 @@ class Debiased(Slotted):
 
     Raises:
         TypeError: a part that cannot be called; on a call: a start that returns no kernel, a restoring that returns no image.
+        ValueError: (on a call) a noise level that is neither given nor to be seen; a physics of one size; a scale or kernel that is
+            too large for the simulated pictures.
 
     Example:
         >>> import torch
@@ -94,8 +97,8 @@ class Debiased(Slotted):
         """The kernel after one more look, from k, never far from k0."""
         others = self._simulated(state, k)
         usual, found = self._look(others), self._look(replace(state, k=k, k0=k, x=None, x0=None))
-        part = others.y[0, 0].numel() / state.y[0, 0].numel()  # the more there is to see, the surer is what it says
-        gamma = CAUTION * usual.variance(k) * (part + 1 / PICTURES)
+        part = others.y[0, 0].numel() / state.physics.count(state.y).clamp_min(1)  # the more there is to see, the surer
+        gamma = CAUTION * usual.variance(k) * (part[:, 0] + 1 / PICTURES).to(usual.rest)
         far = k - k0 + found.less(usual).step(k, gamma, due[:, 0].to(gamma)).to(k)
         size = far.square().sum((1, 2, 3), keepdim=True).clamp_min(torch.finfo(k.dtype).tiny)
         return unit((k0 + far * (MOST * due / size).sqrt().clamp(max=1)).clamp_min(0))
@@ -113,17 +116,24 @@ class Debiased(Slotted):
         b, n, channels = len(k), PICTURES, state.physics.image_shape(state.y)[1]
         x, grain = (t.to(k) for t in _drawn())
         x = x if channels == 3 else x.mean(1, keepdim=True).expand(-1, channels, -1, -1)
+        grain = grain[:, [c % 3 for c in range(channels)]]
         physics, many = state.physics.whole, k.repeat_interleave(n, 0)
         rows, columns = (SIDE - SIDE % (s * physics.multiple) for s in physics.scale)
+        if min(rows, columns) < max(k.shape[-2:]):
+            raise ValueError(
+                f"a second look simulates pictures of {SIDE} x {SIDE}: too few pixels for scale {physics.scale} "
+                f"and kernels of {k.shape[-2]} x {k.shape[-1]}"
+            )
         x = x[..., :rows, :columns]
         clean = physics(x.repeat(b, 1, 1, 1), many)
         sigma = state.believed().expand(b, 1, 1, 1)
         squares = contrast(state.completed).square()
-        signal = (squares - 2 * sigma.square()).maximum(squares / 4).sqrt()  # a difference has twice the variance of its pixels
+        # a difference has twice the variance of its pixels; that of the mean of independent channels has less: this is cautious
+        signal = (squares - 2 * sigma.square()).maximum(squares / 4).sqrt()
         ratio = (contrast(physics.complete(clean)) / signal.repeat_interleave(n, 0)).clamp(max=3)
-        sigma = ratio * sigma.repeat_interleave(n, 0)
+        sigma = (ratio * sigma.repeat_interleave(n, 0)).clamp(max=1)
         grain = grain[:, : clean.shape[1], : clean.shape[2], : clean.shape[3]].repeat(b, 1, 1, 1)
-        y = physics.observed(clean + sigma * grain)
+        y = physics.observed((clean + sigma * grain).clamp(-1, 2))  # as far as a y may go
         return State(y, physics, None if state.sigma is None else sigma, None, many, k0=many)
 
 
@@ -131,7 +141,10 @@ class Debiased(Slotted):
 def _drawn() -> tuple[Tensor, Tensor]:
     """The pictures that are simulated with, and noise for them."""
     generator = torch.Generator().manual_seed(5)
-    return dead_leaves(PICTURES, SIDE, generator=generator), torch.randn(PICTURES, 3, SIDE, SIDE, generator=generator)
+    grain = (PICTURES, 3, SIDE, SIDE)
+    return dead_leaves(PICTURES, SIDE, generator=generator), torch.randn(
+        grain, generator=generator, dtype=torch.float32, device="cpu"
+    )
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ from strategies import seeds
 from synthetic import observed, pictures
 from torch import Tensor
 
-from pnpsr import Degradation, State, load, save
+from pnpsr import Degradation, State, checks, load, save
 from pnpsr.debiased import Solved, debiased
 from pnpsr.evaluate import kernel_mse
 from pnpsr.fast import fast
 from pnpsr.images import sample_picture
 from pnpsr.kernels import centroid, dirac, gaussian, random_motion
-from pnpsr.physics import Masked
-from pnpsr.recipes import ikrnet, tv_hqs
-from pnpsr.starts import Upsample
+from pnpsr.physics import Clipped, Downsample, Masked, Measured, Mosaic, Weighted
+from pnpsr.recipes import dan, ikrnet, tv_hqs
+from pnpsr.starts import Upsample, upsample
 from pnpsr.state import Step
 from pnpsr.steps import DataStep, Debiased, keep_kernel
 from pnpsr.steps.debiased import expected
@@ -79,6 +79,34 @@ def test_pixels_that_do_not_count_say_nothing() -> None:
     physics = Masked(Degradation(1), mask)
     seen, other = (start(State(t * mask, physics)) for t in (y, torch.where(mask > 0, y, 0.9)))
     assert torch.equal(seen, other) and not torch.equal(seen, start(State(y, 1)))
+    white = torch.where(mask > 0, 0.9 * y.clamp(0, 1), 1.0)
+    clipped = Debiased(said(k0), lambda s: upsample(s.y, 1) * 0.9, rounds=1)(State(white, Clipped(Degradation(1))))
+    assert not torch.equal(clipped, Debiased(said(k0), lambda s: upsample(s.y, 1) * 0.9, rounds=1)(State(white, 1)))
+
+
+def test_a_step_trusts_what_it_sees_by_the_pixels_that_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    k0, y = motion(1, 2), observed(pictures(1, 3, 64, 64, 2), motion(1, 7), 1, 0.01, 2)
+    mask = torch.zeros(1, 1, 64, 64, dtype=y.dtype)
+    mask[..., 20:44, 20:44] = 1
+    physics, masked = Degradation(1), Masked(Degradation(1), mask)
+    assert [float(p.count(y)) for p in (physics, masked, Weighted(physics, 1 + mask))] == [4096, 576, 576 + 3520 / 2]
+    assert float(Mosaic(physics).masked(mask).count(y[:, :1])) == 576 and float(Clipped(physics).count(0 * y + 1)) == 0
+    start = Debiased(said(k0), DataStep(Upsample()), rounds=1)
+    known = start(State(y * mask, masked))
+    monkeypatch.setattr(Masked, "count", lambda self, y: torch.full_like(y[:, :1, :1, :1], 9))
+    assert error(start(State(y * mask, masked)), k0) < error(known, k0)
+
+
+def test_a_faint_and_noisy_picture_of_four_channels_has_a_kernel() -> None:
+    """The noise that is simulated is beside the contrast of y, and stays what a picture may have."""
+    k0 = motion(1, 2)
+    y = 0.5 + 0.02 * (observed(pictures(1, 4, 40, 40, 2), k0, 1, 0.0, 2) - 0.5)
+    for sigma in (None, 0.1, 0.5):
+        level = None if sigma is None else torch.full((1, 1, 1, 1), sigma, dtype=y.dtype)
+        simulated = Debiased(said(k0), keep_kernel)._simulated(State(y, 1, level), k0)
+        checks.image(simulated.y, "y")
+        assert simulated.y.min() >= -1 and simulated.y.max() <= 2
+        assert Debiased(said(k0), DataStep(Upsample()))(State(y, 1, level)).isfinite().all()
 
 
 def test_it_is_a_start_of_a_solver_and_shares_its_weights() -> None:
@@ -147,6 +175,13 @@ def test_more_noise_is_less_trust() -> None:
 
 
 K = motion(1, 0)
+ONE_SIZE, SIGMA = Measured(Downsample(1), before=Degradation(1)), torch.full((1, 1, 1, 1), 0.01, dtype=K.dtype)
+
+
+def upsampled(s: State) -> Tensor:
+    return upsample(s.y, s.scale)
+
+
 BLACK = State(torch.zeros(1, 1, 16, 16, dtype=K.dtype), 1)
 REFUSED = {
     "no start": (lambda: Debiased(K, keep_kernel), TypeError, "start must be callable"),
@@ -154,6 +189,14 @@ REFUSED = {
     "no kernel": (lambda: Debiased(lambda s: None, keep_kernel)(BLACK), TypeError, "start must return a kernel"),
     "no image": (lambda: Debiased(said(K), lambda s: None)(BLACK), TypeError, "restoring must return an image"),
     "no rounds": (lambda: Debiased(said(K), keep_kernel, rounds=0), ValueError, "rounds must be at least 1"),
+    "a large scale": (
+        lambda: Debiased(said(K), upsampled)(State(BLACK.y, 145)),
+        ValueError,
+        "simulates pictures of 144",
+    ),
+    "a physics of one size": (lambda: Debiased(said(K), upsampled)(State(BLACK.y, ONE_SIZE, SIGMA)), ValueError, "is of one size"),
+    "a kernel that is always the same": (lambda: debiased(dan(2)), ValueError, "whatever the picture shows"),
+    "no solver": (lambda: debiased(torch.nn.Identity()), TypeError, "UnrolledSolver"),
     "no first kernel": (lambda: debiased(tv_hqs()), ValueError, "must be given the kernel"),
     "a solver that writes k": (lambda: Solved(ikrnet(5, T=1, widths=(2, 2, 2, 2))), ValueError, "writes k"),
 }
