@@ -211,3 +211,18 @@ def test_bad_input_is_refused(call, kind: type[Exception], message: str) -> None
 def test_a_picture_without_edges_keeps_its_kernel() -> None:
     for y in (BLACK.y, torch.full_like(BLACK.y, 0.5)):
         assert torch.allclose(Debiased(said(K), DataStep(Upsample()))(State(y, 1)), K, atol=1e-6)
+
+
+def test_the_whole_of_a_physics_is_what_it_would_be_without_gaps() -> None:
+    base, y = Degradation(2), torch.rand(1, 3, 6, 8)
+    mask = torch.ones(1, 1, 6, 8)
+    mask[..., 2:4, 3] = 0
+    assert (
+        base.whole is base
+        and Masked(base, mask).padded((2, 2), y).whole is base
+        and Weighted(Masked(base, mask), mask).whole is base
+    )
+    clipped = Clipped(Masked(base, mask), 0.8).whole
+    assert isinstance(clipped, Clipped) and clipped.base is base and clipped.high == 0.8
+    mosaic = Mosaic(Masked(base, mask), "GRBG").masked(mask).whole
+    assert isinstance(mosaic, Mosaic) and mosaic.base is base and mosaic.sensor.pattern == "GRBG" and mosaic.sensor.mask is None
