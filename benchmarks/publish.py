@@ -86,7 +86,7 @@ def main(
     logs = [read(folder) for folder in (*after, run)]
     log = DOCS / f"{name}.csv"
     write(logs, log, log.read_text().splitlines()[1:] if onto else [])
-    save_figure(curves(name, logs), DOCS / f"{name}.png")
+    save_figure(curves(name, logs), DOCS / f"{name}.webp")
     print(f"{target}: {target.stat().st_size / 2**20:.2f} MiB")
 
 
