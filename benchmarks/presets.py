@@ -46,7 +46,8 @@ def restorer(
     scale: int, patch: int, turn: bool = True, width: int = 768, before: int | None = None, setting: str = "ikrnet", **other: Any
 ) -> Part:
     """The image steps on the kernels that they will get, from the image prior of a preset (of scale ``before``)."""
-    made = {"size": 21, "T": 5, "widths": (16, 32, 64, 64), "hidden": 32, "per_iteration": True, "start": "bicubic"}
+    widths = (16, 32, 64, 64) if scale < 3 else (24, 40, 80, 80)
+    made = {"size": 21, "T": 5, "widths": widths, "hidden": 32, "per_iteration": True, "start": "bicubic"}
     made |= {"first": "statistics", "first_width": width, "turn": turn, "thorough": True}
     made |= {"kernel_step": False, "percent": True, "proportional": True}
     options = {"rate": 5e-4, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
@@ -101,7 +102,7 @@ PLAN: dict[str, Part] = {
     "first-x3": first(3, 216, 512),
     "restorer-x2": restorer(2, 96, weight=3.0),
     # at 4 the sparser image is that of the wrong turn in four cases of ten
-    "restorer-x4": restorer(4, 144, turn=False, weight=3.0),
+    "restorer-x4": restorer(4, 240, turn=False, batch=4, weight=3.0),
     "restorer-x1": restorer(1, 96, width=512, before=2),
     "restorer-x3": restorer(3, 120, turn=False, width=512, before=4),
     "dan-x2": dan(2),
