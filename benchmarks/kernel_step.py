@@ -250,10 +250,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Step:
-    """A step as it is used."""
+    """A trained step as it is used."""
 
     solver: Any
-    net: Any
+    net: nn.Module
     pictures: Tensor  # (n c s s), to simulate with
     simulate: bool
 

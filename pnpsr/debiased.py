@@ -1,7 +1,5 @@
 """A solver that begins with a debiased kernel: its own image steps look at what its first kernel makes of y."""
 
-import copy
-
 from torch import Tensor, nn
 
 from pnpsr.needs import Needs
@@ -76,7 +74,6 @@ def debiased(solver: nn.Module, *, rounds: int = 2) -> UnrolledSolver:
         )
     if solver.k0 is None:
         raise ValueError("the solver has no first kernel to better: it must be given the kernel")
-    view = copy.copy(solver)
-    view._modules = dict(solver._modules)  # what is put into the view's slots stays out of the solver's
+    view = solver.only(*solver.order)
     view.k0 = Debiased(solver.k0, Solved(solver.only("tuner", "restorer")), rounds=rounds)
     return view

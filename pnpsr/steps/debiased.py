@@ -171,13 +171,13 @@ class Look:
 
     def step(self, k: Tensor, gamma: Tensor, due: Tensor) -> Tensor:
         """√v (√v G √v + γ)⁻¹ √v (b - G k) as (b 1 p q), Σ v = ``due``, G in units of its energy; sum and centroid stay."""
-        root = (spread(k).to(self.gram) * due).sqrt()
-        energy = self.energy() + FLAT
+        v, energy = spread(k).to(self.gram), self.energy() + FLAT
+        root = (v * due).sqrt()
         H = root * (self.gram / energy) * root.mT + gamma * torch.eye(root.shape[1], dtype=root.dtype, device=root.device)
         move = root * solve(H, torch.linalg.cholesky(H), root * (self.rest / energy))
         rows, columns = offsets((k.shape[-2], k.shape[-1]), move)
         fixed = torch.stack([t.expand(k.shape[-2:]).flatten() for t in (torch.ones_like(rows), rows, columns)])
-        moved = spread(k).to(move) * fixed.mT
+        moved = v * fixed.mT
         return (move - moved @ torch.linalg.solve(fixed @ moved, fixed @ move)).reshape(k.shape)
 
 
