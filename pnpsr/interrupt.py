@@ -7,7 +7,10 @@ from types import TracebackType
 
 def as_command() -> bool:
     """Whether this process is ``pnpsr`` or ``python -m pnpsr``, and not a program that uses the library."""
-    return bool(sys.argv) and (sys.argv[0] == "-m" or Path(sys.argv[0]).stem == "pnpsr")
+    if not sys.argv:
+        return False
+    said = Path(sys.argv[0])  # with -m it is "-m" until the module is found, and then its file
+    return sys.argv[0] == "-m" or said.stem == "pnpsr" or said.parts[-2:] == ("pnpsr", "__main__.py")
 
 
 def say_in_one_line() -> None:

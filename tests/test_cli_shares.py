@@ -86,3 +86,24 @@ def test_a_group_is_left_at_the_end_by_who_made_it(group: str, stands: str) -> N
     program = (sys.executable, "-W", "ignore", "-c", ALONE, group)
     done = subprocess.run(program, env=ENV, capture_output=True, text=True, timeout=400)
     assert done.stdout.split()[-1:] == [stands], done.stderr
+
+
+LEAVING = """
+import sys, time
+sys.argv[0] = "pnpsr"
+from pnpsr.cli.shares import share_of
+share = share_of("cpu")
+share.last(None)
+if share.first:
+    sys.exit(1)
+time.sleep(1.5)
+open(sys.argv[1], "w").close()
+"""
+
+
+def test_a_process_that_has_done_its_work_leaves_by_itself_when_the_first_one_fails(tmp_path: Path) -> None:
+    (tmp_path / "leaving.py").write_text(LEAVING)
+    two = begin((*LAUNCH[:-1], str(tmp_path / "leaving.py"), str(tmp_path / "left")))
+    _, said = two.communicate(timeout=400)
+    assert two.returncode == 1 and "Signal" not in said, said
+    assert (tmp_path / "left").exists()

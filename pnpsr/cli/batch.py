@@ -86,7 +86,7 @@ def restore_all(batch: Batch, share: Share = ALL) -> int:
             continue
         seconds = time.perf_counter() - began
         _say(options, one, told.pop("status"), told.pop("words"), {**told, "seconds": round(seconds, 2)})
-    failed = sum(share.gathered(failed)) if share.count > 1 else failed
+    failed = sum(share.last(failed)) if share.count > 1 else failed
     if not share.first:
         return 0
     if failed and not options.json:

@@ -96,7 +96,7 @@ def evaluate(
     for method in some:
         failures[method.name], notes = _shared(share, method, chosen, source, out, device, threads)
         said += notes
-    remarks = share.gathered(source.remarks if isinstance(source, Synthetic) else {})
+    remarks = share.last(source.remarks if isinstance(source, Synthetic) else {})
     if not share.first:
         return
     rows = _all_rows(out, chosen, source, [method.name for method in some])

@@ -2,10 +2,13 @@
 
 import atexit
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from pnpsr.interrupt import as_command
 
 T = TypeVar("T")
 
@@ -42,6 +45,16 @@ class Share:
         everybody: list[Any] = [None] * self.count
         torch.distributed.all_gather_object(everybody, mine)
         return everybody
+
+    def last(self, mine: T) -> list[T]:
+        """As :meth:`gathered`, at the end of a command: a process that only has to leave is no longer stopped.
+
+        When one process ends with a failure, torchrun ends the others by SIGTERM and tells of that as of a crash. The exit status
+        of a command is the first process's, so it must not find the others on their way out.
+        """
+        if not self.first and as_command():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # before the gathering, so that nobody leaves earlier
+        return self.gathered(mine)
 
 
 def share_of(device: str) -> Share:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -232,10 +233,16 @@ def _gaussian(count: int, _: int, size: int, generator: torch.Generator) -> Tens
     return torch.where(torch.rand(count, 1, 1, 1, generator=generator, device=device) < 0.5, round_, oval)
 
 
-def _motion(count: int, _: int, size: int, generator: torch.Generator) -> Tensor:
-    nonlinearity = torch.rand(count, generator=generator, device=generator.device)
+def _motion(count: int, _: int, size: int, generator: torch.Generator, centre: Literal["mass", "path"] = "mass") -> Tensor:
+    device = generator.device
+    nonlinearity = torch.rand(count, generator=generator, device=device)
     length = (MOTION_LENGTHS[0] * size / 21, MOTION_LENGTHS[1] * size / 21)
-    return random_motion(count, size, nonlinearity=nonlinearity, length=length, generator=generator, device=generator.device)
+    return random_motion(count, size, nonlinearity=nonlinearity, length=length, centre=centre, generator=generator, device=device)
+
+
+def _off_centre(count: int, scale: int, size: int, generator: torch.Generator) -> Tensor:
+    """Motion with a point of its path at the centre: the centroid is anywhere near, as in the test of IKR-Net."""
+    return _motion(count, scale, size, generator, "path")
 
 
 def _defocus(count: int, _: int, size: int, generator: torch.Generator) -> Tensor:
@@ -244,8 +251,8 @@ def _defocus(count: int, _: int, size: int, generator: torch.Generator) -> Tenso
     return disk(size, radius.clamp(max=(size - 1) / 2))
 
 
-ISOTROPIC, NOISY, BALANCED, GAUSSIAN, MOTION, DEFOCUS = (
-    Together(draw) for draw in (_isotropic, _noisy_gaussian, _balanced, _gaussian, _motion, _defocus)
+ISOTROPIC, NOISY, BALANCED, GAUSSIAN, MOTION, OFF_CENTRE, DEFOCUS = (
+    Together(draw) for draw in (_isotropic, _noisy_gaussian, _balanced, _gaussian, _motion, _off_centre, _defocus)
 )
 for _name, _family in (
     ("isotropic-by-scale", ISOTROPIC),
@@ -253,6 +260,7 @@ for _name, _family in (
     ("anisotropic-balanced", BALANCED),
     ("gaussians", GAUSSIAN),
     ("motions", MOTION),
+    ("motions-off-centre", OFF_CENTRE),
     ("defocus", DEFOCUS),
 ):
     FAMILIES[_name] = _family
@@ -270,6 +278,8 @@ for _one in (
     # setting 2 as DIV2KRK has it, DAN's test of it
     Setting("div2krk", (2, 4), (BALANCED,), size={2: 11, 4: 31}, bits=8, convention=KERNELGAN),
     Setting("ikrnet", (2, 4), (GAUSSIAN, MOTION), sigma=(0.0, 0.03)),
+    # y does not tell a shifted kernel from a shifted image: what a network makes of kernels that the centroid does not centre
+    Setting("ikrnet-off-centre", (2, 4), (GAUSSIAN, OFF_CENTRE), sigma=(0.0, 0.03)),
     # scenes seen by a camera: twice as much motion as anything else, for it is what hands do
     Setting("photograph", (1, 2, 4), (GAUSSIAN, MOTION, MOTION, DEFOCUS), camera=Camera()),
     # one network for all scales and noise levels; a quarter without noise, which a range alone would never contain

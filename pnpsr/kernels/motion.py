@@ -1,6 +1,7 @@
 """Camera shake: random trajectories of the open shutter, rasterised below the pixel."""
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -44,11 +45,15 @@ def random_motion(
     *,
     nonlinearity: float | Tensor = 0.5,
     length: tuple[float, float] | None = None,
+    centre: Literal["mass", "path"] = "mass",
     generator: torch.Generator | None = None,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
 ) -> Tensor:
     """Random camera-shake kernels (count 1 p q) of sum 1, whose centroid is the centre p // 2 to rounding.
+
+    With ``centre="path"`` a point of the path is at the centre instead, where the camera was at an instant drawn from the middle
+    half of the exposure: x is then the scene of that instant, and the centroid is pixels away, as in many measured kernels.
 
     ``nonlinearity`` (a number or one per sample) runs from 0, a straight line at constant speed, to 1, very crooked and
     uneven; for one seed the total turning is proportional to it. ``length`` is the range of the distance travelled, in
@@ -57,7 +62,7 @@ def random_motion(
 
     Raises:
         TypeError: count, size, length or dtype of another kind.
-        ValueError: nonlinearity outside [0, 1], length negative or in the wrong order.
+        ValueError: nonlinearity outside [0, 1], length negative or in the wrong order, another centre.
 
     Example:
         >>> import torch
@@ -67,6 +72,8 @@ def random_motion(
         (torch.Size([2, 1, 15, 15]), True)
     """
     shape, b = checks.size(size, "size"), checks.whole(count, "count")
+    if centre not in ("mass", "path"):
+        raise ValueError(f"centre must be 'mass' or 'path', got {centre!r}")
     room = reach(shape)
     low, high = checks.span((min(room), 2 * min(room)) if length is None else length, "length")
     like = torch.empty(b, 0, dtype=checks.precision(dtype), device=device)
@@ -76,6 +83,9 @@ def random_motion(
     travelled, turn = draw(torch.rand, (2, b, 1), like, generator)
     xi = draw(torch.randn, (b, 2, MODES), like, generator)
     path = trajectories(low + (high - low) * travelled, crooked, turn, xi, POINTS_PER_PIXEL * max(1, math.ceil(high)))
+    if centre == "path":
+        instant = 0.25 + 0.5 * draw(torch.rand, (b, 1, 1), like, generator)
+        path = path - path.gather(-1, (instant * path.shape[-1]).long().expand(-1, 2, -1))
     extent = path.abs().amax(-1).clamp(min=torch.finfo(path.dtype).tiny)
     fit = (path.new_tensor(room) / extent).amin(-1).clamp(max=1)
     return splat(path * fit[:, None, None], shape)

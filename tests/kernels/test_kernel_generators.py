@@ -41,9 +41,13 @@ GENERATORS = {
     "dan_setting1": (lambda size, g, dtype: dan_setting1(3, 2, size, generator=g, dtype=dtype), 1e-5),
     "dan_setting2": (lambda size, g, dtype: dan_setting2(3, size, generator=g, dtype=dtype), 0.6),
     "random_motion": (lambda size, g, dtype: random_motion(3, size, nonlinearity=1.0, generator=g, dtype=dtype), 1e-5),
+    "off_centre_motion": (
+        lambda size, g, dtype: random_motion(3, size, nonlinearity=1.0, centre="path", generator=g, dtype=dtype),
+        21,
+    ),
     "long_motion": (lambda size, g, dtype: random_motion(3, size, length=(0, 60), generator=g, dtype=dtype), 1e-5),
 }
-SEEDED = ["random_gaussian", "dan_setting1", "dan_setting2", "random_motion", "long_motion"]
+SEEDED = ["random_gaussian", "dan_setting1", "dan_setting2", "random_motion", "off_centre_motion", "long_motion"]
 each = pytest.mark.parametrize("name", GENERATORS)
 
 
@@ -186,6 +190,7 @@ def test_line_lies_on_its_direction():
         (lambda: line(9, 9.0), ValueError, "does not fit"),
         (lambda: random_motion(2, nonlinearity=1.5), ValueError, "between 0 and 1"),
         (lambda: random_motion(2, length=(-1.0, 3.0)), ValueError, "length"),
+        (lambda: random_motion(2, centre="middle"), ValueError, "centre"),
         (lambda: dirac(0), ValueError, "size must be at least 1"),
     ],
 )

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import torch
 
-from pnpsr.kernels import random_motion
+from pnpsr.kernels import centroid, random_motion, shift_kernel
 from pnpsr.kernels.grid import splat
 from pnpsr.kernels.motion import MODES, brownian, trajectories
 
@@ -77,3 +77,17 @@ def test_splat_equals_scattered_bilinear_weights():
             for di, dj in ((0, 0), (0, 1), (1, 0), (1, 1)):
                 brute[b, 0, 3 + i + di, 3 + j + dj] += abs(1 - di - (r - i)) * abs(1 - dj - (c - j)) / 50
     torch.testing.assert_close(splat(path, (7, 6)), brute)
+
+
+def test_with_the_centre_on_the_path_the_same_kernels_are_moved_to_a_point_of_it():
+    mass, path = (
+        random_motion(60, 31, length=(10.0, 14.0), nonlinearity=0.6, centre=c, generator=rng(6), dtype=torch.float64)
+        for c in ("mass", "path")
+    )
+    off = centroid(path)
+    assert (path[..., 15, 15] > 0).all() and 1 < off.norm(dim=1).max() <= 14 * 3 / 4
+    assert (mass[..., 15, 15] == 0).any()  # the centroid of a bow is not on it
+    torch.testing.assert_close(spreads(mass), spreads(shift_kernel(path, -off)), atol=0.2, rtol=0)
+    for support in ((12, 21), (21, 21)):  # one that would leave the support is shrunk around that point
+        long = random_motion(60, support, length=(60.0, 90.0), centre="path", generator=rng(4))
+        assert (long[..., support[0] // 2, support[1] // 2] > 0).all()
