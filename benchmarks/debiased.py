@@ -5,6 +5,7 @@
 Twelve kernels of IKR-Net's protocol, of which k9 to k12 are motion. A call that was stopped goes on.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def main(
                     print(f"| ×{scale} | {sigma:g} | {label} | {cells(before, after, group, metric)} |", flush=True)
 
 
-def cells(before: list[Row], after: list[Row], kernels: range, metric: str) -> str:
+def cells(before: Sequence[Row], after: Sequence[Row], kernels: range, metric: str) -> str:
     """A metric in words, both means and the difference, in brackets where the interval holds 0."""
     words, unit = METRICS[metric]
     old, new = ([_scaled(r, metric, unit) for r in rows if r.key.kernel in kernels] for rows in (before, after))

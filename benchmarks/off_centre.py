@@ -10,6 +10,7 @@ Pictures, kernels and intervals as in :mod:`debiased`; images are restored by th
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import tyro
@@ -51,7 +52,7 @@ def main(*, data: Path, runs: Path, out: Path, sigma: float = 0.0, pictures: int
             print(f"| {sigma:g} | {label} | {cells(before, after, group, metric)} |", flush=True)
 
 
-def beginning(solver: UnrolledSolver, first: UnrolledSolver) -> UnrolledSolver:
+def beginning(solver: Any, first: Any) -> UnrolledSolver:
     """A view of the solver that begins with the first kernel of another."""
     view = solver.only(*solver.order)
     view.k0 = first.k0

@@ -12,6 +12,8 @@ from pnpsr.kernels.gaussian import gaussian as gaussian
 from pnpsr.kernels.gaussian import gaussian8 as gaussian8
 from pnpsr.kernels.gaussian import random_gaussian as random_gaussian
 from pnpsr.kernels.motion import random_motion as random_motion
+from pnpsr.kernels.nearest import nearest_gaussian as nearest_gaussian
+from pnpsr.kernels.nearest import settled as settled
 from pnpsr.kernels.shift import centre_kernel as centre_kernel
 from pnpsr.kernels.shift import centroid as centroid
 from pnpsr.kernels.shift import resize_support as resize_support

@@ -22,25 +22,28 @@ def learned_start(
     width: int = 512,
     turn: bool = False,
     thorough: bool = False,
+    settle: bool = False,
 ) -> Step:
     """k0 = I(y) by the paper's ``encoder``, through a code of ``code`` numbers, or by ``statistics`` of y and layers of ``width``.
 
     ``turn`` chooses between that kernel and its turn by 180 degrees (:class:`pnpsr.steps.ChooseTurn`); ``thorough`` is
-    that of :class:`pnpsr.nets.KernelStatistics`.
+    that of :class:`pnpsr.nets.KernelStatistics`, ``settle`` that of :class:`pnpsr.steps.LearnedKernelStart`.
 
     Raises:
         ValueError: another word, or sizes the networks refuse.
     """
     checks.choice(first, ("encoder", "statistics"), "first")
     if first == "encoder":
-        start = LearnedKernelStart(KernelEncoder(size, channels=channels, code=code))
+        start = LearnedKernelStart(KernelEncoder(size, channels=channels, code=code), settle)
     else:
-        start = LearnedKernelStart(KernelStatistics(size, channels=None, width=width, thorough=thorough))
+        start = LearnedKernelStart(KernelStatistics(size, channels=None, width=width, thorough=thorough), settle)
     return ChooseTurn(start) if turn else start
 
 
 @recipe(stages="pnpsr.train.stages:FIRST_KERNEL_STAGES", data="photograph", tiny={"size": 5, "width": 8})
-def first_kernel(size: int = 21, *, width: int = 768, turn: bool = False, thorough: bool = False) -> UnrolledSolver:
+def first_kernel(
+    size: int = 21, *, width: int = 768, turn: bool = False, thorough: bool = False, settle: bool = False
+) -> UnrolledSolver:
     """k0 = I(y), x0 = y upsampled, and no iteration: :class:`pnpsr.nets.KernelStatistics` for kernels of ``size``.
 
     Its weights bear the names that they have in :func:`pnpsr.ikrnet` with ``first="statistics"`` and the same ``first_width`` and
@@ -51,6 +54,7 @@ def first_kernel(size: int = 21, *, width: int = 768, turn: bool = False, thorou
         width: of the network's layers.
         turn: choose between the kernel and its turn by 180 degrees (:class:`pnpsr.steps.ChooseTurn`).
         thorough: a better kernel for more time, see :class:`pnpsr.nets.KernelStatistics`.
+        settle: what is nearly a Gaussian is one, see :func:`pnpsr.kernels.settled`; not while it learns.
 
     Example:
         >>> import torch
@@ -59,5 +63,5 @@ def first_kernel(size: int = 21, *, width: int = 768, turn: bool = False, thorou
         >>> solver(torch.rand(1, 3, 16, 16), 2).k.shape
         torch.Size([1, 1, 5, 5])
     """
-    k0 = learned_start("statistics", size, channels=3, width=width, turn=turn, thorough=thorough)
+    k0 = learned_start("statistics", size, channels=3, width=width, turn=turn, thorough=thorough, settle=settle)
     return UnrolledSolver(None, None, 0, k0=k0, x0=Upsample("bicubic"))

@@ -92,6 +92,7 @@ class FirstGuess(Options):
         width: of the layers of ``statistics``; ``first_width`` in a call.
         turn: choose between the kernel and its turn by 180 degrees, see :class:`pnpsr.steps.ChooseTurn`.
         thorough: a better kernel from ``statistics`` for more time, see :class:`pnpsr.nets.KernelStatistics`.
+        settle: what is nearly a Gaussian is one, see :func:`pnpsr.kernels.settled`.
         code: numbers of the auto-encoder's code, which ``encoder`` predicts; 10 in the paper.
 
     Example:
@@ -105,12 +106,20 @@ class FirstGuess(Options):
     width: int = 512
     turn: bool = False
     thorough: bool = False
+    settle: bool = False
     code: int = 10
 
     def build(self, size: int, channels: int) -> Step:
         """The step."""
         return learned_start(
-            self.net, size, channels=channels, code=self.code, width=self.width, turn=self.turn, thorough=self.thorough
+            self.net,
+            size,
+            channels=channels,
+            code=self.code,
+            width=self.width,
+            turn=self.turn,
+            thorough=self.thorough,
+            settle=self.settle,
         )
 
 

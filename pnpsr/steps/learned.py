@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from pnpsr.kernels import settled
 from pnpsr.needs import Needs, needs_of, together
 from pnpsr.state import State
 
@@ -110,6 +111,10 @@ class LearnedCorrector(nn.Module):
 class LearnedKernelStart(nn.Module):
     """k0 ← I(y): a network that guesses the kernel from y alone (IKR-Net Eq. 6; M of DAN Eq. 5).
 
+    Args:
+        net: y (b c h w) -> k (b 1 p p).
+        settle: what is nearly a Gaussian is one, see :func:`pnpsr.kernels.settled`.
+
     Example:
         >>> import torch
         >>> from pnpsr import Degradation, State
@@ -120,9 +125,9 @@ class LearnedKernelStart(nn.Module):
         torch.Size([1, 1, 5, 5])
     """
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: nn.Module, settle: bool = False) -> None:
         super().__init__()
-        self.net = net
+        self.net, self.settle = net, settle
 
     @property
     def needs(self) -> Needs:
@@ -131,7 +136,8 @@ class LearnedKernelStart(nn.Module):
 
     def forward(self, state: State) -> Tensor:
         """The first kernel (b 1 p p)."""
-        return self.net(state.completed).to(state.y.dtype)
+        k = self.net(state.completed).to(state.y.dtype)
+        return settled(k) if self.settle else k
 
 
 def _owner(method: Callable[[Tensor], Tensor] | None) -> nn.Module | None:

@@ -63,7 +63,17 @@ INSTANCES = {
     ),
     "ikrnet without a kernel step": Instance(
         "ikrnet",
-        of("ikrnet", **IKR, first="statistics", first_width=8, turn=True, kernel_step=False, percent=True, thorough=True),
+        of(
+            "ikrnet",
+            **IKR,
+            first="statistics",
+            first_width=8,
+            turn=True,
+            kernel_step=False,
+            percent=True,
+            thorough=True,
+            settle=True,
+        ),
         learns=("x",),
         idle=CUT,
     ),
