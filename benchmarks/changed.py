@@ -6,7 +6,6 @@ python benchmarks/changed.py ikrnet-x1 --arguments '{"settle": true}'
 import hashlib
 import json
 import shlex
-from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -14,8 +13,8 @@ import tyro
 from publish import WEIGHTS
 
 from pnpsr import load, save
-from pnpsr.values import expression, rebuilt
 from pnpsr.files import replace_file
+from pnpsr.values import expression, rebuilt
 
 
 def main(name: Annotated[str, tyro.conf.Positional], *, arguments: str, bits: dict[str, int] | None = None) -> None:

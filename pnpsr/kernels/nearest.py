@@ -70,7 +70,7 @@ def _fitted(k: Tensor) -> Tensor:
     position = torch.stack([t.expand(k.shape[-2:]) for t in offsets((k.shape[-2], k.shape[-1]), k)], -1).reshape(1, -1, 2)
     mean, k = centroid(k)[:, None], k.flatten(1)
     d = position - mean
-    C = torch.einsum("bn,bni,bnj->bij", k, d, d)
+    C = torch.einsum("bn,bni,bnj->bij", k, d, d) + NARROW * torch.eye(2, dtype=k.dtype, device=k.device)
     best, error = k, torch.full_like(k[:, :1], torch.inf)
     for _ in range(ITERATIONS):
         S = _root(C)
@@ -92,12 +92,10 @@ def _fitted(k: Tensor) -> Tensor:
 
 
 def _root(C: Tensor) -> Tensor:
-    """√C of symmetric 2 x 2 matrices, raised to be positive: (C + √det C) / √(tr C + 2 √det C)."""
-    one = torch.eye(2, dtype=C.dtype, device=C.device)
-    C = C + NARROW * one
-    det = (C[:, 0, 0] * C[:, 1, 1] - C[:, 0, 1] * C[:, 1, 0]).clamp_min(NARROW**2).sqrt()[:, None, None]
+    """√C of symmetric positive 2 x 2 matrices: (C + √det C) / √(tr C + 2 √det C)."""
+    det = (C[:, 0, 0] * C[:, 1, 1] - C[:, 0, 1] * C[:, 1, 0]).clamp_min(NARROW**3).sqrt()[:, None, None]
     trace = (C[:, 0, 0] + C[:, 1, 1])[:, None, None]
-    return (C + det * one) / (trace + 2 * det).sqrt()
+    return (C + det * torch.eye(2, dtype=C.dtype, device=C.device)) / (trace + 2 * det).sqrt()
 
 
 def _inverse(S: Tensor) -> Tensor:
