@@ -1,6 +1,7 @@
-"""What a debiased first kernel is worth to the presets, on pictures that nothing was learned from: Markdown, with intervals.
+"""What a debiased or a settled first kernel is worth to the presets, on pictures that nothing was learned from: Markdown.
 
     python benchmarks/debiased.py --data DATA --out runs/debiased > table.md
+    python benchmarks/debiased.py --data DATA --out runs/settled --what settled > table.md
 
 Twelve kernels of IKR-Net's protocol, of which k9 to k12 are motion. A call that was stopped goes on.
 """
@@ -8,6 +9,7 @@ Twelve kernels of IKR-Net's protocol, of which k9 to k12 are motion. A call that
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 import tyro
@@ -16,7 +18,7 @@ from first_kernel import HELD_OUT, MOTION, shown
 from pnpsr import load
 from pnpsr.data import Folder, held_out
 from pnpsr.data.pictures import Subset
-from pnpsr.debiased import debiased
+from pnpsr.debiased import debiased, settling
 from pnpsr.evaluate import Row, difference, evaluate, from_solver, named_protocol, spread
 from pnpsr.kernels import load_kernels
 
@@ -29,14 +31,24 @@ METRICS = {
 }
 
 
+MADE = {"debiased": debiased, "settled": settling}
+
+
 def main(
-    *, data: Path, out: Path, scales: tuple[int, ...] = (1, 2, 4), sigmas: tuple[float, ...] = (0.0, 0.02), pictures: int = 10
+    *,
+    data: Path,
+    out: Path,
+    what: Literal["debiased", "settled"] = "debiased",
+    scales: tuple[int, ...] = (1, 2, 4),
+    sigmas: tuple[float, ...] = (0.0, 0.02),
+    pictures: int = 10,
 ) -> None:
     """Measure and print.
 
     Args:
         data: folder with ``train`` and ``kernels/ikrnet12.npz``.
         out: folder for the rows.
+        what: is done to the first kernel, as the network says it.
         scales: of the presets ``ikrnet-xN``.
         sigmas: noise levels.
         pictures: so many of those held out.
@@ -45,12 +57,12 @@ def main(
     _, rest = held_out(Folder(data / "train"), HELD_OUT)
     some, kernels = Subset(rest, range(pictures)), load_kernels(data / "kernels" / "ikrnet12.npz")
     print(f"torch {torch.__version__}; {pictures} held-out pictures × twelve kernels; kernel errors × 1e5; 95 % intervals\n")
-    print("| scale | noise | kernels | | k₀ | debiased | difference |\n|---|---|---|---|---|---|---|")
+    print(f"| scale | noise | kernels | | k₀ | {what} | difference |\n|---|---|---|---|---|---|---|")
     for scale in scales:
-        solver = load(f"ikrnet-x{scale}")
+        solver = settling(load(f"ikrnet-x{scale}"), False)
         for sigma in sigmas:
             protocol = replace(named_protocol("every-scale", kernels), conditions=((scale, sigma),), metrics=tuple(METRICS))
-            methods = from_solver("first", solver), from_solver("debiased", debiased(solver))
+            methods = from_solver("first", solver), from_solver(what, MADE[what](solver))
             before, after = (evaluate(one, protocol, some, out / f"x{scale}-{sigma:g}").rows for one in methods)
             for label, group in GROUPS.items():
                 for metric in METRICS:

@@ -1,4 +1,4 @@
-"""A solver that begins with a debiased kernel: its own image steps look at what its first kernel makes of y."""
+"""Solvers that begin with another first kernel: one at which the image steps have looked again, one that is settled or not."""
 
 from torch import Tensor, nn
 
@@ -6,7 +6,7 @@ from pnpsr.needs import Needs
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Dirac, Gaussian
 from pnpsr.state import State
-from pnpsr.steps import Debiased
+from pnpsr.steps import ChooseTurn, Debiased, LearnedKernelStart
 
 
 class Solved(nn.Module):
@@ -76,4 +76,34 @@ def debiased(solver: nn.Module, *, rounds: int = 2) -> UnrolledSolver:
         raise ValueError("the solver has no first kernel to better: it must be given the kernel")
     view = solver.only(*solver.order)
     view.k0 = Debiased(solver.k0, Solved(solver.only("tuner", "restorer")), rounds=rounds)
+    return view
+
+
+def settling(solver: nn.Module, settle: bool = True) -> UnrolledSolver:
+    """A view whose learned first kernel is, or is not, :func:`pnpsr.kernels.settled`; it shares every network.
+
+    Args:
+        solver: an :class:`UnrolledSolver` whose first kernel a network says, turned or not.
+        settle: the Gaussians among the kernels are taken for such.
+
+    Raises:
+        TypeError: another module.
+        ValueError: another first kernel.
+
+    Example:
+        >>> from pnpsr import load
+        >>> from pnpsr.debiased import settling
+        >>> solver = load("ikrnet-x2")
+        >>> solver.k0.start.settle, settling(solver, False).k0.start.settle
+        (True, False)
+    """
+    if not isinstance(solver, UnrolledSolver):
+        raise TypeError(f"only the first kernel of an UnrolledSolver can be settled, got {type(solver).__name__}")
+    view = solver.only(*solver.order)
+    turning = solver.k0 if isinstance(solver.k0, ChooseTurn) else None
+    start = solver.k0 if turning is None else turning.start
+    if not isinstance(start, LearnedKernelStart):
+        raise ValueError(f"the first kernel must be a network's word, got {type(start).__name__}")
+    said = LearnedKernelStart(start.net, settle)
+    view.k0 = said if turning is None else ChooseTurn(said, turning.cost)
     return view

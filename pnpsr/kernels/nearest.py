@@ -29,7 +29,7 @@ def nearest_gaussian(k: Tensor) -> Tensor:
         >>> k = gaussian(21, 2.0, width2=1.0, angle=0.5)
         >>> off = 0.97 * k + 0.03 / 441
         >>> [round(float((g - k).square().sum() / (off - k).square().sum()), 2) for g in (off, nearest_gaussian(off))]
-        [1.0, 0.56]
+        [1.0, 0.55]
     """
     k = checks.blur(k, "k")
     with torch.no_grad(), precision.exact(k):

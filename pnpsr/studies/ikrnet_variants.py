@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from pnpsr.debiased import debiased
+from pnpsr.debiased import debiased, settling
 from pnpsr.evaluate import Protocol
+from pnpsr.steps import LearnedKernelStart
 from pnpsr.studies.bench import Bench
 from pnpsr.studies.denoisers import LAST, Denoise, denoiser, inside
 from pnpsr.studies.solvers import Candidate
@@ -42,9 +43,16 @@ def iterations(_: Bench, one: Candidate, protocol: Protocol) -> Sequence[Trace]:
 
 
 def kernel_step(_: Bench, one: Candidate, protocol: Protocol) -> Sequence[Variant]:
-    """With and without it (Table 9); of a solver that has none, with and without a second look at its first kernel."""
+    """With and without it (Table 9); of a solver that has none, with and without what is done to its first kernel."""
     if one.solver.estimator is None:
-        again = debiased(one.solver)
-        return [vary(one, protocol, "debiased", "debiased kernel", solver=again), vary(one, protocol, label="first kernel only")]
+        shown = [vary(one, protocol, "debiased", "debiased kernel", solver=debiased(one.solver))]
+        if not any(isinstance(part, LearnedKernelStart) and part.settle for part in one.solver.modules()):
+            return [*shown, vary(one, protocol, label="first kernel only")]
+        said = settling(one.solver, False)
+        return [
+            *shown,
+            vary(one, protocol, label="settled kernel"),
+            vary(one, protocol, "unsettled", "first kernel only", solver=said),
+        ]
     view = without(one.solver, "estimator")  # type: ignore[arg-type]
     return [vary(one, protocol, label="with kernel step"), vary(one, protocol, "first-kernel", "first kernel only", solver=view)]
