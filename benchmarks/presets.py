@@ -48,7 +48,7 @@ def restorer(
     """The image steps on the kernels that they will get, from the image prior of a preset (of scale ``before``)."""
     widths = (16, 32, 64, 64) if scale < 3 else (24, 40, 80, 80)
     made = {"size": 21, "T": 5, "widths": widths, "hidden": 32, "per_iteration": True, "start": "bicubic"}
-    made |= {"first": "statistics", "first_width": width, "turn": turn, "thorough": True}
+    made |= {"first": "statistics", "first_width": width, "turn": turn, "thorough": True, "settle": scale < 4}
     made |= {"kernel_step": False, "percent": True, "proportional": True}
     options = {"rate": 5e-4, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
     fixed = {
