@@ -48,7 +48,7 @@ def main(
     Args:
         data: folder with ``train`` and ``kernels/ikrnet12.npz``.
         out: folder for the rows.
-        what: is done to the first kernel, as the network says it.
+        what: is compared with the first kernel as the network says it.
         scales: of the presets ``ikrnet-xN``.
         sigmas: noise levels.
         pictures: so many of those held out.

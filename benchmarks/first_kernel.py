@@ -20,6 +20,7 @@ from pnpsr import State, load
 from pnpsr.conventions import PNPSR, convert_kernel
 from pnpsr.data import Folder, held_out
 from pnpsr.data.pictures import Subset
+from pnpsr.debiased import settling
 from pnpsr.evaluate import Row, Spread, difference, kernel_mse, named_protocol, spread
 from pnpsr.evaluate.cases import Case, Failure, Synthetic
 from pnpsr.kernels import load_kernels, turned
@@ -66,7 +67,8 @@ def main(*, data: Path, before: tuple[Path, Path], pictures: int = 10, sigmas: t
 def measured(now: Any, then: Any, scale: int, sigma: float, pictures: Subset, data: Path) -> Iterator[Row]:
     """The errors of all first kernels, row by row."""
     protocol = replace(named_protocol("ikrnet", load_kernels(data / "kernels" / "ikrnet12.npz")), conditions=((scale, sigma),))
-    source, net = Synthetic(protocol, pictures), now.k0.start if isinstance(now.k0, ChooseTurn) else now.k0
+    source, now = Synthetic(protocol, pictures), settling(now, False)
+    net = now.k0.start if isinstance(now.k0, ChooseTurn) else now.k0
     for case in source.cases(set(source.keys())):
         if isinstance(case, Failure):
             raise ValueError(f"{case.key.image}: {case.reason}")

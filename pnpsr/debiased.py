@@ -104,6 +104,6 @@ def settling(solver: nn.Module, settle: bool = True) -> UnrolledSolver:
     start = solver.k0 if turning is None else turning.start
     if not isinstance(start, LearnedKernelStart):
         raise ValueError(f"the first kernel must be a network's word, got {type(start).__name__}")
-    said = LearnedKernelStart(start.net, settle)
-    view.k0 = said if turning is None else ChooseTurn(said, turning.cost)
+    said = LearnedKernelStart(start.net, settle=settle).train(start.training)
+    view.k0 = said if turning is None else ChooseTurn(said, turning.cost).train(turning.training)
     return view

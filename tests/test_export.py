@@ -11,6 +11,7 @@ from torch import Tensor
 from pnpsr import State, UnrolledSolver, load, save
 from pnpsr.cli import main
 from pnpsr.export import export, to_onnx
+from pnpsr.recipes import first_kernel
 
 pytestmark = pytest.mark.filterwarnings("default")  # what the tracer and the compiler themselves warn of is not ours
 each = pytest.mark.parametrize("key", INSTANCES)
@@ -89,6 +90,11 @@ def test_onnx_has_networks_and_the_image_step_and_names_what_it_lacks(tmp_path: 
     x, _ = runtime.InferenceSession(tmp_path / "a.onnx").run(None, {n: v.numpy() for n, v in {"y": y, **given}.items()})
     with torch.no_grad():
         assert torch.allclose(torch.from_numpy(x), run(net, instance, c, T=1).x, atol=1e-4)
+    rough = first_kernel(5, width=8, settle=True).eval()
+    to_onnx(export(rough, 2, size=(13, 12), dynamic=False), tmp_path / "k.onnx")
+    _, k = runtime.InferenceSession(tmp_path / "k.onnx").run(None, {"y": y[:1].numpy()})
+    with torch.no_grad():
+        assert torch.allclose(torch.from_numpy(k), rough(y[:1], 2).k, atol=1e-5)
     blind = export(fresh("ikrnet gray").float(), 2, T=1, size=(13, 12), dynamic=False)
     with pytest.raises(ValueError, match=r"ONNX has no operator for (aten|prims)\.\w+ of complex numbers; .* write a .pt2"):
         to_onnx(blind, tmp_path / "b.onnx")

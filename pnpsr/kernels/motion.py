@@ -50,7 +50,7 @@ def random_motion(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """Random camera-shake kernels (count 1 p q) of sum 1, whose centroid is the centre p // 2 to rounding.
+    """Random camera-shake kernels (count 1 p q) of sum 1; with ``centre="mass"`` their centroid is p // 2 to rounding.
 
     With ``centre="path"`` a point of the path is at the centre instead, where the camera was at an instant drawn from the middle
     half of the exposure: x is then the scene of that instant, and the centroid is pixels away, as in many measured kernels.

@@ -34,9 +34,9 @@ def learned_start(
     """
     checks.choice(first, ("encoder", "statistics"), "first")
     if first == "encoder":
-        start = LearnedKernelStart(KernelEncoder(size, channels=channels, code=code), settle)
+        start = LearnedKernelStart(KernelEncoder(size, channels=channels, code=code), settle=settle)
     else:
-        start = LearnedKernelStart(KernelStatistics(size, channels=None, width=width, thorough=thorough), settle)
+        start = LearnedKernelStart(KernelStatistics(size, channels=None, width=width, thorough=thorough), settle=settle)
     return ChooseTurn(start) if turn else start
 
 
@@ -54,7 +54,7 @@ def first_kernel(
         width: of the network's layers.
         turn: choose between the kernel and its turn by 180 degrees (:class:`pnpsr.steps.ChooseTurn`).
         thorough: a better kernel for more time, see :class:`pnpsr.nets.KernelStatistics`.
-        settle: what is nearly a Gaussian is one, see :func:`pnpsr.kernels.settled`; not while it learns.
+        settle: what is nearly a Gaussian is one, see :func:`pnpsr.kernels.settled`; it learns what it said before.
 
     Example:
         >>> import torch

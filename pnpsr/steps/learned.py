@@ -125,9 +125,13 @@ class LearnedKernelStart(nn.Module):
         torch.Size([1, 1, 5, 5])
     """
 
-    def __init__(self, net: nn.Module, settle: bool = False) -> None:
+    def __init__(self, net: nn.Module, *, settle: bool = False) -> None:
         super().__init__()
-        self.net, self.settle = net, settle
+        self.net, self.settle = net, bool(settle)
+
+    def extra_repr(self) -> str:
+        """Whether its kernels are settled."""
+        return "settle=True" if self.settle else ""
 
     @property
     def needs(self) -> Needs:

@@ -88,10 +88,27 @@ def test_other_kernels_stay(k):
     assert error(settled(seen), seen) < 1e-4 * error(seen, nearest_gaussian(seen))
 
 
-def test_gradients_pass_and_none_through_the_fit():
-    k = rough(gaussian(9, 1.2, dtype=torch.float64)).requires_grad_()
-    (grown,) = torch.autograd.grad(settled(k).square().sum(), k)
-    assert torch.isfinite(grown).all() and grown.abs().max() > 0 and not nearest_gaussian(k).requires_grad
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own, of forward mode
+def test_gradients_pass_as_if_nothing_had_been_done():
+    """Forward and backward: a network whose kernels are settled goes on learning Gaussians."""
+    k, v = (rough(gaussian(9, 1.2, dtype=torch.float64), seed=seed) for seed in (0, 1))
+    assert torch.equal(torch.func.jvp(settled, (k,), (v,))[1], v)
+    assert torch.equal(torch.func.vjp(settled, k)[1](v)[0], v)
+    assert not nearest_gaussian(k.requires_grad_()).requires_grad
+
+
+@pytest.mark.parametrize(("side", "width", "share"), [(101, 0.5, 0.1), (201, 0.5, 0.03), (201, 0.8, 0.1), (21, 2.0, 0.3)])
+def test_mass_far_out_does_not_carry_the_fit_away(side, width, share):
+    true = gaussian(side, width, dtype=torch.float64)
+    k = (1 - share) * true + share / side**2
+    assert error(nearest_gaussian(k), k) <= error(true, k)
+
+
+def test_negative_taps_are_errors_like_others():
+    true = gaussian(21, 1.5, dtype=torch.float64)
+    k = true + 0.05 * true.max() * torch.randn(true.shape, generator=rng(4), dtype=torch.float64)
+    k = k / k.sum()
+    assert k.min() < 0 and 0 < error(nearest_gaussian(k), k) <= error(true, k)
 
 
 def test_a_first_kernel_can_be_settled():
