@@ -10,7 +10,7 @@ LIKE = 0.01  # of the energy: what networks say of Gaussians is off by less, see
 NARROW = 1e-3  # square pixels: the variance of a Gaussian that is a Dirac on the grid
 RIDGE = 1e-3  # of the normal equations: where the width no longer shows, it stays
 FAR = 0.5  # in one iteration: of the logarithm of a variance, and pixels
-ITERATIONS = 8  # a rough Gaussian is then fitted to a millionth of its error
+ITERATIONS = 10
 
 
 def nearest_gaussian(k: Tensor) -> Tensor:
