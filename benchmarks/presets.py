@@ -100,7 +100,7 @@ PLAN: dict[str, Part] = {
     "first-x4": first(4, 288),
     "first-x1": first(1, 144, 512),
     "first-x3": first(3, 216, 512),
-    "restorer-x2": restorer(2, 96, weight=3.0),
+    "restorer-x2": restorer(2, 192, batch=4, weight=3.0),
     # at 4 the sparser image is that of the wrong turn in four cases of ten
     "restorer-x4": restorer(4, 240, turn=False, batch=4, weight=3.0),
     "restorer-x1": restorer(1, 96, width=512, before=2),
