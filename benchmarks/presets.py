@@ -103,7 +103,7 @@ PLAN: dict[str, Part] = {
     "restorer-x2": restorer(2, 192, batch=4, weight=3.0),
     # at 4 the sparser image is that of the wrong turn in four cases of ten
     "restorer-x4": restorer(4, 240, turn=False, batch=4, weight=3.0),
-    "restorer-x1": restorer(1, 96, width=512, before=2),
+    "restorer-x1": restorer(1, 160, batch=4, width=512, before=2),
     "restorer-x3": restorer(3, 120, turn=False, width=512, before=4),
     "dan-x2": dan(2),
     "dan-x4": dan(4),
