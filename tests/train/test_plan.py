@@ -181,6 +181,8 @@ def test_the_commands_of_a_preset_find_what_they_begin_with(name: str, parts: Mo
         if command[1] == "benchmarks/earlier.py":
             folder = command[command.index("--out") + 1]
             written |= {f"{folder}/{version}.safetensors" for version in command[2 : command.index("--out")]}
+        elif command[1] == "benchmarks/changed.py":
+            assert command[2] == name  # as it is by then
         elif "--part" in command:
             file = Path(command[command.index("--part") + 1])
             part = parts.part_from((ROOT / file).read_text(encoding="utf-8"))
