@@ -1,6 +1,8 @@
 """A preset with other arguments and the weights that it has: for those that say how the weights are used.
 
-python benchmarks/changed.py ikrnet-x1 --arguments '{"settle": true}'
+    python benchmarks/changed.py ikrnet-x1 --arguments '{"settle": true}' --bits k0 8 restorer 12
+
+What comes out is held beside what went in, tensor by tensor.
 """
 
 import hashlib

@@ -25,6 +25,7 @@ from pnpsr.evaluate import Row, Spread, difference, kernel_mse, named_protocol, 
 from pnpsr.evaluate.cases import Case, Failure, Synthetic
 from pnpsr.kernels import load_kernels, turned
 from pnpsr.steps import ChooseTurn
+from pnpsr.steps.turn import before_turning
 
 HELD_OUT = 20  # as in the plan of the presets
 MOTION = range(9, 13)
@@ -67,8 +68,7 @@ def main(*, data: Path, before: tuple[Path, Path], pictures: int = 10, sigmas: t
 def measured(now: Any, then: Any, scale: int, sigma: float, pictures: Subset, data: Path) -> Iterator[Row]:
     """The errors of all first kernels, row by row."""
     protocol = replace(named_protocol("ikrnet", load_kernels(data / "kernels" / "ikrnet12.npz")), conditions=((scale, sigma),))
-    source, now = Synthetic(protocol, pictures), settling(now, False)
-    net = now.k0.start if isinstance(now.k0, ChooseTurn) else now.k0
+    source, net = Synthetic(protocol, pictures), before_turning(settling(now, False).k0)
     for case in source.cases(set(source.keys())):
         if isinstance(case, Failure):
             raise ValueError(f"{case.key.image}: {case.reason}")

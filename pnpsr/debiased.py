@@ -7,6 +7,7 @@ from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Dirac, Gaussian
 from pnpsr.state import State
 from pnpsr.steps import ChooseTurn, Debiased, LearnedKernelStart
+from pnpsr.steps.turn import before_turning
 
 
 class Solved(nn.Module):
@@ -101,7 +102,7 @@ def settling(solver: nn.Module, settle: bool = True) -> UnrolledSolver:
         raise TypeError(f"only the first kernel of an UnrolledSolver can be settled, got {type(solver).__name__}")
     view = solver.only(*solver.order)
     turning = solver.k0 if isinstance(solver.k0, ChooseTurn) else None
-    start = solver.k0 if turning is None else turning.start
+    start = before_turning(solver.k0)
     if not isinstance(start, LearnedKernelStart):
         raise ValueError(f"the first kernel must be a network's word, got {type(start).__name__}")
     said = LearnedKernelStart(start.net, settle=settle).train(start.training)

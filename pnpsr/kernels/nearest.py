@@ -66,8 +66,8 @@ def settled(k: Tensor) -> Tensor:
 
 def _fitted(k: Tensor) -> Tensor:
     """The fit in double precision, with no value read back."""
-    whole = k
-    d = torch.stack([t.expand(k.shape[-2:]) for t in offsets((k.shape[-2], k.shape[-1]), k)], -1).reshape(1, -1, 2)
+    shape = k.shape
+    d = torch.stack([t.expand(shape[-2:]) for t in offsets((shape[-2], shape[-1]), k)], -1).reshape(1, -1, 2)
     k = k.flatten(1)
     share = (k.square() / k.square().sum(1, keepdim=True))[..., None]
     mean = (share * d).sum(1, keepdim=True)
@@ -88,7 +88,7 @@ def _fitted(k: Tensor) -> Tensor:
         tangent = g[..., None] * (tangent - (g[..., None] * tangent).sum(1, keepdim=True))
         step = _solved(tangent.mT @ tangent, tangent.mT @ (k - g)[..., None]).clamp(-FAR, FAR)
         C, mean = S @ _exponential(step[:, :3]) @ S, mean + step[:, None, 3:]
-    return best.reshape(whole.shape)
+    return best.reshape(shape)
 
 
 def _solved(A: Tensor, b: Tensor) -> Tensor:

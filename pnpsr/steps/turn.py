@@ -66,3 +66,16 @@ class ChooseTurn(Slotted):
         alpha = 0.1 + 3 * state.believed().square() / state.y.shape[1]  # of the channels' mean, which is what is judged
         both = (state.physics.prox_image(state.y, turn, x0, alpha) for turn in (k, turned(k)))
         return torch.stack([self.cost(x.mean(1, keepdim=True)) for x in both], 1)
+
+
+def before_turning(start: Step | None) -> Step | None:
+    """What says the kernel that a :class:`ChooseTurn` turns or not; any other start is its own.
+
+    Example:
+        >>> from pnpsr.kernels import gaussian
+        >>> from pnpsr.steps.turn import ChooseTurn, before_turning
+        >>> start = lambda state: gaussian(5, 1.0)
+        >>> before_turning(ChooseTurn(start)) is before_turning(start) is start
+        True
+    """
+    return start.start if isinstance(start, ChooseTurn) else start

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from pnpsr.debiased import debiased, settling
 from pnpsr.evaluate import Protocol
-from pnpsr.steps import ChooseTurn, LearnedKernelStart
+from pnpsr.steps import LearnedKernelStart
+from pnpsr.steps.turn import before_turning
 from pnpsr.studies.bench import Bench
 from pnpsr.studies.denoisers import LAST, Denoise, denoiser, inside
 from pnpsr.studies.solvers import Candidate
@@ -46,7 +47,7 @@ def kernel_step(_: Bench, one: Candidate, protocol: Protocol) -> Sequence[Varian
     """With and without it (Table 9); of a solver that has none, with and without what is done to its first kernel."""
     if one.solver.estimator is None:
         shown = [vary(one, protocol, "debiased", "debiased kernel", solver=debiased(one.solver))]
-        start = one.solver.k0.start if isinstance(one.solver.k0, ChooseTurn) else one.solver.k0
+        start = before_turning(one.solver.k0)
         if not (isinstance(start, LearnedKernelStart) and start.settle):
             return [*shown, vary(one, protocol, label="first kernel only")]
         said = settling(one.solver, False)
