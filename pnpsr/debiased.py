@@ -1,5 +1,7 @@
 """Solvers that begin with another first kernel: one at which the image steps have looked again, one that is settled or not."""
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 
 from pnpsr.needs import Needs
@@ -14,7 +16,7 @@ class Solved(nn.Module):
     """x of a whole solve with the kernel of the state: a solver as a step, of as many iterations as its own T says.
 
     Raises:
-        ValueError: a solver that would write k.
+        ValueError: a solver that would write k; (on a call) a second iteration, which would do the first one again.
 
     Example:
         >>> import torch
@@ -34,11 +36,13 @@ class Solved(nn.Module):
 
     @property
     def needs(self) -> Needs:
-        """Those of the solver."""
-        return self.solver.needs
+        """Those of the solver, and no second iteration."""
+        return replace(self.solver.needs, longest=1)
 
     def forward(self, state: State) -> Tensor:
         """The restored image (b c sh sw)."""
+        if state.t:
+            raise ValueError(f"a whole solve is one iteration, {state.t + 1} were asked for; set T of the solver inside")
         k = state.known("k").contiguous()
         s = self.solver.start(state.y, state.physics, sigma=state.sigma, k=k, given=state.given, noise=state.noise)
         for _ in range(self.solver.T):

@@ -44,6 +44,7 @@ LAYER = {
     "replay": 6,
     "equilibrium": 5,
     "debiased": 5,
+    "ensemble": 5.1,  # of whole solves, as debiased has them
     "bordered": 6,
     "photo": 6.4,
     "weights": 0.5,

@@ -9,19 +9,18 @@ from torch import nn
 
 from pnpsr.checkpoint import UNTRAINED, convention_of, load
 from pnpsr.conventions import NAMED, PNPSR
-from pnpsr.debiased import debiased
 from pnpsr.evaluate import METHODS, Method, from_solver, kernel_first
 from pnpsr.evaluate.method import TRUTHS
 from pnpsr.evaluate.registry import keywords
 from pnpsr.evaluate.solvers import ASSUMED
 from pnpsr.needs import needs_of
 from pnpsr.recipes import RECIPES
-from pnpsr.released import label_of, open_solver, read_word
+from pnpsr.released import VIEWS, label_of, open_solver, read_word
 from pnpsr.values import by_words
 from pnpsr.weights import presets
 
 WEIGHTLESS = ("tv_hqs", *UNTRAINED)
-OPTIONS = ("sigma", "direct", "kernel_first", "debiased", *ASSUMED)  # and the name of a convention
+OPTIONS = ("sigma", "direct", "kernel_first", *VIEWS, *ASSUMED)  # and the name of a convention
 
 
 def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
@@ -32,7 +31,7 @@ def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
     ``module:name`` or ``file.py:name`` for what one's own module has: a function (y, scale) -> x, which may ask for the true
     ``k`` and ``sigma`` by arguments of these names, a :class:`Method`, or a solver. Options after a solver: ``+sigma`` tells it the
     noise level; ``+gaussian`` or ``+dirac`` is the kernel that a non-blind one assumes; ``+kernel_first`` gives it the kernel that
-    ``blind_hqs`` finds; ``+debiased`` looks at the first kernel of a blind one again; the name of a convention says how it reads
+    ``blind_hqs`` finds; ``+debiased`` looks at the first kernel of a blind one again, ``+ensemble`` restores twice; the name of a convention says how it reads
     kernels; ``+direct`` spares y the extension of a border that is not periodic, which a network without closed forms, such as DAN,
     does not need.
 
@@ -82,8 +81,8 @@ def _solving(name: str, solvers: Sequence[nn.Module], options: tuple[str, ...], 
         if len(solvers) > 1 or set(options) - {"kernel_first", "direct"}:
             raise ValueError(f"{name}: +kernel_first goes with one solver and no option but +direct")
         return kernel_first(name, from_solver("blind_hqs", load("blind_hqs"), boundary=boundary), solvers[0], boundary=boundary)
-    if "debiased" in options:
-        solvers = [debiased(solver) for solver in solvers]
+    for view in (option for option in options if option in VIEWS):
+        solvers = [VIEWS[view](solver) for solver in solvers]
     assumed = [option for option in options if option in ASSUMED]
     conventions = [option for option in options if option in NAMED]
     if len(assumed) > 1 or len(conventions) > 1:

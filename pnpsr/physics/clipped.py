@@ -80,6 +80,11 @@ class Clipped(Around, Physics):
         """The same around that of the base."""
         return Clipped(self.base.whole, self.high)
 
+    @property
+    def transposed(self) -> Physics:
+        """The same around that of the base."""
+        return Clipped(self.base.transposed, self.high)
+
     def count(self, y: Tensor) -> Tensor:
         """How many pixels of y no channel shows clipped, (b 1 1 1)."""
         return self._below(y).sum((2, 3), keepdim=True)

@@ -87,7 +87,7 @@ class Degradation(Physics):
         checks.choice(centre, CENTRES, "centre")
         checks.choice(decimation, DECIMATIONS, "decimation")
         checks.choice(correlation, (False, True), "correlation")
-        if decimation == "bicubic" and (offset != 0 or boundary == "valid"):
+        if decimation == "bicubic" and (offset not in (0, (0, 0)) or boundary == "valid"):
             raise ValueError("bicubic decimation is centred on the patch and has a border: leave offset at 0")
         self._scale = checks.factors(scale)
         self.offset: Pair | str = offset if isinstance(offset, str) else checks.offsets(offset, scale)
@@ -292,8 +292,18 @@ class Degradation(Physics):
 
     def rescaled(self, scale: Scale) -> "Degradation":
         """The same conventions at another scale."""
+        return self._with(scale, self.offset)
+
+    @property
+    def transposed(self) -> "Degradation":
+        """The same with the factors and offsets of the axes exchanged."""
+        return self._with(self.scale[::-1], self.offset if isinstance(self.offset, str) else self.offset[::-1])
+
+    def _with(self, scale: Scale, offset: Scale | str) -> "Degradation":
         rules: dict[str, Any] = {"boundary": self.boundary, "centre": self.centre, "decimation": self.decimation}
-        return Degradation(scale, offset=self.offset, correlation=self.correlation, **rules)
+        other = Degradation(scale, offset=offset, correlation=self.correlation, **rules)
+        other.tolerance = self.tolerance
+        return other
 
     def _square(self, y: Tensor, k: Tensor) -> Map | None:
         if not self.closed:

@@ -137,6 +137,12 @@ class Mosaic(Around, Physics):
         """The same filter without a mask."""
         return Mosaic(self.base.whole, self.sensor.pattern)
 
+    @property
+    def transposed(self) -> Physics:
+        """The transposed filter, around that of the base."""
+        pattern, mask = "".join(self.sensor.pattern[n] for n in (0, 2, 1, 3)), self.sensor.mask
+        return Mosaic(self.base.transposed, pattern, mask=None if mask is None else mask.mT)
+
     def count(self, y: Tensor) -> Tensor:
         """How many pixels of y (b 1 h w) the mask leaves, (b 1 1 1)."""
         mask = self.sensor.mask

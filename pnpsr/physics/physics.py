@@ -130,6 +130,15 @@ class Physics(ABC):
         """
         return self
 
+    @property
+    def transposed(self) -> "Physics":
+        """The same with rows and columns exchanged: P(x, k)ᵀ = P.transposed(xᵀ, kᵀ).
+
+        Raises:
+            ValueError: it does not say what that is.
+        """
+        raise ValueError(f"{self!r} does not say what it is with rows and columns exchanged: give it a property transposed")
+
     def count(self, y: Tensor) -> Tensor:
         """How many pixels of y count, (b 1 1 1)."""
         return torch.full_like(y[:, :1, :1, :1], y.shape[-2] * y.shape[-1])

@@ -104,6 +104,11 @@ class Weighted(Around, Physics):
         """That of the base."""
         return self.base.whole
 
+    @property
+    def transposed(self) -> Physics:
+        """The same around that of the base, weights with it."""
+        return type(self)(self.base.transposed, self.weights.mT)
+
     def count(self, y: Tensor) -> Tensor:
         """The sum of the weights beside the largest, (b 1 1 1)."""
         w = self.weights.to(y).mean(1, keepdim=True)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pnpsr import checks
 from pnpsr.checkpoint import load
 from pnpsr.debiased import debiased
+from pnpsr.ensemble import ensemble
 from pnpsr.filled import filled
 from pnpsr.released.dan import DAN_1, DAN_2
 from pnpsr.released.ikrnet import IKRNET
@@ -19,26 +20,28 @@ from pnpsr.released.usrnet import USRNET
 
 LAYOUTS = (DAN_2, DAN_1, IKRNET, USRNET)  # IKR-Net's files hold all that USRNet's do, so it is asked first
 OFFICIAL = (".pth", ".pt")
-AGAIN = "+debiased"
+VIEWS = {"debiased": debiased, "ensemble": ensemble}  # of a solver, behind its name
 WRAPPERS = ("params_ema", "params", "state_dict", "model")
 
 
 def open_solver(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
     """The solver of a file, be it :func:`pnpsr.save`'s or official (``.pth``, ``.pt``), or a preset by name.
 
-    ``NAME+debiased`` looks at its first kernel again (:func:`pnpsr.debiased.debiased`).
+    ``NAME+debiased`` looks at its first kernel again (:func:`pnpsr.debiased.debiased`), ``NAME+ensemble`` restores twice
+    (:func:`pnpsr.ensemble.ensemble`), ``NAME+debiased+ensemble`` does both.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`pnpsr.load` and :func:`pnpsr.load_released`; a solver that has no first kernel.
-        TypeError: one that is no :class:`pnpsr.UnrolledSolver`, where its kernel is to be looked at again.
+        FileNotFoundError, ValueError: as :func:`pnpsr.load` and :func:`pnpsr.load_released`; a solver of which there is no such view.
+        TypeError: one that is no :class:`pnpsr.UnrolledSolver`, of which a view was asked for.
 
     Example:
         >>> from pnpsr.released import open_solver
         >>> open_solver("dan-x2").extra_repr()
         'T=3, restorer → estimator, detach=(x, k), scale=2'
     """
-    if str(name).endswith(AGAIN) and not Path(name).is_file():
-        return debiased(open_solver(str(name).removesuffix(AGAIN), device=device))
+    bare, _, view = str(name).rpartition("+")
+    if view in VIEWS and not Path(name).is_file():
+        return VIEWS[view](open_solver(bare, device=device))
     return load_released(name, device=device) if Path(name).suffix in OFFICIAL else load(name, device=device)
 
 

@@ -1,6 +1,7 @@
 """Steps: what binds networks and closed forms to the state."""
 
 from pnpsr.steps.debiased import Debiased as Debiased
+from pnpsr.steps.ensemble import SelfEnsemble as SelfEnsemble
 from pnpsr.steps.hqs import DataStep as DataStep
 from pnpsr.steps.hqs import HQSEstimator as HQSEstimator
 from pnpsr.steps.hqs import HQSRestorer as HQSRestorer

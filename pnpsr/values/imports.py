@@ -16,7 +16,7 @@ ROOMS = (
         f"pnpsr.{room}"
         for room in ("needs", "state", "starts", "physics", "conventions", "prox", "nets", "steps", "solver", "recipes")
     ),
-    *("pnpsr.interop", "pnpsr.kernels", "pnpsr.debiased", "torch.nn"),
+    *("pnpsr.interop", "pnpsr.kernels", "pnpsr.debiased", "pnpsr.ensemble", "torch.nn"),
 )
 CLOSED = ("pnpsr.kernels.files",)
 _used: dict[str, str] = {}  # module -> the word it was brought in by

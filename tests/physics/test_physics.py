@@ -124,6 +124,27 @@ def test_it_is_bilinear_with_right_adjoints(name: str, scale: int, seed: int) ->
         assert adjoint_error(operator, tuple(shape), generator=torch.Generator().manual_seed(seed)) < 1e-12
 
 
+@each
+@scales
+def test_rows_and_columns_may_be_exchanged(name: str, scale: int) -> None:
+    """P(x, k)ᵀ = P.transposed(xᵀ, kᵀ), and so with its steps; twice is the physics itself; who cannot says so."""
+    c = case(name, scale, 3)
+    if "measured" in name:
+        with pytest.raises(ValueError, match="property transposed"):
+            _ = c.physics.transposed
+        return
+    other, once = c.physics.transposed, c.physics(c.x, c.k)
+    other.tolerance = c.physics.tolerance
+    assert near(other(c.x.mT, c.k.mT).mT, once, 1e-12) and near(other.transposed(c.x, c.k), once, 1e-12)
+    assert near(other.prox_image(c.y.mT, c.k.mT, c.x.mT, 0.1).mT, c.physics.prox_image(c.y, c.k, c.x, 0.1), 1e-8)
+    assert near(other.prox_kernel(c.y.mT, c.x.mT, c.k.mT, 0.3).mT, c.physics.prox_kernel(c.y, c.x, c.k, 0.3), 1e-8)
+
+
+def test_factors_and_offsets_change_places_with_the_axes() -> None:
+    other = Degradation((2, 3), offset=(1, 2), boundary="zero", centre="(p-1)//2", correlation=True).transposed
+    assert repr(other) == "Degradation(3 x 2, offset (2, 1), zero, centre (p-1)//2, correlation)"
+
+
 def minimiser(M: Tensor, y: Tensor, w: Tensor, rho: float, v0: Tensor) -> Tensor:
     root = w.flatten().sqrt()
     return dense.ridge(root[:, None] * M, root * y.flatten(), rho, v0.flatten()).reshape(v0.shape)

@@ -44,6 +44,10 @@ STEPS: dict[str, tuple[str, Callable[[int, int, int], Step]]] = {
         ),
     ),
     "DataStep": ("x", lambda c, s, p: steps.DataStep(steps.HQSRestorer(tv), 0.3)),
+    "SelfEnsemble": (
+        "x",
+        lambda c, s, p: steps.SelfEnsemble(steps.HQSRestorer(nets.ResUNet(c, strength=True, widths=TINY))),
+    ),
     "LearnedRestorer": (
         "x",
         lambda c, s, p: steps.LearnedRestorer(nets.DPCRestorer(s, 3, width=4, groups=1, blocks=1, channels=c), basis(p).encode),
