@@ -37,7 +37,7 @@ def main() -> None:
     for folder in words.parse_args().folders:
         table = (folder / "table.md").read_text().strip()
         methods = re.findall(r"^\| (\S+) \|", table, re.MULTILINE)
-        name = next(word for word in methods if word in presets())  # the first that was asked for
+        name = next(word for word in methods if word.partition("+")[0] in presets())  # the first that was asked for
         rows = read_rows(folder / f"{name}.csv")
         row = rows[0]
         scale, sigma = row.key.scale, f"{row.key.sigma:g}"

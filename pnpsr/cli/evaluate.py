@@ -48,7 +48,8 @@ def evaluate(
         pairs: in place of images, two folders: observed pictures and the sharp ones of the same names, whose kernel nobody knows.
         methods: bicubic, bicubic_centre, blind_hqs, tv_hqs, kernel_first, deepinv_hqs, a checkpoint, NAME=FILE, NAME=FILE,FILE,
             module:function; with +sigma (knows the noise level), +gaussian or +dirac (assumes that kernel), +kernel_first (kernel
-            of blind_hqs), +DAN (reads kernels that way), +direct (no extended border).
+            of blind_hqs), +debiased (a second look at the kernel), +ensemble (restores twice), +DAN (reads kernels that way),
+            +direct (no extended border).
         protocol: dan-setting1 (if left out), div2krk, ikrnet, usrnet-table1, every-scale, or one of your own (--use).
         kernels: file with the kernels of all but the first two (.npz, .npy, .mat, .pth).
         scales: only these of the protocol's.

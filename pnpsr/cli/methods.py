@@ -31,9 +31,9 @@ def method_from(word: str, *, circular: bool, device: str = "cpu") -> Method:
     ``module:name`` or ``file.py:name`` for what one's own module has: a function (y, scale) -> x, which may ask for the true
     ``k`` and ``sigma`` by arguments of these names, a :class:`Method`, or a solver. Options after a solver: ``+sigma`` tells it the
     noise level; ``+gaussian`` or ``+dirac`` is the kernel that a non-blind one assumes; ``+kernel_first`` gives it the kernel that
-    ``blind_hqs`` finds; ``+debiased`` looks at the first kernel of a blind one again, ``+ensemble`` restores twice; the name of a convention says how it reads
-    kernels; ``+direct`` spares y the extension of a border that is not periodic, which a network without closed forms, such as DAN,
-    does not need.
+    ``blind_hqs`` finds; ``+debiased`` looks at the first kernel of a blind one again, ``+ensemble`` restores twice; the name of a
+    convention says how it reads kernels; ``+direct`` spares y the extension of a border that is not periodic, which a network
+    without closed forms, such as DAN, does not need.
 
     Raises:
         ValueError: an unknown word or option; what :func:`from_solver` refuses.

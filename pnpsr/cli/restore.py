@@ -50,8 +50,8 @@ def restore(
         images: picture files and folders (PNG, TIFF, JPEG, WebP, BMP, GIF; gray, colour, 16 bits, floats, transparency).
         scale: enlargement; 1 removes blur only.
         preset: name of a solver that ships with pnpsr, or a checkpoint, pnpsr's or official (.pth); with +debiased behind its
-            name it looks at its first kernel again, with +ensemble it restores twice; by default several methods look for the blur, and the one that explains
-            the picture best is believed.
+            name it looks at its first kernel again, with +ensemble it restores twice; by default several methods look for the
+            blur, and the one that explains the picture best is believed.
         size: side of the square kernel to estimate, by the classical method alone.
         sigma: noise standard deviation as a fraction of white (0.02 for 2 %), at most 0.5; estimated if left out.
         iterations: number of iterations, if not the solver's own.

@@ -31,7 +31,7 @@ def open_solver(name: str | Path, *, device: str | torch.device = "cpu") -> nn.M
     (:func:`pnpsr.ensemble.ensemble`), ``NAME+debiased+ensemble`` does both.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`pnpsr.load` and :func:`pnpsr.load_released`; a solver of which there is no such view.
+        FileNotFoundError, ValueError: as :func:`pnpsr.load` and :func:`pnpsr.load_released`; a solver without such a view.
         TypeError: one that is no :class:`pnpsr.UnrolledSolver`, of which a view was asked for.
 
     Example:

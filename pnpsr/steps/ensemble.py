@@ -1,7 +1,7 @@
 """What a restorer makes of a picture, and of the same picture with rows and columns exchanged: their mean."""
 
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -22,7 +22,7 @@ class SelfEnsemble(Slotted):
             iterations do.
 
     Raises:
-        TypeError: a restorer that cannot be called.
+        TypeError: a restorer that cannot be called; on a call: one that returns no image.
         ValueError: (on a call) a physics that has no :attr:`pnpsr.physics.Physics.transposed`.
 
     Example:
@@ -47,7 +47,10 @@ class SelfEnsemble(Slotted):
 
     def forward(self, state: State) -> Tensor:
         """The mean of both images (b c sh sw)."""
-        return (self.restorer(state) + self.restorer(exchanged(state)).mT) / 2
+        one, other = (self.restorer(s) for s in (state, exchanged(state)))
+        if not isinstance(one, Tensor) or not isinstance(other, Tensor):
+            raise TypeError(f"restorer must return an image, got {type(one).__name__}")
+        return (one + other.mT) / 2
 
 
 def exchanged(state: State) -> State:
@@ -64,5 +67,5 @@ def exchanged(state: State) -> State:
         (1, 2)
     """
     shown = {name: getattr(state, name) for name in ("y", "x", "k", "x0", "k0", "given")}
-    turned = {name: None if v is None else v.mT.contiguous() for name, v in shown.items()}
+    turned: dict[str, Any] = {name: None if v is None else v.mT.contiguous() for name, v in shown.items()}
     return replace(state, **turned, physics=state.physics.transposed, _known={})

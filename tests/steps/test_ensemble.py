@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pnpsr import Degradation, UnrolledSolver, dan, ikrnet, load, save, usrnet
+from pnpsr import Degradation, State, UnrolledSolver, dan, ikrnet, load, save, usrnet
 from pnpsr.bordered import solve
 from pnpsr.debiased import Solved, debiased
 from pnpsr.ensemble import ensemble
@@ -17,7 +17,7 @@ from pnpsr.kernels import gaussian, line
 from pnpsr.physics import Clipped, Masked, Measured
 from pnpsr.recipes import tv_hqs
 from pnpsr.released import open_solver
-from pnpsr.steps import ChooseTurn
+from pnpsr.steps import ChooseTurn, SelfEnsemble
 from pnpsr.weights import presets
 
 TINY = (4, 6, 8, 8)
@@ -122,6 +122,11 @@ REFUSED = {
         ),
         ValueError,
         "rows and columns exchanged",
+    ),
+    "a restorer of something else": (
+        lambda: SelfEnsemble(lambda state: state.hyper)(State(picture(1, 3, 8, 8), 2)),
+        TypeError,
+        "must return an image",
     ),
     "no file of that name": (lambda: open_solver(Path("nowhere.safetensors+ensemble")), FileNotFoundError, "nowhere"),
 }
