@@ -48,7 +48,13 @@ def restorer(
     """The image steps on the kernels that they will get, from the image prior of a preset (of scale ``before``)."""
     widths = (16, 32, 64, 64) if scale < 3 else (24, 40, 80, 80)
     made = {"size": 21, "T": 5, "widths": widths, "hidden": 32, "per_iteration": True, "start": "bicubic"}
-    made |= {"first": "statistics", "first_width": width, "turn": turn, "thorough": True, "settle": scale < 4}
+    made |= {
+        "first": "statistics",
+        "first_width": width,
+        "turn": turn,
+        "thorough": True,
+        "settle": scale < 4 and setting == "ikrnet",
+    }
     made |= {"kernel_step": False, "percent": True, "proportional": True}
     options = {"rate": 5e-4, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
     fixed = {
@@ -65,13 +71,13 @@ def restorer(
     return Part("ikrnet", made, setting, (scale,), stages=("restorer",), **{**fixed, **other})
 
 
-def photo(scale: int, patch: int, before: int, **other: Any) -> dict[str, Part]:
-    """Both for photographs, as a camera makes them: ``photo-xN`` on the kernels of ``first-photo-xN``."""
+def photo(scale: int, window: int, patch: int, before: int, **other: Any) -> dict[str, Part]:
+    """Both for photographs, as a camera makes them: ``photo-xN`` on the kernels of ``first-photo-xN``, which see a ``window``."""
     near = 1 if scale < 3 else 3  # the first kernels of the same width
     width = 512
-    kernel = first(scale, patch + 48, width, "photograph", drawn={}, init=(f"first-x{near}",), **other)
+    kernel = first(scale, window, width, "photograph", drawn={}, init=(f"first-x{near}",), **other)
     init = (f"preset:ikrnet-x{before}", f"first-photo-x{scale}")
-    image = restorer(scale, patch, scale < 3, width, setting="photograph", drawn={"gray": 0.03}, init=init, **other)
+    image = restorer(scale, patch, scale < 3, width, setting="photograph", drawn={"gray": 0.03}, init=init, batch=4, **other)
     return {f"first-photo-x{scale}": kernel, f"photo-x{scale}": image}
 
 
@@ -104,7 +110,7 @@ PLAN: dict[str, Part] = {
     # at 4 the sparser image is that of the wrong turn in four cases of ten
     "restorer-x4": restorer(4, 240, turn=False, batch=4, weight=3.0),
     "restorer-x1": restorer(1, 160, batch=4, width=512, before=2),
-    "restorer-x3": restorer(3, 120, turn=False, width=512, before=4),
+    "restorer-x3": restorer(3, 216, turn=False, batch=4, width=512, before=4),
     "dan-x2": dan(2),
     "dan-x4": dan(4),
     "dan-x3": dan(3, init=("preset:dan-x4",)),
@@ -112,9 +118,9 @@ PLAN: dict[str, Part] = {
     "dan-setting2-x2": dan(2, 11, "div2krk", drawn={}),
     "dan-setting2-x4": dan(4, 31, "div2krk", drawn={}),
     "usrnet": usrnet(weight=2.0),
-    **photo(1, 96, before=2),
-    **photo(2, 144, before=2),
-    **photo(4, 240, before=4),
+    **photo(1, 144, 160, before=2),
+    **photo(2, 192, 192, before=2),
+    **photo(4, 288, 240, before=4),
 }
 
 
