@@ -2,7 +2,9 @@
 
     python benchmarks/changed.py ikrnet-x1 --arguments '{"settle": true}' --bits k0 8 restorer 12
 
-What comes out is held beside what went in, tensor by tensor.
+    python benchmarks/changed.py ikrnet-x2 --arguments '{"sharp": 2}' --step runs/step/sharp.pt --bits k0 8 k0.net 12 restorer 12
+
+What comes out is held beside what went in, tensor by tensor; ``--step`` brings in a kernel step of ``kernel_step.py``.
 """
 
 import hashlib
@@ -22,13 +24,19 @@ from pnpsr.values import expression, rebuilt
 
 
 def main(
-    name: Annotated[str, tyro.conf.Positional], *, arguments: str, bits: dict[str, int] | None = None, scores: tuple[Path, ...] = ()
+    name: Annotated[str, tyro.conf.Positional],
+    *,
+    arguments: str,
+    step: Path | None = None,
+    bits: dict[str, int] | None = None,
+    scores: tuple[Path, ...] = (),
 ) -> None:
     """Write the preset anew, and its entry.
 
     Args:
         name: of the preset.
         arguments: of its recipe that change, as JSON.
+        step: weights of the kernel step that they ask for.
         bits: as in :mod:`publish`.
         scores: of the preset as it is then, as in :mod:`publish`; those that it has are of what it was.
 
@@ -38,15 +46,19 @@ def main(
     old, index, target = load(name), json.loads((WEIGHTS / "index.json").read_text()), WEIGHTS / f"{name}.safetensors"
     note = expression(old).written()
     new = rebuilt({**note, "arguments": {**note["arguments"], **json.loads(arguments)}})
-    new.load_state_dict(old.state_dict())
+    kept = old.state_dict()
+    if step is not None:
+        kept = {key.replace("k0.", "k0.start.", 1) if key.startswith("k0.") else key: value for key, value in kept.items()}
+    new.load_state_dict(kept | ({} if step is None else fitting(step)))
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / target.name
         save(new, made, half=True, bits=bits or {})
         again, content = load(made).state_dict(), made.read_bytes()
-    if moved := [key for key, value in old.state_dict().items() if not torch.equal(value, again[key])]:
+    if moved := [key for key, value in kept.items() if not torch.equal(value, again[key])]:
         raise ValueError(f"{len(moved)} tensors of {name} are not what they were, such as {moved[0]}: name its --bits")
     replace_file(target, content)
     said = ["python", "benchmarks/changed.py", name, "--arguments", arguments]
+    said += ["--step", f"runs/step/{step.name}"] if step is not None else []
     said += ["--bits", *(str(w) for item in bits.items() for w in item)] if bits else []
     index[name] |= {
         "arguments": expression(new).written()["arguments"],
@@ -56,6 +68,12 @@ def main(
     }
     replace_file(WEIGHTS / "index.json", (json.dumps(index, indent=1) + "\n").encode())
     print(f"{target}: {target.stat().st_size / 2**20:.2f} MiB")
+
+
+def fitting(step: Path) -> dict[str, torch.Tensor]:
+    """The moving average of a kernel step's weights, by their names in a solver."""
+    average = torch.load(step)["average"]
+    return {key.replace("module.", "k0.net.", 1): value for key, value in average.items() if key.startswith("module.")}
 
 
 if __name__ == "__main__":

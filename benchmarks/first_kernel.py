@@ -20,7 +20,7 @@ from pnpsr import State, load
 from pnpsr.conventions import PNPSR, convert_kernel
 from pnpsr.data import Folder, held_out
 from pnpsr.data.pictures import Subset
-from pnpsr.debiased import settling
+from pnpsr.debiased import settling, unsharpened
 from pnpsr.evaluate import Row, Spread, difference, kernel_mse, named_protocol, spread
 from pnpsr.evaluate.cases import Case, Failure, Synthetic
 from pnpsr.kernels import load_kernels, turned
@@ -68,7 +68,7 @@ def main(*, data: Path, before: tuple[Path, Path], pictures: int = 10, sigmas: t
 def measured(now: Any, then: Any, scale: int, sigma: float, pictures: Subset, data: Path) -> Iterator[Row]:
     """The errors of all first kernels, row by row."""
     protocol = replace(named_protocol("ikrnet", load_kernels(data / "kernels" / "ikrnet12.npz")), conditions=((scale, sigma),))
-    source, net = Synthetic(protocol, pictures), before_turning(settling(now, False).k0)
+    source, net = Synthetic(protocol, pictures), before_turning(settling(unsharpened(now), False).k0)
     for case in source.cases(set(source.keys())):
         if isinstance(case, Failure):
             raise ValueError(f"{case.key.image}: {case.reason}")

@@ -4,11 +4,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import pixel_unshuffle
 
 from pnpsr import Degradation, State
 from pnpsr.fast import native_bfloat16
-from pnpsr.nets import DPCG
+from pnpsr.nets import DPCG, EdgeNet
+from pnpsr.nets.edges import Words, zeroed
 from pnpsr.physics.gram import circular_gram
 from pnpsr.physics.solve import solve
 from pnpsr.prox import differences
@@ -24,7 +25,8 @@ class Seen(NamedTuple):
     data: Tensor  # edges of y (b 2 h w)
     known: Tensor  # edges of A(k0) x (b 2 h w)
     edges: Tensor  # edges of x (b 2 sh sw)
-    words: Tensor  # k0 and the noise level (b n)
+    k0: Tensor  # (b 1 p p)
+    noise: Tensor  # the noise level (b 1 1 1)
 
 
 class Evidence(NamedTuple):
@@ -74,8 +76,7 @@ def seen(y: Tensor, k0: Tensor) -> Seen:
     x = PHYSICS.prox_image(y, k0, Upsample("bicubic")(state), 0.1 + 3 * sigma.square())
     data, known, edges = differences(y, 1), differences(PHYSICS(x, k0), 1), differences(x, SCALE)
     unit = contrast(y)
-    words = torch.cat([(k0.flatten(1) * SIZE**2).sqrt(), (sigma / unit + 1e-3).log().flatten(1)], 1)
-    return Seen(data / unit, known / unit, edges / unit, words)
+    return Seen(data / unit, known / unit, edges / unit, k0, sigma / unit)
 
 
 def contrast(y: Tensor) -> Tensor:
@@ -90,62 +91,26 @@ def simulated(x: Tensor, y: Tensor, k0: Tensor, sigma: Tensor, generator: torch.
     return blurred + sigma * (contrast(blurred) / clean).clamp(max=3) * torch.randn(blurred.shape, generator=generator)
 
 
-class Words(nn.Module):
-    """What k0 and the noise say, and gains of features by it, which begin as 1."""
+class Sharp(EdgeNet):
+    """k1 = argmin_k |d - (e ⊗ k)↓s|² + γ Σ (k - k0)² / v on the support, as :class:`pnpsr.steps.Sharpened` takes it, in batches."""
 
-    def __init__(self, width: int, uses: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(nn.Linear(SIZE**2 + 1, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())
-        self.gains = zeroed(nn.Linear(64, width * uses))
-        self.uses = uses
+    def __init__(self) -> None:
+        super().__init__(SCALE, SIZE)
 
-    def forward(self, words: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """(b 64), and ``uses`` gains (b width 1 1)."""
-        told = self.body(words)
-        return told, (1 + self.gains(told))[..., None, None].chunk(self.uses, 1)
-
-
-class Sharp(nn.Module):
-    """k1 = argmin_k |d - (e ⊗ k)↓s|² + γ Σ (k - k0)² / v on the support, e and d by a network: Schuler et al. 2014, around k0.
-
-    e starts as the edges of x and d as those of A(k0) x, whose minimiser is k0 whatever γ is. The network runs on polyphase
-    components, and says by gains and additions what becomes of e, and how much of y - A(k0) x enters d. v is a power of k0, at
-    first its root: where k0 is nothing, little is to be expected.
-    """
-
-    def __init__(self, width: int = 48, blocks: int = 2) -> None:
-        super().__init__()
-        folded = 2 * SCALE**2
-        self.words = Words(width, 1 + blocks)
-        self.head = nn.Conv2d(folded + 4, width, 5, padding=2)
-        self.body = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1))
-            for _ in range(blocks)
-        )
-        self.tail = zeroed(nn.Conv2d(width, 2 * folded + 4, 3, padding=1))
-        self.trust = zeroed(nn.Linear(64, 2))
-
-    def forward(self, seen: Seen, k0: Tensor, others: Seen | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, seen: Seen, k0: Tensor, others: Seen | None = None) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """k1 (b 1 p q), and the edges e (b 2 sh sw); ``others`` are simulated pictures, as many for each of the batch."""
-        told, d, e = self.edges(seen)
+        d, e, gamma, power = self.said(seen)
         found = evidence(d, e, k0)
         if others is not None:
             each = len(others.data) // len(k0)
-            found = found.less(evidence(*self.edges(others)[1:], k0.repeat_interleave(each, 0)), each)
-        gamma, power = self.trust(told).clamp(-5, 5).exp()[..., None, None].unbind(1)
-        return positive(k0 + found.step(k0, 10 * gamma, 0.5 * power)), e
+            found = found.less(evidence(*self.said(others)[:2], k0.repeat_interleave(each, 0)), each)
+        return positive(k0 + found.step(k0, gamma, power)), e
 
-    def edges(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
-        """What k0 says (b 64), d and e."""
-        folded, rest = pixel_unshuffle(seen.edges, SCALE), seen.data - seen.known
-        told, gains = self.words(seen.words)
+    def said(self, seen: Seen) -> tuple[Tensor, ...]:
+        """d, e, γ and the power of k0, convolutions in bfloat16 where the processor has it."""
         with halved():
-            h = self.head(torch.cat([folded, seen.data, rest], 1).contiguous(memory_format=torch.channels_last)).relu() * gains[0]
-            for block, gain in zip(self.body, gains[1:], strict=True):
-                h = (h + block(h) * gain).relu()
-            says = self.tail(h).float()
-        gain, more, part, beside = says.split([folded.shape[1], folded.shape[1], 2, 2], 1)
-        return told, seen.known + part * rest + beside, pixel_shuffle(folded * (1 + gain) + more, SCALE)
+            out = super().forward(*(t.contiguous(memory_format=torch.channels_last) for t in seen[:3]), seen.k0, seen.noise)
+        return tuple(t.float() for t in out)
 
 
 class Direct(nn.Module):
@@ -153,7 +118,7 @@ class Direct(nn.Module):
 
     def __init__(self, width: int = 32, blocks: int = 3) -> None:
         super().__init__()
-        self.words = Words(width, 2)
+        self.words = Words(SIZE, width, 2)
         self.head_y = nn.Conv2d(4, width, 5, padding=2)
         self.head_x = nn.Conv2d(2 * SCALE**2, width, 5, padding=2)
         self.body = DPCG(width, blocks, basic=3, conditional=3)
@@ -162,7 +127,7 @@ class Direct(nn.Module):
 
     def forward(self, seen: Seen, k0: Tensor, others: Seen | None = None) -> tuple[Tensor, None]:  # noqa: ARG002
         """k1 (b 1 p q)."""
-        told, gains = self.words(seen.words)
+        told, gains = self.words(seen.k0, seen.noise)
         with halved():
             y = torch.cat([seen.data, seen.data - seen.known], 1).contiguous(memory_format=torch.channels_last)
             x = pixel_unshuffle(seen.edges, SCALE).contiguous(memory_format=torch.channels_last)
@@ -237,13 +202,6 @@ def positive(k: Tensor) -> Tensor:
 
 def square(k: Tensor) -> Tensor:
     return k.square().sum((1, 2, 3))
-
-
-def zeroed(layer: Any) -> Any:
-    """A layer that begins by saying nothing."""
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 def halved() -> torch.autocast:

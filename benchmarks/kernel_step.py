@@ -35,7 +35,7 @@ from pnpsr import State, load
 from pnpsr.conventions import PNPSR, convert_kernel
 from pnpsr.data import Bank, BatchedStream, Folder, Sample, held_out, setting
 from pnpsr.data.pictures import Subset
-from pnpsr.debiased import settling
+from pnpsr.debiased import settling, unsharpened
 from pnpsr.evaluate import Row, difference, kernel_mse, named_protocol, psnr, psnr_aligned, spread
 from pnpsr.evaluate.cases import Failure, Synthetic
 from pnpsr.fast import fast
@@ -137,7 +137,7 @@ def train(
     torch.set_num_threads(1)
     torch.manual_seed(0)
     learning, rest = held_out(Folder(data / "train"), HELD_OUT)
-    named, first = setting("ikrnet", scales=(SCALE,), clean=0.33), settling(load(PRESET), False).k0
+    named, first = setting("ikrnet", scales=(SCALE,), clean=0.33), settling(unsharpened(load(PRESET)), False).k0
     watched = BatchedStream(Bank(Subset(rest, range(SCORED, HELD_OUT)), 256, gray=True), named, batch=8, patch=256)
     watch = [batch(sample, first, True, simulate) for sample, _ in zip(watched.samples(), range(6), strict=False)]
     stream = BatchedStream(Bank(learning, plan.patch, gray=True), named, batch=plan.size, patch=plan.patch)
@@ -305,7 +305,7 @@ def score(
     few = Bank(Subset(learning, range(3, len(learning.names), len(learning.names) // OTHERS)), SIDE)
     place = torch.rand(OTHERS, 4, generator=torch.Generator().manual_seed(1))
     place[:, 0] = (torch.arange(OTHERS) + 0.5) / len(few)  # one of each
-    solver = settling(load(PRESET), False)
+    solver = settling(unsharpened(load(PRESET)), False)
     quick = fast(solver)
     crops = few.crops(place, SIDE)
     steps = {name: trained(out / f"{name}.pt", quick, crops, name in simulate) for name in names}

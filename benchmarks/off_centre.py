@@ -20,6 +20,7 @@ from first_kernel import HELD_OUT
 from pnpsr import load
 from pnpsr.data import Folder, held_out
 from pnpsr.data.pictures import Subset
+from pnpsr.debiased import unsharpened
 from pnpsr.evaluate import evaluate, from_solver, named_protocol
 from pnpsr.kernels import load_kernels
 from pnpsr.solver import UnrolledSolver
@@ -44,7 +45,7 @@ def main(*, data: Path, runs: Path, out: Path, sigma: float = 0.0, pictures: int
     protocol = replace(protocol, conditions=((SCALE, sigma),), metrics=tuple(METRICS))
     print(f"torch {torch.__version__}; {pictures} held-out pictures × twelve kernels; kernel errors × 1e5; 95 % intervals\n")
     print("| noise | kernels | | centroid | point of the path | difference |\n|---|---|---|---|---|---|")
-    solver, some = load(f"ikrnet-x{SCALE}"), Subset(rest, range(pictures))
+    solver, some = unsharpened(load(f"ikrnet-x{SCALE}")), Subset(rest, range(pictures))
     begun = {name: beginning(solver, load(runs / name / "last.safetensors")) for name in TRIALS}
     before, after = (evaluate(from_solver(name, one), protocol, some, out).rows for name, one in begun.items())
     for label, group in GROUPS.items():

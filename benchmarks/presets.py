@@ -28,6 +28,7 @@ from pnpsr.train.losses import image_log_l2
 from pnpsr.train.stages import deepened, optional_stages
 from pnpsr.train.validation import Validation
 
+FIRST = "net.layers.0.weight"  # of a first kernel from statistics, below what chooses its turn and what fits it again
 HELD_OUT = 20  # pictures; the same ones in every part
 VALIDATE = {"count": 24, "patch": 288}  # samples per scale
 
@@ -56,6 +57,8 @@ def restorer(
         "settle": scale < 4 and setting == "ikrnet",
     }
     made |= {"kernel_step": False, "percent": True, "proportional": True}
+    if scale == 2 and setting == "ikrnet":
+        made["sharp"] = scale
     options = {"rate": 5e-4, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
     fixed = {
         "batch": 8,
@@ -266,8 +269,9 @@ def grown(theirs: dict[str, Any], mine: dict[str, Any], solver: Any) -> dict[str
 def taken(before: Any, solver: Any) -> dict[str, Any]:
     """Weights of ``before`` as ``solver`` has them: under a start that is now chosen from, for a sigma that is now in percent."""
     theirs, mine = before.state_dict(), solver.state_dict()
-    if "k0.start.net.layers.0.weight" in mine and "k0.net.layers.0.weight" in theirs:
-        theirs = {key.replace("k0.net.", "k0.start.net."): value for key, value in theirs.items()}
+    there, here = (next((key.removesuffix(FIRST) for key in names if key.endswith(FIRST)), "") for names in (theirs, mine))
+    if there and here and there != here:
+        theirs = {here + key.removeprefix(there) if key.startswith(there) else key: value for key, value in theirs.items()}
     first = "tuner.mlp.mlp.0.weight"
     if first in theirs and solver.tuner.percent and not before.tuner.percent:
         theirs = {**theirs, first: theirs[first] * theirs[first].new_tensor([0.01, 1.0]).reshape(1, 2, 1, 1)}

@@ -8,7 +8,7 @@ from pnpsr.needs import Needs
 from pnpsr.solver import UnrolledSolver
 from pnpsr.starts import Dirac, Gaussian
 from pnpsr.state import State
-from pnpsr.steps import ChooseTurn, Debiased, LearnedKernelStart
+from pnpsr.steps import ChooseTurn, Debiased, LearnedKernelStart, Sharpened
 from pnpsr.steps.turn import before_turning
 
 
@@ -98,17 +98,45 @@ def settling(solver: nn.Module, settle: bool = True) -> UnrolledSolver:
     Example:
         >>> from pnpsr import load
         >>> from pnpsr.debiased import settling
-        >>> solver = load("ikrnet-x2")
+        >>> solver = load("ikrnet-x1")
         >>> solver.k0.start.settle, settling(solver, False).k0.start.settle
         (True, False)
     """
     if not isinstance(solver, UnrolledSolver):
         raise TypeError(f"only the first kernel of an UnrolledSolver can be settled, got {type(solver).__name__}")
     view = solver.only(*solver.order)
+    if isinstance(solver.k0, Sharpened):
+        view.k0 = Sharpened(solver.k0.start, solver.k0.net, settle=settle)
+        return view
     turning = solver.k0 if isinstance(solver.k0, ChooseTurn) else None
     start = before_turning(solver.k0)
     if not isinstance(start, LearnedKernelStart):
         raise ValueError(f"the first kernel must be a network's word, got {type(start).__name__}")
     said = LearnedKernelStart(start.net, settle=settle).train(start.training)
     view.k0 = said if turning is None else ChooseTurn(said, turning.cost).train(turning.training)
+    return view
+
+
+def unsharpened(solver: nn.Module) -> UnrolledSolver:
+    """A view whose first kernel is that before :class:`pnpsr.steps.Sharpened` fitted it again, settled if that is.
+
+    Any other first kernel stays. It shares every network.
+
+    Raises:
+        TypeError: another module.
+
+    Example:
+        >>> from pnpsr import ikrnet
+        >>> from pnpsr.debiased import unsharpened
+        >>> solver = ikrnet(5, T=1, widths=(2, 2, 2, 2), first="statistics", kernel_step=False, sharp=2, settle=True)
+        >>> view = unsharpened(solver)
+        >>> type(view.k0).__name__, view.k0.settle
+        ('LearnedKernelStart', True)
+    """
+    if not isinstance(solver, UnrolledSolver):
+        raise TypeError(f"only the first kernel of an UnrolledSolver can be told, got {type(solver).__name__}")
+    view = solver.only(*solver.order)
+    if isinstance(solver.k0, Sharpened):
+        view.k0 = solver.k0.start
+        return settling(view, solver.k0.settle)
     return view

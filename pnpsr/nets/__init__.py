@@ -9,6 +9,7 @@ from pnpsr.nets.dpcn import DPCB as DPCB
 from pnpsr.nets.dpcn import DPCG as DPCG
 from pnpsr.nets.dpcn import DPCEstimator as DPCEstimator
 from pnpsr.nets.dpcn import DPCRestorer as DPCRestorer
+from pnpsr.nets.edges import EdgeNet as EdgeNet
 from pnpsr.nets.heads import HyperMLP as HyperMLP
 from pnpsr.nets.heads import NoiseNet as NoiseNet
 from pnpsr.nets.initial import KernelCorrector as KernelCorrector

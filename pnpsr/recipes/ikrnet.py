@@ -41,7 +41,7 @@ def ikrnet(
         image: the image step and its prior.
         kernel: the kernel step and its prior.
         kernel_step: without it the first kernel stays, and all weights are the image's.
-        k0: the first kernel.
+        k0: the first kernel; one that is fitted again (``sharp``) is for one scale, and so is the solver then.
         tuner: of α and β.
         detach: fields cut from the graph at every read; the released code cuts k.
 
@@ -68,6 +68,7 @@ def ikrnet(
         k0=k0.build(size, channels),
         x0=Upsample(image.start),
         detach=tuple(detach),
+        scale=k0.sharp,
     )
 
 

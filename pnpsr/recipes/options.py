@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pnpsr.nets import ResUNet
+from pnpsr.nets import EdgeNet, ResUNet
 from pnpsr.recipes.first import FirstKernel, learned_start
 from pnpsr.state import Step
-from pnpsr.steps import HQSEstimator
+from pnpsr.steps import HQSEstimator, Sharpened
 from pnpsr.values import Options
 
 WIDTHS = (64, 128, 256, 512)
@@ -93,6 +93,7 @@ class FirstGuess(Options):
         turn: choose between the kernel and its turn by 180 degrees, see :class:`pnpsr.steps.ChooseTurn`.
         thorough: a better kernel from ``statistics`` for more time, see :class:`pnpsr.nets.KernelStatistics`.
         settle: what is nearly a Gaussian is one, see :func:`pnpsr.kernels.settled`.
+        sharp: the factor between x and y at which the kernel is fitted again, see :class:`pnpsr.steps.Sharpened`; None: never.
         code: numbers of the auto-encoder's code, which ``encoder`` predicts; 10 in the paper.
 
     Example:
@@ -107,11 +108,12 @@ class FirstGuess(Options):
     turn: bool = False
     thorough: bool = False
     settle: bool = False
+    sharp: int | None = None
     code: int = 10
 
     def build(self, size: int, channels: int) -> Step:
         """The step."""
-        return learned_start(
+        start = learned_start(
             self.net,
             size,
             channels=channels,
@@ -119,8 +121,9 @@ class FirstGuess(Options):
             width=self.width,
             turn=self.turn,
             thorough=self.thorough,
-            settle=self.settle,
+            settle=self.settle and self.sharp is None,  # errors are fitted again before they are taken for none
         )
+        return start if self.sharp is None else Sharpened(start, EdgeNet(self.sharp, size), settle=self.settle)
 
 
 @dataclass(frozen=True)

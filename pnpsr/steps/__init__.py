@@ -11,6 +11,7 @@ from pnpsr.steps.learned import LearnedKernelStart as LearnedKernelStart
 from pnpsr.steps.learned import LearnedRestorer as LearnedRestorer
 from pnpsr.steps.phases import Until as Until
 from pnpsr.steps.phases import keep_kernel as keep_kernel
+from pnpsr.steps.sharpened import Sharpened as Sharpened
 from pnpsr.steps.tune import Believing as Believing
 from pnpsr.steps.tune import Continuation as Continuation
 from pnpsr.steps.tune import HyperNet as HyperNet

@@ -1,10 +1,11 @@
 """What IKR-Net's ablations change in a solver: the noise level it is told, the denoiser, T, the kernel step."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from pnpsr.debiased import debiased, settling
+from pnpsr.debiased import debiased, settling, unsharpened
 from pnpsr.evaluate import Protocol
-from pnpsr.steps import LearnedKernelStart
+from pnpsr.steps import LearnedKernelStart, Sharpened
 from pnpsr.steps.turn import before_turning
 from pnpsr.studies.bench import Bench
 from pnpsr.studies.denoisers import LAST, Denoise, denoiser, inside
@@ -46,15 +47,21 @@ def iterations(_: Bench, one: Candidate, protocol: Protocol) -> Sequence[Trace]:
 def kernel_step(_: Bench, one: Candidate, protocol: Protocol) -> Sequence[Variant]:
     """With and without it (Table 9); of a solver that has none, with and without what is done to its first kernel."""
     if one.solver.estimator is None:
-        shown = [vary(one, protocol, "debiased", "debiased kernel", solver=debiased(one.solver))]
-        start = before_turning(one.solver.k0)
-        if not (isinstance(start, LearnedKernelStart) and start.settle):
-            return [*shown, vary(one, protocol, label="first kernel only")]
-        said = settling(one.solver, False)
-        return [
-            *shown,
-            vary(one, protocol, label="settled kernel"),
-            vary(one, protocol, "unsettled", "first kernel only", solver=said),
-        ]
+        return first_kernels(one, protocol)
     view = without(one.solver, "estimator")  # type: ignore[arg-type]
     return [vary(one, protocol, label="with kernel step"), vary(one, protocol, "first-kernel", "first kernel only", solver=view)]
+
+
+def first_kernels(one: Candidate, protocol: Protocol) -> Sequence[Variant]:
+    """A second look at the first kernel, and that kernel with less and less done to it, as far as it is done."""
+    start, before = one.solver.k0, unsharpened(one.solver)
+    shown = [vary(one, protocol, "debiased", "debiased kernel", solver=debiased(one.solver))]
+    if sharp := isinstance(start, Sharpened):
+        shown.append(vary(one, protocol, label="sharpened kernel"))
+    said = before_turning(before.k0)
+    if isinstance(said, LearnedKernelStart) and said.settle:
+        own: dict[str, Any] = {"word": "settled", "solver": before} if sharp else {}
+        shown.append(vary(one, protocol, label="settled kernel", **own))
+        return [*shown, vary(one, protocol, "unsettled", "first kernel only", solver=settling(before, False))]
+    own = {"word": "unsharpened", "solver": before} if sharp else {}
+    return [*shown, vary(one, protocol, label="first kernel only", **own)]

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pnpsr.nets import KernelAutoencoder, KernelCorrector, KernelDecoder, KernelEncoder
+from pnpsr.nets import EdgeNet, KernelAutoencoder, KernelCorrector, KernelDecoder, KernelEncoder
 
 
 def gaussians(n: int, p: int) -> torch.Tensor:
@@ -110,3 +110,17 @@ def test_bad_input_is_refused() -> None:
         KernelAutoencoder(4.5)
     with pytest.raises(ValueError, match="scale"):
         KernelCorrector(5)
+
+
+def test_edges_are_two_and_the_kernel_is_of_the_size_it_was_built_for() -> None:
+    net, y, k = EdgeNet(2, 5, width=4), torch.rand(1, 2, 8, 8), torch.full((1, 1, 5, 5), 0.04)
+    fitting = (y, y, torch.rand(1, 2, 16, 16), k, torch.full((1, 1, 1, 1), 0.1))
+    for n, wrong, error, words in (
+        (0, y[:, :1], ValueError, "data .* 2 channel"),
+        (0, y.double(), TypeError, "data is torch.float64"),
+        (1, y[..., :4], ValueError, "known must be .*as data is"),
+        (2, y, ValueError, r"edges must be \(1, 2, 16, 16\)"),
+        (3, torch.full((1, 1, 7, 7), 1 / 49), ValueError, "k must be 5 x 5"),
+    ):
+        with pytest.raises(error, match=words):
+            net(*fitting[:n], wrong, *fitting[n + 1 :])

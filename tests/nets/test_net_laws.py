@@ -30,6 +30,18 @@ def level() -> Inputs:
     return lambda b, h, w: (torch.rand(b, 1, 1, 1, dtype=torch.float64),)
 
 
+class Joined(nets.EdgeNet):
+    """All that it says, as one row for each sample, and no longer that all is right."""
+
+    def __init__(self, scale: int, size: int, *, width: int) -> None:
+        super().__init__(scale, size, width=width)
+        for layer in (self.tail, self.trust, self.words.gains):
+            nn.init.normal_(layer.weight, std=0.1)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return torch.cat([t.flatten(1) for t in super().forward(*inputs)], 1)
+
+
 CASES: dict[str, tuple[Callable[[], nn.Module], tuple[Inputs, ...]]] = {
     "resunet": (lambda: nets.ResUNet(3, widths=(4, 4, 6, 8), blocks=1), (picture(),)),
     "resunet strength": (lambda: nets.ResUNet(1, strength=True, widths=(3, 4, 6, 8), bias=True), (picture(1), level())),
@@ -41,6 +53,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[Inputs, ...]]] = {
     "encoder": (lambda: nets.KernelEncoder((5, 4), code=4, width=5), (picture(),)),
     "statistics thorough": (lambda: nets.KernelStatistics(5, width=6, thorough=True), (picture(),)),
     "statistics": (lambda: nets.KernelStatistics((3, 4), width=6), (picture(),)),
+    "edges": (lambda: Joined(2, 5, width=4), (picture(2), picture(2), picture(2, 2), kernel(), level())),
     "corrector": (lambda: nets.KernelCorrector(2, 5, code=4, width=4), (picture(), picture(3, 2), kernel())),
     "dpc estimator": (lambda: nets.DPCEstimator(2, (3, 4), width=4, blocks=2), (picture(), picture(3, 2))),
     "dpc estimator, linear": (lambda: nets.DPCEstimator(3, 3, width=4, blocks=1, softmax=False), (picture(), picture(3, 3))),
@@ -85,7 +98,7 @@ def test_gradients_reach_every_parameter_and_input(name: str) -> None:
     assert all(t.grad is not None and t.grad.any() for t in given_)
 
 
-@pytest.mark.parametrize("name", [n for n in CASES if "decoder" not in n])
+@pytest.mark.parametrize("name", [n for n in CASES if "decoder" not in n and n != "edges"])
 def test_bad_tensors_are_refused(name: str) -> None:
     net, inputs = build(name)
     first, *rest = inputs(2, 8, 8)

@@ -77,6 +77,15 @@ INSTANCES = {
         learns=("x",),
         idle=CUT,
     ),
+    "ikrnet with a kernel fitted again": Instance(
+        "ikrnet",
+        lambda s, p: RECIPES["ikrnet"](
+            p, sharp=s, first="statistics", first_width=8, turn=True, kernel_step=False, settle=True, **IKR
+        ),
+        learns=("x",),
+        bound=True,
+        idle=CUT,
+    ),
     "ikrnet of folds": Instance(
         "ikrnet", of("ikrnet", **{**IKR, "widths": (12, 4, 4, 4)}, percent=True, proportional=True, fold=2), idle=CUT
     ),

@@ -28,6 +28,13 @@ def basis(p: int) -> KernelBasis:
     return KernelBasis(p, 3)
 
 
+def loud(net: nets.EdgeNet) -> nets.EdgeNet:
+    """One that no longer says that all is right."""
+    for layer in (net.tail, net.trust, net.words.gains):
+        torch.nn.init.normal_(layer.weight, std=0.1)
+    return net
+
+
 # name: (field it writes, how to build it for c channels, scale s and kernels of p x p)
 STEPS: dict[str, tuple[str, Callable[[int, int, int], Step]]] = {
     "HQSRestorer": ("x", lambda c, s, p: steps.HQSRestorer(tv)),
@@ -61,6 +68,7 @@ STEPS: dict[str, tuple[str, Callable[[int, int, int], Step]]] = {
     "LearnedKernelStart": ("k", lambda c, s, p: steps.LearnedKernelStart(nets.KernelEncoder(p, code=3, width=4, channels=c))),
     "ChooseTurn": ("k", lambda c, s, p: steps.ChooseTurn(steps.keep_kernel)),
     "Debiased": ("k", lambda c, s, p: steps.Debiased(steps.keep_kernel, steps.DataStep(Upsample()), rounds=1)),
+    "Sharpened": ("k", lambda c, s, p: steps.Sharpened(steps.keep_kernel, loud(nets.EdgeNet(s, p, width=4)))),
     "Until": ("k", lambda c, s, p: steps.Until(1, steps.keep_kernel, steps.HQSEstimator(simplex))),
     "Until with a first image": ("x", lambda c, s, p: steps.Until(0, steps.HQSRestorer(tv), steps.HQSRestorer(tv), x0=Upsample())),
     "Believing": ("hyper", lambda c, s, p: steps.Believing(steps.HyperNet(hidden=4))),
