@@ -7,19 +7,19 @@
 Twelve kernels of IKR-Net's protocol, of which k9 to k12 are motion. A call that was stopped goes on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import tyro
 from first_kernel import HELD_OUT, MOTION, shown
 
-from pnpsr import load
+from pnpsr import UnrolledSolver, load
 from pnpsr.data import Folder, held_out
 from pnpsr.data.pictures import Subset
-from pnpsr.debiased import debiased, settling
+from pnpsr.debiased import debiased, settling, unsharpened
 from pnpsr.ensemble import ensemble
 from pnpsr.evaluate import Row, difference, evaluate, from_solver, named_protocol, spread
 from pnpsr.kernels import load_kernels
@@ -33,14 +33,20 @@ METRICS = {
 }
 
 
-MADE = {"debiased": debiased, "settled": settling, "ensemble": ensemble}
+View = Callable[[Any], UnrolledSolver]
+PAIRS: dict[str, tuple[View, View]] = {  # what is compared with what, views of a preset
+    "debiased": (lambda s: settling(s, False), lambda s: debiased(settling(s, False))),
+    "settled": (lambda s: settling(unsharpened(s), False), lambda s: settling(unsharpened(s))),
+    "sharpened": (unsharpened, lambda s: s),
+    "ensemble": (lambda s: s, ensemble),
+}
 
 
 def main(
     *,
     data: Path,
     out: Path,
-    what: Literal["debiased", "settled", "ensemble"] = "debiased",
+    what: Literal["debiased", "settled", "sharpened", "ensemble"] = "debiased",
     scales: tuple[int, ...] = (1, 2, 4),
     sigmas: tuple[float, ...] = (0.0, 0.02),
     pictures: int = 10,
@@ -50,7 +56,7 @@ def main(
     Args:
         data: folder with ``train`` and ``kernels/ikrnet12.npz``.
         out: folder for the rows.
-        what: is compared with the first kernel as the network says it; an ensemble with the preset as it is.
+        what: is compared with the preset as it is without.
         scales: of the presets ``ikrnet-xN``.
         sigmas: noise levels.
         pictures: so many of those held out.
@@ -59,15 +65,12 @@ def main(
     _, rest = held_out(Folder(data / "train"), HELD_OUT)
     some, kernels = Subset(rest, range(pictures)), load_kernels(data / "kernels" / "ikrnet12.npz")
     print(f"torch {torch.__version__}; {pictures} held-out pictures × twelve kernels; kernel errors × 1e5; 95 % intervals\n")
-    once = "once" if what == "ensemble" else "k₀"
-    print(f"| scale | noise | kernels | | {once} | {what} | difference |\n|---|---|---|---|---|---|---|")
+    print(f"| scale | noise | kernels | | without | {what} | difference |\n|---|---|---|---|---|---|---|")
     for scale in scales:
-        solver = load(f"ikrnet-x{scale}")
-        if what != "ensemble":
-            solver = settling(solver, False)
+        once, made = (view(load(f"ikrnet-x{scale}")) for view in PAIRS[what])
         for sigma in sigmas:
             protocol = replace(named_protocol("every-scale", kernels), conditions=((scale, sigma),), metrics=tuple(METRICS))
-            methods = from_solver("first", solver), from_solver(what, MADE[what](solver))
+            methods = from_solver("first", once), from_solver(what, made)
             before, after = (evaluate(one, protocol, some, out / f"x{scale}-{sigma:g}").rows for one in methods)
             for label, group in GROUPS.items():
                 for metric in METRICS:
