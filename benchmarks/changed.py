@@ -28,6 +28,7 @@ def main(
     *,
     arguments: str,
     step: Path | None = None,
+    trained: str = "",
     bits: dict[str, int] | None = None,
     scores: tuple[Path, ...] = (),
 ) -> None:
@@ -37,6 +38,7 @@ def main(
         name: of the preset.
         arguments: of its recipe that change, as JSON.
         step: weights of the kernel step that they ask for.
+        trained: the command that made them.
         bits: as in :mod:`publish`.
         scores: of the preset as it is then, as in :mod:`publish`; those that it has are of what it was.
 
@@ -62,7 +64,7 @@ def main(
     said += ["--bits", *(str(w) for item in bits.items() for w in item)] if bits else []
     index[name] |= {
         "arguments": expression(new).written()["arguments"],
-        "commands": [*index[name]["commands"], shlex.join(said)],
+        "commands": [*index[name]["commands"], *([trained] if trained else []), shlex.join(said)],
         "sha256": hashlib.sha256(content).hexdigest(),
         "scores": means(scores),
     }

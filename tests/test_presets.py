@@ -20,7 +20,7 @@ from pnpsr.weights import preset_file, presets
 
 FOLDER = Path(weights.__file__).parent
 LIMIT = 22 * 2**20  # bytes of all weights together
-COMMANDS = ("pnpsr train ", *(f"python benchmarks/{name}.py " for name in ("presets", "earlier", "changed")))
+COMMANDS = ("pnpsr train ", *(f"python benchmarks/{name}.py " for name in ("presets", "earlier", "changed", "kernel_step")))
 each = pytest.mark.parametrize("name", presets())
 
 
