@@ -25,7 +25,7 @@ from pnpsr.studies.table import HERE, Line
 from pnpsr.weights import presets
 
 SET5, CBSD68 = "{data}/test/set5", "{data}/test/cbsd68"
-# The presets that ship have no kernel step; what is shown of one is that of the weights before.
+# The presets that ship have no kernel step in their iterations; what is shown of one is that of earlier weights.
 EARLIER, WITH_STEP = Path("runs/earlier"), ("ikrnet-x4@58082213fc9d",)
 STEP = [f"{one.partition('@')[0]}={EARLIER}/{one}.safetensors" for one in WITH_STEP]
 TWELVE = f"--images {CBSD68} --kernels {{data}}/kernels/ikrnet12.npz"
