@@ -86,7 +86,12 @@ class Sharpened(Slotted):
         """The kernel step from the edges that the network says."""
         d, e, gamma, power = self.edges(state, physics, k0)
         wide, size = precision.double(d), (k0.shape[-2], k0.shape[-1])
-        G, b = physics.normal_equations(d.to(wide), e.to(wide), size, Fit(), _seen(state, d.to(wide)))
+        given = state.y if state.given is None else state.given
+        if inside := given.shape != state.y.shape:
+            d, e = _shown(d, e, state.y, given, self.net.size)
+            if min(e.shape[-2:]) < self.net.size:
+                return k0
+        G, b = physics.normal_equations(d.to(wide), e.to(wide), size, Fit(inside=inside))
         k = k0.to(wide).flatten(1)[..., None]
         energy = G.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] + FLAT
         root = (k + FLOOR) ** (power.to(wide) / 2)
@@ -107,12 +112,13 @@ class Sharpened(Slotted):
         return self.net(data, known, edges, k0, sigma / contrast)
 
 
-def _seen(state: State, d: Tensor) -> Tensor | None:
-    """Ones where y was given and zeros where it was continued, (b 1 h w); None: all of it was given."""
-    if state.given is None or state.given.shape == state.y.shape:
-        return None
-    inside = torch.zeros_like(d[:, :1])
-    rows, columns = ((n - m) // 2 for n, m in zip(state.y.shape[-2:], state.given.shape[-2:], strict=True))
-    # a difference reaches one pixel on
-    inside[..., rows : rows + state.given.shape[-2] - 1, columns : columns + state.given.shape[-1] - 1] = 1
-    return inside
+def _shown(d: Tensor, e: Tensor, y: Tensor, given: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """d and e where y was given, and so far around it as kernels of that size reach from there."""
+    s = e.shape[-1] // d.shape[-1]
+    low = []
+    for n, m in zip(y.shape[-2:], given.shape[-2:], strict=True):
+        margin = (n - m) // 2
+        reach = min(margin, max(0, size // 2 - s) // s)
+        low.append(slice(margin - reach, margin + m - 1 + reach))  # a difference reaches one pixel on
+    high = [slice(s * one.start, s * one.stop) for one in low]
+    return d[..., low[0], low[1]], e[..., high[0], high[1]]
