@@ -49,7 +49,9 @@ def main(
     note = expression(old).written()
     new = rebuilt({**note, "arguments": {**note["arguments"], **json.loads(arguments)}})
     kept = old.state_dict()
-    if step is not None:
+    if step is not None and any(key.startswith("k0.net.head.") for key in kept):  # in place of the one that is there
+        kept = {key: value for key, value in kept.items() if not key.startswith("k0.net.")}
+    elif step is not None:
         kept = {key.replace("k0.", "k0.start.", 1) if key.startswith("k0.") else key: value for key, value in kept.items()}
     new.load_state_dict(kept | ({} if step is None else fitting(step)))
     with tempfile.TemporaryDirectory() as folder:

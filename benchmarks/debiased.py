@@ -70,7 +70,7 @@ def main(
         once, made = (view(load(f"ikrnet-x{scale}")) for view in PAIRS[what])
         for sigma in sigmas:
             protocol = replace(named_protocol("every-scale", kernels), conditions=((scale, sigma),), metrics=tuple(METRICS))
-            methods = from_solver("first", once), from_solver(what, made)
+            methods = from_solver(f"no-{what}", once), from_solver(what, made)
             before, after = (evaluate(one, protocol, some, out / f"x{scale}-{sigma:g}").rows for one in methods)
             for label, group in GROUPS.items():
                 for metric in METRICS:

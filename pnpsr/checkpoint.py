@@ -66,7 +66,7 @@ def save(
         raise ValueError(f"recipe {call.recipe!r} has left RECIPES, and could not be loaded again")
     note = json.dumps({**call.written(), "version": VERSION, **({} if convention is None else {"convention": convention})})
     tensors = {name: value.detach().contiguous().cpu().clone() for name, value in solver.state_dict().items()}
-    names = [name for name, _ in solver.named_parameters()]
+    names = [name for name, _ in solver.named_parameters(remove_duplicate=False)]  # what is shared has several
     for many in bits.values():
         checks.choice(many, packed.BITS, "bits")
     inside = {name: many for part, many in bits.items() for name in _below(part, names)}

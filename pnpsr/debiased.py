@@ -15,8 +15,14 @@ from pnpsr.steps.turn import before_turning
 class Solved(nn.Module):
     """x of a whole solve with the kernel of the state: a solver as a step, of as many iterations as its own T says.
 
+    It begins with the x of the state, or as the solver does where there is none.
+
+    Args:
+        solver: of a kernel that is given, or that its start finds.
+        once: as the only step of another solver: a second iteration of that is refused, for it would do the first one again.
+
     Raises:
-        ValueError: a solver that would write k; (on a call) a second iteration, which would do the first one again.
+        ValueError: a solver that would write k; (on a call) a second iteration, where that is refused.
 
     Example:
         >>> import torch
@@ -28,23 +34,24 @@ class Solved(nn.Module):
         torch.Size([1, 1, 16, 16])
     """
 
-    def __init__(self, solver: UnrolledSolver) -> None:
+    def __init__(self, solver: UnrolledSolver, *, once: bool = False) -> None:
         super().__init__()
         if "estimator" in solver.order and solver.estimator is not None:
             raise ValueError('the solver writes k; take solver.only("tuner", "restorer")')
-        self.solver = solver
+        self.solver, self.once = solver, bool(once)
 
     @property
     def needs(self) -> Needs:
-        """Those of the solver, and no second iteration."""
-        return replace(self.solver.needs, longest=1)
+        """Those of the solver."""
+        return replace(self.solver.needs, longest=1) if self.once else self.solver.needs
 
     def forward(self, state: State) -> Tensor:
         """The restored image (b c sh sw)."""
-        if state.t:
+        if self.once and state.t:
             raise ValueError(f"a whole solve is one iteration, {state.t + 1} were asked for; set T of the solver inside")
         k = state.known("k").contiguous()
-        s = self.solver.start(state.y, state.physics, sigma=state.sigma, k=k, given=state.given, noise=state.noise)
+        x = None if state.x is None else state.x.contiguous()
+        s = self.solver.start(state.y, state.physics, sigma=state.sigma, x=x, k=k, given=state.given, noise=state.noise)
         for _ in range(self.solver.T):
             s = self.solver.step(s)
         return s.known("x")
@@ -107,6 +114,7 @@ def settling(solver: nn.Module, settle: bool = True) -> UnrolledSolver:
     view = solver.only(*solver.order)
     if isinstance(solver.k0, Sharpened):
         view.k0 = Sharpened(solver.k0.start, solver.k0.net, settle=settle)
+        view.k0.training = solver.k0.training
         return view
     turning = solver.k0 if isinstance(solver.k0, ChooseTurn) else None
     start = before_turning(solver.k0)
@@ -118,12 +126,13 @@ def settling(solver: nn.Module, settle: bool = True) -> UnrolledSolver:
 
 
 def unsharpened(solver: nn.Module) -> UnrolledSolver:
-    """A view whose first kernel is that before :class:`pnpsr.steps.Sharpened` fitted it again, settled if that is.
+    """A view whose first kernel is that before :class:`pnpsr.steps.Sharpened` fitted it again, settled if what comes out is.
 
     Any other first kernel stays. It shares every network.
 
     Raises:
         TypeError: another module.
+        ValueError: what comes out is settled, and what was there before is no network's word.
 
     Example:
         >>> from pnpsr import ikrnet
@@ -138,5 +147,5 @@ def unsharpened(solver: nn.Module) -> UnrolledSolver:
     view = solver.only(*solver.order)
     if isinstance(solver.k0, Sharpened):
         view.k0 = solver.k0.start
-        return settling(view, solver.k0.settle)
+        return settling(view) if solver.k0.settle else view
     return view

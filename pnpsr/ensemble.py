@@ -17,7 +17,7 @@ def ensemble(solver: nn.Module) -> UnrolledSolver:
 
     Raises:
         TypeError: another module.
-        ValueError: a solver whose iterations write k.
+        ValueError: a solver whose iterations write k; one that is asked twice already, which would only do the same again.
 
     Example:
         >>> from pnpsr import load
@@ -34,6 +34,11 @@ def ensemble(solver: nn.Module) -> UnrolledSolver:
             "the iterations of the solver write k, which both solves would find anew: take one whose first kernel stays, "
             'or solver.only("tuner", "restorer")'
         )
+    if isinstance(solver.restorer, SelfEnsemble):
+        raise ValueError("the solver is asked twice already: of the mean nothing would change")
     view = solver.only("tuner", "restorer")
-    view.restorer, view.T = SelfEnsemble(Solved(solver.only("tuner", "restorer"))), 1
+    whole = Solved(solver.only("tuner", "restorer"), once=True)
+    both = SelfEnsemble(whole)
+    whole.training = both.training = solver.training  # without a word to the modules that are shared
+    view.restorer, view.T = both, 1
     return view

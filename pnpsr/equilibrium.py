@@ -52,7 +52,9 @@ def equilibrium(
     """
     count = checks.whole(solver.T if T is None else T, "T")
     if (longest := solver.needs.longest) is not None:
-        raise ValueError(f"the solver has weights for {longest} iterations: an implicit gradient needs one set for all")
+        raise ValueError(
+            f"the solver can do {longest} iteration(s), no more: an implicit gradient needs one set of weights for all"
+        )
     with torch.no_grad():
         for state in solver.iterate(state, count - 1):  # noqa: B007, B020  only the last one is wanted
             pass

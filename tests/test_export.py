@@ -50,7 +50,7 @@ def test_a_program_is_the_solver_at_any_size(key: str, tmp_path: Path) -> None:
 @each
 def test_a_program_of_every_recipe_is_its_solver(key: str, tmp_path: Path) -> None:
     one = 1 if INSTANCES[key].anytime and INSTANCES[key].steps else None
-    large = "statistics" in key or "first_kernel" in key or "kernel step" in key
+    large = "statistics" in key or "first_kernel" in key or "kernel step" in key or "fitted again" in key
     exported(key, tmp_path, ((70, 66), (81, 67)) if large else ((24, 20), (33, 27)), T=one)
 
 

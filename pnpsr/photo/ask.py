@@ -98,7 +98,7 @@ class Ask:
         if needs.kernel and self.k is None:
             raise ValueError(f"{called} needs the kernel: give it (k=, --kernel FILE), or leave the preset out")
         if needs.longest is not None and (self.T or 0) > needs.longest:
-            raise ValueError(f"{called} can do {needs.longest} iterations, {self.T} were asked for")
+            raise ValueError(f"{called} can do {needs.longest} iteration(s), {self.T} were asked for")
         return solver.to(self.device)
 
     def identity(self) -> dict[str, object]:

@@ -79,7 +79,7 @@ class Debiased(Slotted):
     @property
     def needs(self) -> Needs:
         """What the start and the restoring need, but for the kernel."""
-        return needs_of(self.start) & replace(needs_of(self.restoring), kernel=False)
+        return needs_of(self.start) & replace(needs_of(self.restoring), kernel=False, longest=None)
 
     def forward(self, state: State) -> Tensor:
         """The kernel (b 1 p q)."""

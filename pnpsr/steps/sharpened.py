@@ -20,6 +20,7 @@ from pnpsr.state import State, Step
 
 FLOOR = 1e-5  # of k: no tap is quite fixed
 FLAT = 1e-3  # contrast, and energy, below which a picture is as good as flat
+FAINT = 2e-3  # contrast below which a network has nothing to go by
 
 
 class Sharpened(Slotted):
@@ -30,8 +31,8 @@ class Sharpened(Slotted):
     :class:`pnpsr.steps.ChooseTurn`) and of what that leaves of y; v = k₀^p in units of its mean says where taps may move. γ and p
     are the network's, too. Before it has learned anything the step is k₀. What is negative is cut off, and the sum is 1.
 
-    What was continued beyond the border of y does not count. Where y has gaps or is clipped, or nothing is periodic (no closed
-    forms), the start stays as it is.
+    What was continued beyond the border of y does not count. Where y has gaps or is clipped, where nothing is periodic (no closed
+    forms), and on pictures that are all but flat the kernel of the start stays.
 
     Args:
         start: step that returns k₀ (b 1 p p).
@@ -87,18 +88,24 @@ class Sharpened(Slotted):
         d, e, gamma, power = self.edges(state, physics, k0)
         wide, size = precision.double(d), (k0.shape[-2], k0.shape[-1])
         given = state.y if state.given is None else state.given
-        if inside := given.shape != state.y.shape:
+        if inside := given.shape[-2:] != state.y.shape[-2:]:
             d, e = _shown(d, e, state.y, given, self.net.size)
-            if min(e.shape[-2:]) < self.net.size:
+            if min(e.shape[-2:]) < self.net.size + self.net.scale - 1:  # no window of x lies in it
                 return k0
         G, b = physics.normal_equations(d.to(wide), e.to(wide), size, Fit(inside=inside))
         k = k0.to(wide).flatten(1)[..., None]
         energy = G.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] + FLAT
-        root = (k + FLOOR) ** (power.to(wide) / 2)
+        root = (k.clamp_min(0) + FLOOR) ** (power.to(wide) / 2)
         root = root / root.square().mean(1, keepdim=True).sqrt()
         H = root * (G / energy) * root.mT + gamma.to(wide) * torch.eye(k.shape[1], dtype=wide, device=k.device)
         move = root * solve(H, torch.linalg.cholesky(H.detach()), root * ((b - G @ k) / energy))
-        return unit((k + move).reshape(k0.shape).clamp_min(0)).to(k0)
+        found = unit((k + move).reshape(k0.shape).clamp_min(0)).to(k0)
+        return torch.where(self.contrast(given) > FAINT, found, k0)
+
+    @staticmethod
+    def contrast(y: Tensor) -> Tensor:
+        """The root mean square of the differences of the mean of the channels, (b 1 1 1)."""
+        return differences(y.mean(1, keepdim=True), 1).square().mean((1, 2, 3), keepdim=True).sqrt()
 
     def edges(self, state: State, physics: Degradation, k0: Tensor) -> tuple[Tensor, ...]:
         """What :class:`pnpsr.nets.EdgeNet` says of y under k₀, in units of the contrast of y."""
@@ -106,7 +113,7 @@ class Sharpened(Slotted):
         with torch.no_grad():
             sigma = estimate_noise(shown) if state.sigma is None else state.sigma / state.y.shape[1] ** 0.5
             x = physics.prox_image(y, k0, upsample(y, state.scale, "bicubic", physics.position), 0.1 + 3 * sigma.square())
-            contrast = differences(shown, 1).square().mean((1, 2, 3), keepdim=True).sqrt() + FLAT
+            contrast = self.contrast(shown) + FLAT
             told = (differences(y, 1), differences(physics(x, k0), 1), differences(x, state.scale))
             data, known, edges = (t / contrast for t in told)
         return self.net(data, known, edges, k0, sigma / contrast)

@@ -118,7 +118,7 @@ def test_it_is_a_start_of_a_solver_and_shares_its_weights() -> None:
         out, plain = view(y, 2), solver(y, 2)
         again = solver(y, 2, k=out.k)
     assert torch.allclose(out.x, again.x, atol=1e-5) and not torch.equal(out.k, plain.k)
-    assert view.needs.kernel_size == 5 and not view.needs.kernel
+    assert view.needs.kernel_size == 5 and not view.needs.kernel and view.needs.longest is None
     assert type(solver.k0).__name__ != "Debiased"  # as it was
 
 

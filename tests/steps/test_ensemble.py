@@ -108,7 +108,22 @@ def test_it_goes_with_a_second_look() -> None:
     assert other(y, 1).x.shape == (1, 3, 96, 96)
 
 
+def test_it_begins_where_it_is_told_to() -> None:
+    view, y, k = ensemble(usrnet(T=1, widths=TINY, hidden=4).eval()), picture(1, 3, 8, 8), gaussian(5, 1.0)
+    a, b = (view(y, 2, k=k, sigma=0.01, x=x).x for x in (torch.zeros(1, 3, 16, 16), torch.ones(1, 3, 16, 16)))
+    assert not torch.allclose(a, b, atol=1e-2)
+
+
+def test_half_of_it_is_half_in_a_file(tmp_path: Path) -> None:
+    view = ensemble(ikrnet(5, T=2, widths=TINY, hidden=4, first="statistics", kernel_step=False).eval())
+    for name, half in (("whole", False), ("half", True)):
+        save(view, tmp_path / f"{name}.safetensors", half=half)
+    whole, small = ((tmp_path / f"{name}.safetensors").stat().st_size for name in ("whole", "half"))
+    assert small < 0.7 * whole
+
+
 REFUSED = {
+    "twice": (lambda: ensemble(ensemble(usrnet(T=1, widths=TINY))), ValueError, "asked twice already"),
     "a kernel that iterations write": (lambda: ensemble(dan(2)), ValueError, "both solves would find anew"),
     "no solver": (lambda: ensemble(torch.nn.Identity()), TypeError, "UnrolledSolver"),
     "a second iteration": (

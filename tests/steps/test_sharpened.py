@@ -79,6 +79,27 @@ def test_where_y_has_gaps_the_start_stays() -> None:
         assert torch.equal(step(State(y, physics)), k0)
 
 
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_small_flat_and_gray_pictures(scale: int) -> None:
+    """A kernel comes of any size of y; on what is flat, and under a start with negative taps, nothing breaks; gray is all of y."""
+    torch.manual_seed(0)
+    net = EdgeNet(scale, P, width=4).double()
+    torch.nn.init.normal_(net.tail.weight, std=0.1)
+    torch.nn.init.normal_(net.trust.weight, std=0.1)
+    k0 = motion(3)
+    k0[..., 0, 0] -= 0.02
+    step = Sharpened(lambda state: k0 / k0.sum(), net)
+    generator = torch.Generator().manual_seed(0)
+    for h in range(1, 14):
+        wide = torch.rand(1, 3, h + 16, 46, generator=generator, dtype=torch.float64)
+        k = step(State(wide, scale, given=wide[..., 8:-8, 8:-8]))
+        assert k.shape == (1, 1, P, P) and k.isfinite().all()
+    for flat in (0.0, 0.5):
+        assert torch.equal(step(State(torch.full((1, 1, 16, 16), flat, dtype=torch.float64), scale)), k0 / k0.sum())
+    gray = wide[:, :1]
+    assert torch.allclose(step(State(gray.expand(-1, 3, -1, -1), scale, given=gray)), step(State(gray, scale)), atol=1e-9)
+
+
 def test_its_network_learns_and_the_start_is_left_alone() -> None:
     k0, k = motion(2).requires_grad_(), motion(1)
     y = observed(pictures(1, 3, 32, 32, 5), k, 2, 0.0, 5)
