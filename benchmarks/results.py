@@ -72,7 +72,7 @@ The tables and figures of both papers, measured on the presets that come with th
 protocols and all lines of the papers; this one has a column of each. `make results DATA=folder` makes them. On the same machine
 with the same versions it makes the same CSV files again, byte for byte, except `*.timings.csv`; on another processor, or with
 another torch, the last digits differ. On which machine and torch those whose spread is not measured were made is not recorded;
-the others are of an AMD EPYC with AVX-512 bf16 and torch 2.14.1.
+the others are of an AMD EPYC with AVX-512 bf16 or an Intel Xeon with AMX, and torch 2.14.1.
 
 Every number is of one seed of noise and of one training. How far differences hold on other pictures is measured where the
 list below says so, and stands on those pages: what is within its spread there is no result. Elsewhere it was not measured: read
