@@ -91,6 +91,7 @@ SAYS = {
     "replay": "recorded",
     "equilibrium": "gradients",
     "debiased": "a second look at k",
+    "ensemble": "two solves, their mean",
     "export": "one file",
     "cli": "the command",
     "studies": "tables of the papers",
