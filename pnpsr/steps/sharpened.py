@@ -17,10 +17,9 @@ from pnpsr.physics.solve import solve
 from pnpsr.slots import Slotted
 from pnpsr.starts import upsample
 from pnpsr.state import State, Step
+from pnpsr.steps.debiased import FLAT, FLOOR, contrast
 
-FLOOR = 1e-5  # of k: no tap is quite fixed
-FLAT = 1e-3  # contrast, and energy, below which a picture is as good as flat
-FAINT = 2e-3  # contrast below which a network has nothing to go by
+FAINT = 3e-3  # contrast below which a network has nothing to go by
 
 
 class Sharpened(Slotted):
@@ -100,12 +99,7 @@ class Sharpened(Slotted):
         H = root * (G / energy) * root.mT + gamma.to(wide) * torch.eye(k.shape[1], dtype=wide, device=k.device)
         move = root * solve(H, torch.linalg.cholesky(H.detach()), root * ((b - G @ k) / energy))
         found = unit((k + move).reshape(k0.shape).clamp_min(0)).to(k0)
-        return torch.where(self.contrast(given) > FAINT, found, k0)
-
-    @staticmethod
-    def contrast(y: Tensor) -> Tensor:
-        """The root mean square of the differences of the mean of the channels, (b 1 1 1)."""
-        return differences(y.mean(1, keepdim=True), 1).square().mean((1, 2, 3), keepdim=True).sqrt()
+        return torch.where(contrast(given) > FAINT, found, k0)
 
     def edges(self, state: State, physics: Degradation, k0: Tensor) -> tuple[Tensor, ...]:
         """What :class:`pnpsr.nets.EdgeNet` says of y under k₀, in units of the contrast of y."""
@@ -113,10 +107,10 @@ class Sharpened(Slotted):
         with torch.no_grad():
             sigma = estimate_noise(shown) if state.sigma is None else state.sigma / state.y.shape[1] ** 0.5
             x = physics.prox_image(y, k0, upsample(y, state.scale, "bicubic", physics.position), 0.1 + 3 * sigma.square())
-            contrast = self.contrast(shown) + FLAT
+            scale = contrast(shown)
             told = (differences(y, 1), differences(physics(x, k0), 1), differences(x, state.scale))
-            data, known, edges = (t / contrast for t in told)
-        return self.net(data, known, edges, k0, sigma / contrast)
+            data, known, edges = (t / scale for t in told)
+        return self.net(data, known, edges, k0, sigma / scale)
 
 
 def _shown(d: Tensor, e: Tensor, y: Tensor, given: Tensor, size: int) -> tuple[Tensor, Tensor]:
