@@ -11,12 +11,11 @@ from pnpsr.fast import native_bfloat16
 from pnpsr.nets import DPCG, EdgeNet
 from pnpsr.nets.edges import Words, zeroed
 from pnpsr.physics.gram import circular_gram
-from pnpsr.physics.solve import solve
+from pnpsr.physics.solve import anchored
 from pnpsr.prox import differences
 from pnpsr.starts import Upsample
 
-SCALE, SIZE = 2, 21
-PHYSICS = Degradation(SCALE)
+SIZE = 21  # of all kernels
 
 
 class Seen(NamedTuple):
@@ -52,8 +51,7 @@ class Evidence(NamedTuple):
         """
         root = (k0.flatten(1)[..., None] + 1e-5) ** (power / 2)
         root = root * (size / root.square().mean(1, keepdim=True)).sqrt()
-        H = root * (self.gram / self.unit()) * root.mT + gamma * torch.eye(SIZE**2)
-        move = root * solve(H, torch.linalg.cholesky(H.detach()), root * (self.rest / self.unit()))
+        move = anchored(self.gram / self.unit(), self.rest / self.unit(), root, gamma)
         if still:
             line = torch.arange(SIZE) - SIZE // 2.0
             moments = torch.stack([torch.ones(SIZE**2), line.repeat_interleave(SIZE), line.repeat(SIZE)])
@@ -64,17 +62,18 @@ class Evidence(NamedTuple):
 
 def evidence(d: Tensor, e: Tensor, k0: Tensor) -> Evidence:
     """From edges d of y (b 2 h w) and e of x (b 2 sh sw)."""
-    gram, target = circular_gram(d, e, (SIZE, SIZE), (SCALE, SCALE), (0, 0))
+    scale = e.shape[-1] // d.shape[-1]
+    gram, target = circular_gram(d, e, (SIZE, SIZE), (scale, scale), (0, 0))
     return Evidence(gram, target - gram @ k0.flatten(1)[..., None])
 
 
 @torch.no_grad()
-def seen(y: Tensor, k0: Tensor) -> Seen:
+def seen(y: Tensor, k0: Tensor, scale: int) -> Seen:
     """x = argmin |y - (x ⊗ k0)↓s|² + α |x - bicubic|², α = 0.1 + 3 σ² as in the choice of the turn, and its edges; y (b 1 h w)."""
-    state = State(y, SCALE)
+    state, physics = State(y, scale), Degradation(scale)
     sigma = state.believed().expand(len(y), 1, 1, 1)
-    x = PHYSICS.prox_image(y, k0, Upsample("bicubic")(state), 0.1 + 3 * sigma.square())
-    data, known, edges = differences(y, 1), differences(PHYSICS(x, k0), 1), differences(x, SCALE)
+    x = physics.prox_image(y, k0, Upsample("bicubic")(state), 0.1 + 3 * sigma.square())
+    data, known, edges = differences(y, 1), differences(physics(x, k0), 1), differences(x, scale)
     unit = contrast(y)
     return Seen(data / unit, known / unit, edges / unit, k0, sigma / unit)
 
@@ -86,7 +85,7 @@ def contrast(y: Tensor) -> Tensor:
 
 def simulated(x: Tensor, y: Tensor, k0: Tensor, sigma: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Pictures x (b c sh sw) under k0, with as much noise beside their contrast as y has."""
-    blurred, squares = PHYSICS(x, k0), contrast(y).square()
+    blurred, squares = Degradation(x.shape[-1] // y.shape[-1])(x, k0), contrast(y).square()
     clean = (squares - 2 * sigma.square()).maximum(squares / 4).sqrt()  # a difference has twice the variance of its pixels
     return blurred + sigma * (contrast(blurred) / clean).clamp(max=3) * torch.randn(blurred.shape, generator=generator)
 
@@ -94,8 +93,8 @@ def simulated(x: Tensor, y: Tensor, k0: Tensor, sigma: Tensor, generator: torch.
 class Sharp(EdgeNet):
     """k1 = argmin_k |d - (e ⊗ k)↓s|² + γ Σ (k - k0)² / v on the support, as :class:`pnpsr.steps.Sharpened` takes it, in batches."""
 
-    def __init__(self) -> None:
-        super().__init__(SCALE, SIZE)
+    def __init__(self, scale: int) -> None:
+        super().__init__(scale, SIZE)
 
     def forward(self, seen: Seen, k0: Tensor, others: Seen | None = None) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """k1 (b 1 p q), and the edges e (b 2 sh sw); ``others`` are simulated pictures, as many for each of the batch."""
@@ -116,11 +115,12 @@ class Sharp(EdgeNet):
 class Direct(nn.Module):
     """k1 = softmax(log k0 + E): DAN's dual-path estimator (Luo et al. 2021) on y, x and A(k0) x - y, told k0; E starts as 0."""
 
-    def __init__(self, width: int = 32, blocks: int = 3) -> None:
+    def __init__(self, scale: int, width: int = 32, blocks: int = 3) -> None:
         super().__init__()
+        self.scale = scale
         self.words = Words(SIZE, width, 2)
         self.head_y = nn.Conv2d(4, width, 5, padding=2)
-        self.head_x = nn.Conv2d(2 * SCALE**2, width, 5, padding=2)
+        self.head_x = nn.Conv2d(2 * scale**2, width, 5, padding=2)
         self.body = DPCG(width, blocks, basic=3, conditional=3)
         self.tail = nn.Conv2d(width, 4 * width, 3, padding=1)
         self.mix = nn.Sequential(nn.Linear(4 * width + 64, 256), nn.ReLU(), zeroed(nn.Linear(256, SIZE**2)))
@@ -130,7 +130,7 @@ class Direct(nn.Module):
         told, gains = self.words(seen.k0, seen.noise)
         with halved():
             y = torch.cat([seen.data, seen.data - seen.known], 1).contiguous(memory_format=torch.channels_last)
-            x = pixel_unshuffle(seen.edges, SCALE).contiguous(memory_format=torch.channels_last)
+            x = pixel_unshuffle(seen.edges, self.scale).contiguous(memory_format=torch.channels_last)
             h, _ = self.body(self.head_y(y) * gains[0], self.head_x(x) * gains[1])
             pooled = self.tail(h).relu().float().mean((2, 3))
         logits = (k0.flatten(1) + 1e-8).log() + self.mix(torch.cat([pooled, told], 1))
@@ -143,8 +143,9 @@ class Restored(nn.Module):
     Learned is only log Σ (k - k0)², the size of v, from k0; γ and the power of v were set by hand on the watched pictures.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, scale: int) -> None:
         super().__init__()
+        self.scale = scale
         self.doubt = nn.Sequential(nn.Linear(SIZE**2, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 1))
 
     def size(self, k0: Tensor) -> Tensor:
@@ -169,29 +170,30 @@ class Restored(nn.Module):
         ``length`` times, for a restorer that trusts its kernel hides a part of what is wrong; but Σ (k - k0)² is at most ``most``
         of what is expected. All four were set by hand on the watched pictures.
         """
-        gray, sigma = y.mean(1, keepdim=True), State(y, SCALE).believed()
+        gray, sigma = y.mean(1, keepdim=True), State(y, self.scale).believed()
         gamma = gammas[0] + gammas[1] * (sigma / contrast(gray)).square()[:, 0]
         due, k = self.size(k0).exp()[:, None, None], k0
         for _ in range(rounds):
-            found = unbiased(solver, y, k, pictures, sigma)
+            found = unbiased(solver, self.scale, y, k, pictures, sigma)
             far = k - k0 + length * found.step(k, gamma, torch.tensor(0.75), due / SIZE**2, still=True)
             k = positive(k0 + far * (most * due / square(far)[:, None, None]).sqrt().clamp(max=1)[..., None])
         return k
 
 
-def unbiased(solver: Any, y: Tensor, k: Tensor, pictures: Tensor, sigma: Tensor) -> Evidence:
+def unbiased(solver: Any, scale: int, y: Tensor, k: Tensor, pictures: Tensor, sigma: Tensor) -> Evidence:
     """What the edges of the x that the solver restores say of k, less what those of ``pictures`` (n c sh sw) blurred with k do."""
     many = k.expand(len(pictures), -1, -1, -1).contiguous()
     others = simulated(pictures, y.mean(1, keepdim=True), many, sigma, torch.Generator().manual_seed(0))
     found, usual = (
-        evidence(differences(t.mean(1, keepdim=True), 1), restored_edges(solver, t, h), h) for t, h in ((y, k), (others, many))
+        evidence(differences(t.mean(1, keepdim=True), 1), restored_edges(solver, scale, t, h), h)
+        for t, h in ((y, k), (others, many))
     )
     return found.less(usual, len(pictures))
 
 
-def restored_edges(solver: Any, y: Tensor, k: Tensor) -> Tensor:
+def restored_edges(solver: Any, scale: int, y: Tensor, k: Tensor) -> Tensor:
     """Edges of the gray x that the solver restores, (b 2 sh sw)."""
-    return differences(solver(y, SCALE, k=k).x.mean(1, keepdim=True), SCALE)
+    return differences(solver(y, scale, k=k).x.mean(1, keepdim=True), scale)
 
 
 def positive(k: Tensor) -> Tensor:

@@ -7,7 +7,8 @@
 
 ``sharp`` predicts sharp edges of x, from which the kernel follows in closed form; ``direct`` corrects log k0 by a network. Both see
 the edges of y, of the closed-form x under k0, and of what that leaves of y. ``restored`` takes the edges of the x that the preset
-restores with k0, and learns only how wrong k0 may be. The first kernel is that of ``ikrnet-x2``, frozen and not settled.
+restores with k0, and learns only how wrong k0 may be. The first kernel is that of ``--preset``, frozen and not settled, and its
+last figure is the scale.
 
 Any restorer is biased: what its x leaves of y correlates with x even if k0 is the true kernel. How much, other pictures tell that
 are blurred with k0 and restored alike; ``restored``, and ``sharp --simulate``, subtract that.
@@ -19,7 +20,7 @@ import csv
 import math
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,7 +28,7 @@ from typing import Annotated, Any, Literal
 import torch
 import tyro
 from first_kernel import HELD_OUT, MOTION, row, shown
-from kernel_nets import SCALE, Direct, Restored, Seen, Sharp, contrast, seen, simulated, square
+from kernel_nets import Direct, Restored, Seen, Sharp, contrast, seen, simulated, square
 from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
@@ -36,11 +37,13 @@ from pnpsr.conventions import PNPSR, convert_kernel
 from pnpsr.data import Bank, BatchedStream, Folder, Sample, held_out, setting
 from pnpsr.data.pictures import Subset
 from pnpsr.debiased import settling, unsharpened
-from pnpsr.evaluate import Row, difference, kernel_mse, named_protocol, psnr, psnr_aligned, spread
+from pnpsr.evaluate import Protocol, Row, difference, kernel_mse, named_protocol, psnr, psnr_aligned, spread
 from pnpsr.evaluate.cases import Failure, Synthetic
 from pnpsr.fast import fast
 from pnpsr.kernels import load_kernels, turned
 from pnpsr.prox import differences
+from pnpsr.steps import ChooseTurn
+from pnpsr.steps.turn import before_turning
 from pnpsr.train.average import Average
 
 Kind = Literal["sharp", "direct", "restored"]
@@ -52,7 +55,7 @@ FLOOR = 2e-3  # Σ (k - k0)² below which a first kernel counts as good enough
 OTHERS, SIDE = 8, 144  # pictures that are blurred with k0 when a step is used, and their side
 
 
-KINDS: dict[Kind, type[nn.Module]] = {"sharp": Sharp, "direct": Direct, "restored": Restored}
+KINDS: dict[Kind, Callable[[int], nn.Module]] = {"sharp": Sharp, "direct": Direct, "restored": Restored}
 
 
 @dataclass(frozen=True)
@@ -74,14 +77,15 @@ class Batch:
 
 @torch.no_grad()
 def batch(sample: Sample, first: Any, judged: bool, simulate: bool) -> Batch:
-    """A sample with its first kernel, turned as the truth says, or as :class:`pnpsr.steps.ChooseTurn` does (``judged``)."""
-    state, k = State(sample.y, SCALE), sample.known("k")
-    k0 = first(state) if judged else first.start(state)
-    if not judged:
+    """A sample with its first kernel, turned as the truth says, or, if it is turned at all, as in use (``judged``)."""
+    scale = round(sample.x.shape[-1] / sample.y.shape[-1])
+    state, k = State(sample.y, scale), sample.known("k")
+    k0 = first(state) if judged else before_turning(first)(state)
+    if not judged and isinstance(first, ChooseTurn):
         k0 = torch.where((square(turned(k0) - k) < square(k0 - k))[:, None, None, None], turned(k0), k0)
-    edges = differences(sample.x, SCALE) / contrast(sample.y)
+    edges = differences(sample.x, scale) / contrast(sample.y)
     others = simulated(sample.x.roll(1, 0), sample.y, k0, sample.known("sigma")) if simulate else None
-    return Batch(seen(sample.y, k0), k0, k, edges, None if others is None else seen(others, k0))
+    return Batch(seen(sample.y, k0, scale), k0, k, edges, None if others is None else seen(others, k0, scale))
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,7 @@ def train(
     out: Path,
     kind: Kind,
     plan: Annotated[Plan, tyro.conf.arg(name="")] = Plan(),
+    preset: str = PRESET,
     name: str = "",
     begin: str = "",
     simulate: bool = False,
@@ -130,6 +135,7 @@ def train(
         out: where weights and logs go.
         kind: which step.
         plan: how it learns.
+        preset: whose first kernel it begins with.
         name: of the files, by default the kind.
         begin: another run, whose weights it starts from.
         simulate: subtract what another picture of the batch gives under k0.
@@ -137,17 +143,23 @@ def train(
     torch.set_num_threads(1)
     torch.manual_seed(0)
     learning, rest = held_out(Folder(data / "train"), HELD_OUT)
-    named, first = setting("ikrnet", scales=(SCALE,), clean=0.33), settling(unsharpened(load(PRESET)), False).k0
+    scale, first = scale_of(preset), settling(unsharpened(load(preset)), False).k0
+    named = setting("ikrnet", scales=(scale,), clean=0.33)
     watched = BatchedStream(Bank(Subset(rest, range(SCORED, HELD_OUT)), 256, gray=True), named, batch=8, patch=256)
     watch = [batch(sample, first, True, simulate) for sample, _ in zip(watched.samples(), range(6), strict=False)]
     stream = BatchedStream(Bank(learning, plan.patch, gray=True), named, batch=plan.size, patch=plan.patch)
-    net = KINDS[kind]().to(memory_format=torch.channels_last)
+    net = KINDS[kind](scale).to(memory_format=torch.channels_last)
     if begin:
         net.load_state_dict(torch.load(out / f"{begin}.pt")["net"])
     optimiser = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=1e-4)
     run = Run(out / (name or kind), kind, net, Average(net, 0.998), optimiser)
     run.resume()
     run.go((batch(sample, first, False, simulate) for sample in stream.samples(run.step)), watch, plan)
+
+
+def scale_of(preset: str) -> int:
+    """The factor that a preset is for."""
+    return int(preset[-1])
 
 
 class Ratio:
@@ -255,6 +267,7 @@ class Step:
 
     solver: Any
     net: nn.Module
+    scale: int
     pictures: Tensor  # (n c s s), to simulate with
     simulate: bool
 
@@ -264,25 +277,26 @@ class Step:
             return self.net(self.solver, y, k0, self.pictures)
         gray = y.mean(1, keepdim=True)
         if not self.simulate:
-            return self.net(seen(gray, k0), k0)[0]
+            return self.net(seen(gray, k0, self.scale), k0)[0]
         many = k0.expand(len(self.pictures), -1, -1, -1).contiguous()
         generator = torch.Generator().manual_seed(0)
-        others = simulated(self.pictures.mean(1, keepdim=True), gray, many, State(gray, SCALE).believed(), generator)
-        return self.net(seen(gray, k0), k0, seen(others, many))[0]
+        others = simulated(self.pictures.mean(1, keepdim=True), gray, many, State(gray, self.scale).believed(), generator)
+        return self.net(seen(gray, k0, self.scale), k0, seen(others, many, self.scale))[0]
 
 
-def trained(file: Path, solver: Any, pictures: Tensor, simulate: bool) -> Step:
+def trained(file: Path, solver: Any, scale: int, pictures: Tensor, simulate: bool) -> Step:
     """The moving average of a run's weights."""
     kept = torch.load(file)
-    net = KINDS[kept["kind"]]()
+    net = KINDS[kept["kind"]](scale)
     net.load_state_dict({k.removeprefix("module."): v for k, v in kept["average"].items() if k.startswith("module.")})
-    return Step(solver, net, pictures, simulate)
+    return Step(solver, net, scale, pictures, simulate)
 
 
 def score(
     *,
     data: Path,
     out: Path,
+    preset: str = PRESET,
     names: tuple[str, ...] = ("sharp", "direct", "restored"),
     simulate: tuple[str, ...] = (),
     pictures: int = SCORED,
@@ -294,6 +308,7 @@ def score(
     Args:
         data: folder with ``train`` and ``kernels/ikrnet12.npz``.
         out: where the weights are.
+        preset: whose first kernel they begin with.
         names: of the runs.
         simulate: those of them that were trained with ``--simulate``.
         pictures: so many of those held out.
@@ -305,40 +320,44 @@ def score(
     few = Bank(Subset(learning, range(3, len(learning.names), len(learning.names) // OTHERS)), SIDE)
     place = torch.rand(OTHERS, 4, generator=torch.Generator().manual_seed(1))
     place[:, 0] = (torch.arange(OTHERS) + 0.5) / len(few)  # one of each
-    solver = settling(unsharpened(load(PRESET)), False)
+    scale, solver = scale_of(preset), settling(unsharpened(load(preset)), False)
     quick = fast(solver)
     crops = few.crops(place, SIDE)
-    steps = {name: trained(out / f"{name}.pt", quick, crops, name in simulate) for name in names}
+    steps = {name: trained(out / f"{name}.pt", quick, scale, crops, name in simulate) for name in names}
     print(f"torch {torch.__version__}; {pictures} held-out pictures × twelve kernels; 95 % intervals\n")
     print("| noise | kernels | what | k0 | " + " | ".join(f"{name} | {name} − k0" for name in names) + " |")
     print("|" + "---|" * (4 + 2 * len(names)))
     for sigma in sigmas:
-        rows = list(measured(solver.k0, quick, steps, sigma, Subset(rest, range(pictures)), data, images))
+        source = Synthetic(twelve(data, scale, sigma), Subset(rest, range(pictures)))
+        rows = list(measured(solver.k0, quick, steps, source, images))
         for label, kernels in (("all", range(1, 13)), ("Gaussian", range(1, 9)), ("motion", MOTION)):
             for metric in (*KERNELS, *(IMAGES if images else ()), "seconds"):
                 print(f"| {sigma:g} | {label} | {metric} | " + " | ".join(cells(rows, kernels, names, metric)) + " |", flush=True)
 
 
+def twelve(data: Path, scale: int, sigma: float) -> Protocol:
+    """The twelve kernels at a scale and a noise level."""
+    return replace(named_protocol("ikrnet", load_kernels(data / "kernels" / "ikrnet12.npz")), conditions=((scale, sigma),))
+
+
 @torch.no_grad()
-def measured(
-    first: Any, solver: Any, steps: dict[str, Step], sigma: float, pictures: Subset, data: Path, images: bool
-) -> Iterator[Row]:
+def measured(first: Any, solver: Any, steps: dict[str, Step], source: Synthetic, images: bool) -> Iterator[Row]:
     """The errors row by row, and the images' PSNR if asked for."""
-    protocol = replace(named_protocol("ikrnet", load_kernels(data / "kernels" / "ikrnet12.npz")), conditions=((SCALE, sigma),))
-    source = Synthetic(protocol, pictures)
+    protocol = source.protocol
+    scale = int(protocol.conditions[0][0])
     for case in source.cases(set(source.keys())):
         if isinstance(case, Failure):
             raise ValueError(f"{case.key.image}: {case.reason}")
-        truth = convert_kernel(case.kernel(), protocol.convention, PNPSR, SCALE, interior=True, interpolate=True)
-        k0 = first(State(case.y, SCALE))
+        truth = convert_kernel(case.kernel(), protocol.convention, PNPSR, scale, interior=True, interpolate=True)
+        k0 = first(State(case.y, scale))
         for label, step in {"k0": None, **steps}.items():
             begun = time.process_time()
             k = k0 if step is None else step(case.y, k0)
             values = {"seconds": time.process_time() - begun}
             values |= {name: 1e5 * float(kernel_mse(k, truth, align=align)) for name, align in KERNELS.items()}
             if images:
-                x = solver(case.y, SCALE, k=k).x.clamp(0, 1)
-                values |= {name: float(measure(x, case.x, border=SCALE)) for name, measure in IMAGES.items()}
+                x = solver(case.y, scale, k=k).x.clamp(0, 1)
+                values |= {name: float(measure(x, case.x, border=scale)) for name, measure in IMAGES.items()}
             print(*case.key, label, values, file=sys.stderr, flush=True)  # what was measured, should this be stopped
             yield replace(row(label, str(protocol), case, 0.0), values=values)
 

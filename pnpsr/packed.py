@@ -1,7 +1,7 @@
 """Weights as integers of 8 or 12 bits and what one is worth in each row: ``rounded`` to a file's tensors, ``widened`` from them."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +9,19 @@ import torch
 from torch import Tensor
 
 BITS = (8, 12)
-WORTH, SHAPE, FORM = "@worth", "@shape", "@form"
+WORTH, SHAPE, FORM, PLANES = "@worth", "@shape", "@form", "@planes"
 
 
 def rounded(name: str, value: Tensor, bits: int) -> dict[str, Tensor]:
     """value ≈ worth × n with |n| < 2^(bits - 1), one worth for each row (first index); vectors become float16.
 
-    The integers, of 12 bits two in three bytes, lie deflated (zlib) in one tensor of bytes; ``name@form`` is their bits and shape.
+    The integers lie deflated (zlib) in one tensor of bytes: the high eight bits of all, then, of 12 bits, the low four by twos.
+    ``name@planes`` is their bits and shape.
 
     Example:
         >>> import torch
         >>> from pnpsr.packed import rounded
-        >>> {name: value.tolist() for name, value in rounded("a", torch.ones(2, 3), 12).items() if name != "a"}["a@form"]
+        >>> {name: value.tolist() for name, value in rounded("a", torch.ones(2, 3), 12).items() if name != "a"}["a@planes"]
         [12, 2, 3]
     """
     if value.ndim < 2:
@@ -28,17 +29,18 @@ def rounded(name: str, value: Tensor, bits: int) -> dict[str, Tensor]:
     largest = value.float().abs().flatten(1).amax(1)
     worth = torch.where(largest > 0, largest / (2 ** (bits - 1) - 1), torch.ones_like(largest))
     n = (value.float() / _column(worth, value)).round()
-    small = n.to(torch.int8) if bits == 8 else _packed(n.to(torch.int32))
-    deflated = zlib.compress(small.flatten().view(torch.uint8).numpy().tobytes(), 9)
+    deflated = zlib.compress(_planes(n.to(torch.int32), bits).numpy().tobytes(), 9)
     return {
         name: torch.from_numpy(np.frombuffer(deflated, np.uint8).copy()),
         f"{name}{WORTH}": worth,
-        f"{name}{FORM}": torch.tensor((bits, *value.shape)),
+        f"{name}{PLANES}": torch.tensor((bits, *value.shape)),
     }
 
 
 def widened(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """The tensors of a file, every one that :func:`rounded` made in float32 again; files of earlier versions are not deflated.
+    """The tensors of a file, every one that :func:`rounded` made in float32 again.
+
+    Files of earlier versions hold integers of 12 bits two in three bytes (``@form``), or are not deflated (``@shape``, or none).
 
     Raises:
         ValueError: pieces that do not belong together.
@@ -50,12 +52,14 @@ def widened(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
         >>> widened(rounded("a", torch.tensor([[1.0, -0.5]]), 12), Path("file"))["a"].round(decimals=2)
         tensor([[ 1.0000, -0.5000]])
     """
-    wide = {name: value for name, value in tensors.items() if not name.endswith((WORTH, SHAPE, FORM))}
+    wide = {name: value for name, value in tensors.items() if not name.endswith((WORTH, SHAPE, FORM, PLANES))}
     for name in dict.fromkeys(name.rpartition("@")[0] for name in tensors.keys() - wide.keys()):
         worth, n = tensors.get(f"{name}{WORTH}"), wide.get(name)
-        form, shape = tensors.get(f"{name}{FORM}"), tensors.get(f"{name}{SHAPE}")
-        if n is not None and form is not None:
-            n = _inflated(n, _listed(form))
+        planes, form, shape = (tensors.get(f"{name}{what}") for what in (PLANES, FORM, SHAPE))
+        if n is not None and planes is not None:
+            n = _inflated(n, _listed(planes), _joined)
+        elif n is not None and form is not None:
+            n = _inflated(n, _listed(form), _unpacked)
         elif n is not None and shape is not None:
             n = _unpacked(n, tuple(_listed(shape)))
         elif n is not None and n.dtype != torch.int8:
@@ -71,8 +75,11 @@ def _listed(numbers: Tensor) -> list[int]:
     return numbers.tolist() if numbers.ndim == 1 and numbers.dtype == torch.int64 else []
 
 
-def _inflated(deflated: Tensor, form: list[int]) -> Tensor | None:
-    """The integers of :func:`rounded` from their bytes, bits and shape; None: they do not fit. Never larger than the form says."""
+def _inflated(deflated: Tensor, form: list[int], lie: Callable[[Tensor, tuple[int, ...]], Tensor | None]) -> Tensor | None:
+    """The integers of :func:`rounded` from their bytes, bits and shape; None: they do not fit. Never larger than the form says.
+
+    ``lie`` says how those of 12 bits lie.
+    """
     bits, *shape = form or (0,)
     if deflated.dtype != torch.uint8 or bits not in BITS or min(shape, default=0) < 1:
         return None
@@ -84,7 +91,7 @@ def _inflated(deflated: Tensor, form: list[int]) -> Tensor | None:
     if len(data) != size:
         return None
     flat = torch.from_numpy(np.frombuffer(data, np.uint8).copy())
-    return flat.view(torch.int8).reshape(shape) if bits == 8 else _unpacked(flat, tuple(shape))
+    return flat.view(torch.int8).reshape(shape) if bits == 8 else lie(flat, tuple(shape))
 
 
 def _length(shape: Sequence[int], bits: int) -> int:
@@ -93,15 +100,25 @@ def _length(shape: Sequence[int], bits: int) -> int:
     return count if bits == 8 else 3 * ((count + 1) // 2)
 
 
-def _packed(n: Tensor) -> Tensor:
-    """Integers from -2048 to 2047 as bytes: the low eight bits of the first, both halves' four, the high eight of the second."""
-    flat = n.flatten() + 2048
-    first, second = torch.cat([flat, flat.new_zeros(flat.numel() % 2)]).reshape(-1, 2).unbind(1)
-    return torch.stack([first & 255, first >> 8 | (second & 15) << 4, second >> 4], 1).flatten().to(torch.uint8)
+def _planes(n: Tensor, bits: int) -> Tensor:
+    """Integers as bytes: the high eight bits of all, then, of 12 bits, their low four, two in a byte, the first one's lower."""
+    flat = n.flatten()
+    if bits == 8:
+        return flat.to(torch.int8).view(torch.uint8)
+    flat = torch.cat([flat + 2048, flat.new_zeros(flat.numel() % 2)])
+    low = flat.reshape(-1, 2) & 15
+    return torch.cat([flat >> 4, low[:, 0] | low[:, 1] << 4]).to(torch.uint8)
+
+
+def _joined(planes: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The integers of 12 bits of :func:`_planes`, from as many bytes as the shape needs."""
+    high, low = (part.to(torch.int32) for part in planes.split(2 * len(planes) // 3))
+    n = (high << 4 | torch.stack([low & 15, low >> 4], 1).flatten()) - 2048
+    return n[: torch.Size(shape).numel()].reshape(shape)
 
 
 def _unpacked(packed: Tensor, shape: tuple[int, ...]) -> Tensor | None:
-    """The integers of :func:`_packed`; None: these bytes are not as many as the shape needs."""
+    """Integers of which two lie in three bytes: low eight bits, both halves' four, high eight; None: not as many bytes."""
     if packed.dtype != torch.uint8 or min(shape, default=0) < 0 or packed.shape != (_length(shape, 12),):
         return None
     low, both, high = packed.to(torch.int32).reshape(-1, 3).unbind(1)

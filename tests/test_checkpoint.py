@@ -2,6 +2,7 @@
 
 import json
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,6 +92,9 @@ def test_integers_are_within_half_a_step_of_every_row_and_as_small_as_they_say(b
             assert torch.equal(found, value.half().float())
 
 
+FORMS = ("a@form", "a@planes")
+
+
 @pytest.mark.parametrize("bits", [8, 12])
 @pytest.mark.parametrize("shape", [(3, 5), (1, 1), (4, 2, 3, 3)])
 def test_integers_come_back_from_files_of_this_and_earlier_versions(shape: tuple[int, ...], bits: int) -> None:
@@ -101,12 +105,15 @@ def test_integers_come_back_from_files_of_this_and_earlier_versions(shape: tuple
     assert torch.equal(widened(made, Path("file"))["a"], n.float())
     if bits == 8:
         earlier = {"a": n.to(torch.int8)}
+        data = n.to(torch.int8).numpy().tobytes()
     else:
         flat = torch.cat([n.flatten() + 2048, torch.zeros(n.numel() % 2, dtype=torch.int64)])
         words = (flat[::2] + 4096 * flat[1::2]).tolist()  # two integers in three bytes, the lowest first
         data = b"".join(word.to_bytes(3, "little") for word in words)
         earlier = {"a": torch.tensor(list(data), dtype=torch.uint8), "a@shape": torch.tensor(shape)}
-    assert torch.equal(widened({**earlier, "a@worth": made["a@worth"]}, Path("file"))["a"], n.float())
+    deflated = torch.tensor(list(zlib.compress(data)), dtype=torch.uint8)
+    for pieces in (earlier, {"a": deflated, "a@form": torch.tensor((bits, *shape))}):
+        assert torch.equal(widened({**pieces, "a@worth": made["a@worth"]}, Path("file"))["a"], n.float())
 
 
 def test_integers_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
@@ -117,7 +124,9 @@ def test_integers_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="bits must say how many for which part"):
         save(small(), tmp_path / "a", bits=("restorer",))  # type: ignore[arg-type]
     note, one, four = {"recipe": "usrnet", "arguments": {}}, torch.ones(1), torch.ones(4, dtype=torch.uint8)
-    good = rounded("a", torch.tensor([[1.0, -0.5, 0.25, 0.1]]), 8)
+    whole = rounded("a", torch.tensor([[1.0, -0.5, 0.25, 0.1]]), 8)
+    good = {name: whole[name] for name in ("a", "a@worth")}
+    wrong = ([8, 1, 5], [8, 1, 3], [8, 10**9, 10**9], [8, -1, -4], [12, 1, 4], [4, 1, 4], [8.0, 1, 4], [])
     for tensors in (
         {"a@worth": one},
         {"a": torch.ones(1, 2), "a@worth": one},
@@ -126,16 +135,10 @@ def test_integers_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
         {"a": four[:3], "a@worth": one, "a@shape": torch.tensor([-1, -2])},
         {"a": four[:3], "a@shape": torch.tensor([1, 2])},
         {"a": four[:3], "a@worth": one, "a@shape": torch.tensor([1.0, 2.0])},
-        {"a": four, "a@worth": one, "a@form": torch.tensor([8, 1, 4])},  # no deflated bytes
-        {"a": good["a"], "a@worth": one, "a@form": torch.tensor([8, 1, 5])},
-        {"a": good["a"], "a@worth": one, "a@form": torch.tensor([8, 1, 3])},
-        {"a": good["a"], "a@worth": one, "a@form": torch.tensor([8, 10**9, 10**9])},
-        {"a": good["a"], "a@worth": one, "a@form": torch.tensor([8, -1, -4])},
-        {"a": good["a"], "a@worth": one, "a@form": torch.tensor([12, 1, 4])},
-        {"a": good["a"], "a@worth": one, "a@form": torch.tensor([4, 1, 4])},
-        {"a": good["a"], "a@worth": one, "a@form": torch.tensor([8.0, 1, 4])},
-        {"a": good["a"].float(), "a@worth": one, "a@form": torch.tensor([8, 1, 4])},
-        {"a": good["a"], "a@form": torch.tensor([8, 1, 4])},
+        *({"a": four, "a@worth": one, what: torch.tensor([8, 1, 4])} for what in FORMS),  # no deflated bytes
+        *({**good, what: torch.tensor(form)} for what in FORMS for form in wrong),
+        *({"a": good["a"].float(), "a@worth": one, what: torch.tensor([8, 1, 4])} for what in FORMS),
+        *({"a": good["a"], what: torch.tensor([8, 1, 4])} for what in FORMS),
     ):
         with pytest.raises(ValueError, match="damaged: a@worth belongs to no tensor"):
             load(noted(tmp_path / "b", note, **tensors))

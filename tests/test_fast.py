@@ -81,6 +81,16 @@ def test_the_kernel_step_is_never_reduced() -> None:
     assert torch.allclose(quick.k0(quick.start(y, 2)), solver.k0(quick.start(y, 2)), atol=1e-6)
 
 
+def test_edges_of_a_first_kernel_are_predicted_in_bfloat16() -> None:
+    solver = load("ikrnet-x2")
+    quick = fast(solver, "bfloat16")
+    assert {str(p.dtype)[6:] for p in quick.k0.net.parameters()} == {"bfloat16", "float32"}
+    assert {p.dtype for p in quick.k0.start.parameters()} == {torch.float32}
+    y = pictures(1, 3, 48, 48, seed=0, dtype=torch.float32)
+    found, slow = quick.k0(quick.start(y, 2)), solver.k0(solver.start(y, 2))
+    assert 0 < (found - slow).abs().max() < 1e-2 * slow.max()
+
+
 def test_what_has_no_networks_is_copied_and_float64_stays() -> None:
     y = pictures(1, 3, 24, 24, seed=0)
     for solver in (tv_hqs(T=2), UnrolledSolver(None, lambda s: s.x, 1)):

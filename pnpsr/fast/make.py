@@ -8,6 +8,7 @@ from torch import nn
 from pnpsr import checks
 from pnpsr.fast.layers import pack, quicken, reduce
 from pnpsr.fast.loop import Quick
+from pnpsr.nets import EdgeNet
 from pnpsr.solver import UnrolledSolver
 from pnpsr.steps import HQSEstimator
 
@@ -85,6 +86,8 @@ def fast(solver: nn.Module, precision: str = "auto", *, compiler: str | None = N
         for step in steps:
             if not isinstance(step, HQSEstimator):  # its prior refines what a closed form says to the last digit
                 reduce(step)
+        for net in [part for part in quick.modules() if isinstance(part, EdgeNet)]:  # in starts it is the one that pays
+            reduce(net)
     if compiler is None:
         pack(quick)
     else:

@@ -1,6 +1,7 @@
 """Which edges of y and of x a kernel is to be fitted to: a network, told what kernel is there already."""
 
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,8 @@ class EdgeNet(nn.Module):
         (True, torch.Size([1, 2, 16, 16]), torch.Size([1, 1, 1]))
     """
 
+    whole: ClassVar[tuple[str, ...]] = ("tail",)  # what it says is the data of a least squares problem
+
     def __init__(self, scale: int, size: int, *, width: int = 48, blocks: int = 2) -> None:
         super().__init__()
         self.scale, self.size = checks.whole(scale, "scale"), checks.whole(size, "size")
@@ -63,7 +66,7 @@ class EdgeNet(nn.Module):
             TypeError: no floats, or another dtype than the net.
             ValueError: wrong shapes.
         """
-        b, _, h, w = checks.feed(data, "data", 2, self.head.weight).shape
+        b, _, h, w = checks.feed(data, "data", 2, self.tail.weight).shape
         if known.shape != data.shape:
             raise ValueError(f"known must be {tuple(data.shape)}, as data is, got {tuple(known.shape)}")
         if tuple(edges.shape) != (due := (b, 2, self.scale * h, self.scale * w)):

@@ -15,7 +15,7 @@ from pnpsr.kernels.grid import offsets, unit
 from pnpsr.needs import Needs, needs_of
 from pnpsr.physics.edges import differences
 from pnpsr.physics.physics import Fit
-from pnpsr.physics.solve import solve
+from pnpsr.physics.solve import anchored
 from pnpsr.slots import Slotted
 from pnpsr.state import State, Step
 
@@ -172,9 +172,7 @@ class Look:
     def step(self, k: Tensor, gamma: Tensor, due: Tensor) -> Tensor:
         """√v (√v G √v + γ)⁻¹ √v (b - G k) as (b 1 p q), Σ v = ``due``, G in units of its energy; sum and centroid stay."""
         v, energy = spread(k).to(self.gram), self.energy() + FLAT
-        root = (v * due).sqrt()
-        H = root * (self.gram / energy) * root.mT + gamma * torch.eye(root.shape[1], dtype=root.dtype, device=root.device)
-        move = root * solve(H, torch.linalg.cholesky(H), root * (self.rest / energy))
+        move = anchored(self.gram / energy, self.rest / energy, (v * due).sqrt(), gamma)
         rows, columns = offsets((k.shape[-2], k.shape[-1]), move)
         fixed = torch.stack([t.expand(k.shape[-2:]).flatten() for t in (torch.ones_like(rows), rows, columns)])
         moved = v * fixed.mT

@@ -13,7 +13,7 @@ from pnpsr.nets import EdgeNet
 from pnpsr.physics import Degradation, estimate_noise
 from pnpsr.physics.edges import differences
 from pnpsr.physics.physics import Fit
-from pnpsr.physics.solve import solve
+from pnpsr.physics.solve import anchored
 from pnpsr.slots import Slotted
 from pnpsr.starts import upsample
 from pnpsr.state import State, Step
@@ -96,8 +96,7 @@ class Sharpened(Slotted):
         energy = G.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] + FLAT
         root = (k.clamp_min(0) + FLOOR) ** (power.to(wide) / 2)
         root = root / root.square().mean(1, keepdim=True).sqrt()
-        H = root * (G / energy) * root.mT + gamma.to(wide) * torch.eye(k.shape[1], dtype=wide, device=k.device)
-        move = root * solve(H, torch.linalg.cholesky(H.detach()), root * ((b - G @ k) / energy))
+        move = anchored(G / energy, (b - G @ k) / energy, root, gamma.to(wide))
         found = unit((k + move).reshape(k0.shape).clamp_min(0)).to(k0)
         return torch.where(contrast(given) > FAINT, found, k0)
 
