@@ -25,7 +25,7 @@ HEAD = """# The presets of today, kernel by kernel
 CBSD68 × the twelve kernels of IKR-Net, all 816 rows each where the command has no `--limit`, RGB in dB, kernel errors as mean
 squares; Gaussian kernels are k1 to k8, motion kernels k9 to k12. Of the presets of DAN's second setting: CBSD68 with one kernel for
 each picture, as `python benchmarks/div2krk_like.py data/test/cbsd68 --out krk` makes it, Y. Image priors in bfloat16 where the
-processor has it (`pnpsr.fast`). `+ensemble` is a preset that is [asked twice](../extend.md#asked-twice).
+processor has it (`pnpsr.fast`).
 [What each costs](costs.md) has a page of its own.
 
 """
