@@ -112,7 +112,7 @@ def _planes(n: Tensor, bits: int) -> Tensor:
 
 def _joined(planes: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The integers of 12 bits of :func:`_planes`, from as many bytes as the shape needs."""
-    high, low = (part.to(torch.int32) for part in planes.split(2 * len(planes) // 3))
+    high, low = (part.to(torch.int32) for part in (planes[: 2 * len(planes) // 3], planes[2 * len(planes) // 3 :]))
     n = (high << 4 | torch.stack([low & 15, low >> 4], 1).flatten()) - 2048
     return n[: torch.Size(shape).numel()].reshape(shape)
 

@@ -86,8 +86,8 @@ def fast(solver: nn.Module, precision: str = "auto", *, compiler: str | None = N
         for step in steps:
             if not isinstance(step, HQSEstimator):  # its prior refines what a closed form says to the last digit
                 reduce(step)
-        for net in [part for part in quick.modules() if isinstance(part, EdgeNet)]:  # in starts it is the one that pays
-            reduce(net)
+        for edges in [part for part in quick.modules() if isinstance(part, EdgeNet)]:  # in starts it is the one that pays
+            reduce(edges)
     if compiler is None:
         pack(quick)
     else:

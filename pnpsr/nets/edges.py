@@ -1,7 +1,7 @@
 """Which edges of y and of x a kernel is to be fitted to: a network, told what kernel is there already."""
 
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from pnpsr import checks
 from pnpsr.needs import Needs
 
 TOLD = 64  # what the kernel and the noise come to
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 class EdgeNet(nn.Module):
@@ -102,7 +103,7 @@ class Words(nn.Module):
         return told, (1 + self.gains(told))[..., None, None].chunk(self.uses, 1)
 
 
-def zeroed(layer: nn.Module) -> nn.Module:
+def zeroed(layer: Layer) -> Layer:
     """A layer that begins by saying nothing."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
