@@ -83,9 +83,11 @@ def contrast(y: Tensor) -> Tensor:
     return differences(y, 1).square().mean((1, 2, 3), keepdim=True).sqrt() + 1e-3
 
 
-def simulated(x: Tensor, y: Tensor, k0: Tensor, sigma: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def simulated(
+    x: Tensor, y: Tensor, k0: Tensor, sigma: Tensor, scale: int, generator: torch.Generator | None = None
+) -> Tensor:
     """Pictures x (b c sh sw) under k0, with as much noise beside their contrast as y has."""
-    blurred, squares = Degradation(x.shape[-1] // y.shape[-1])(x, k0), contrast(y).square()
+    blurred, squares = Degradation(scale)(x, k0), contrast(y).square()
     clean = (squares - 2 * sigma.square()).maximum(squares / 4).sqrt()  # a difference has twice the variance of its pixels
     return blurred + sigma * (contrast(blurred) / clean).clamp(max=3) * torch.randn(blurred.shape, generator=generator)
 
@@ -183,7 +185,7 @@ class Restored(nn.Module):
 def unbiased(solver: Any, scale: int, y: Tensor, k: Tensor, pictures: Tensor, sigma: Tensor) -> Evidence:
     """What the edges of the x that the solver restores say of k, less what those of ``pictures`` (n c sh sw) blurred with k do."""
     many = k.expand(len(pictures), -1, -1, -1).contiguous()
-    others = simulated(pictures, y.mean(1, keepdim=True), many, sigma, torch.Generator().manual_seed(0))
+    others = simulated(pictures, y.mean(1, keepdim=True), many, sigma, scale, torch.Generator().manual_seed(0))
     found, usual = (
         evidence(differences(t.mean(1, keepdim=True), 1), restored_edges(solver, scale, t, h), h)
         for t, h in ((y, k), (others, many))

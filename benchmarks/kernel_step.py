@@ -7,8 +7,8 @@
 
 ``sharp`` predicts sharp edges of x, from which the kernel follows in closed form; ``direct`` corrects log k0 by a network. Both see
 the edges of y, of the closed-form x under k0, and of what that leaves of y. ``restored`` takes the edges of the x that the preset
-restores with k0, and learns only how wrong k0 may be. The first kernel is that of ``--preset``, frozen and not settled, and its
-last figure is the scale.
+restores with k0, and learns only how wrong k0 may be. The first kernel is that of ``--preset``, frozen and not settled, and so
+is the scale.
 
 Any restorer is biased: what its x leaves of y correlates with x even if k0 is the true kernel. How much, other pictures tell that
 are blurred with k0 and restored alike; ``restored``, and ``sharp --simulate``, subtract that.
@@ -32,7 +32,7 @@ from kernel_nets import Direct, Restored, Seen, Sharp, contrast, seen, simulated
 from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
-from pnpsr import State, load
+from pnpsr import State, checks, load
 from pnpsr.conventions import PNPSR, convert_kernel
 from pnpsr.data import Bank, BatchedStream, Folder, Sample, held_out, setting
 from pnpsr.data.pictures import Subset
@@ -45,6 +45,7 @@ from pnpsr.prox import differences
 from pnpsr.steps import ChooseTurn
 from pnpsr.steps.turn import before_turning
 from pnpsr.train.average import Average
+from pnpsr.weights import presets
 
 Kind = Literal["sharp", "direct", "restored"]
 PRESET = "ikrnet-x2"
@@ -84,7 +85,7 @@ def batch(sample: Sample, first: Any, judged: bool, simulate: bool) -> Batch:
     if not judged and isinstance(first, ChooseTurn):
         k0 = torch.where((square(turned(k0) - k) < square(k0 - k))[:, None, None, None], turned(k0), k0)
     edges = differences(sample.x, scale) / contrast(sample.y)
-    others = simulated(sample.x.roll(1, 0), sample.y, k0, sample.known("sigma")) if simulate else None
+    others = simulated(sample.x.roll(1, 0), sample.y, k0, sample.known("sigma"), scale) if simulate else None
     return Batch(seen(sample.y, k0, scale), k0, k, edges, None if others is None else seen(others, k0, scale))
 
 
@@ -158,8 +159,12 @@ def train(
 
 
 def scale_of(preset: str) -> int:
-    """The factor that a preset is for."""
-    return int(preset[-1])
+    """The one factor that a preset is for."""
+    checks.choice(preset, tuple(presets()), "preset")
+    scales = presets()[preset].scales or ()
+    if len(scales) != 1:
+        raise ValueError(f"preset must be for one scale, got {preset}, which is for {scales or 'any'}")
+    return scales[0]
 
 
 class Ratio:
@@ -280,7 +285,7 @@ class Step:
             return self.net(seen(gray, k0, self.scale), k0)[0]
         many = k0.expand(len(self.pictures), -1, -1, -1).contiguous()
         generator = torch.Generator().manual_seed(0)
-        others = simulated(self.pictures.mean(1, keepdim=True), gray, many, State(gray, self.scale).believed(), generator)
+        others = simulated(self.pictures.mean(1, keepdim=True), gray, many, State(gray, self.scale).believed(), self.scale, generator)
         return self.net(seen(gray, k0, self.scale), k0, seen(others, many, self.scale))[0]
 
 

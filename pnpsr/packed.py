@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 BITS = (8, 12)
+LARGEST = 2**40  # bytes of one tensor: more is damage
 WORTH, SHAPE, FORM, PLANES = "@worth", "@shape", "@form", "@planes"
 
 
@@ -47,7 +49,8 @@ def widened(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
 
     Example:
         >>> import torch
-        >>> from pathlib import Path
+        >>> from math import prod
+from pathlib import Path
         >>> from pnpsr.packed import rounded, widened
         >>> widened(rounded("a", torch.tensor([[1.0, -0.5]]), 12), Path("file"))["a"].round(decimals=2)
         tensor([[ 1.0000, -0.5000]])
@@ -84,11 +87,14 @@ def _inflated(deflated: Tensor, form: list[int], lie: Callable[[Tensor, tuple[in
     if deflated.dtype != torch.uint8 or bits not in BITS or min(shape, default=0) < 1:
         return None
     size = _length(shape, bits)
+    if size > LARGEST:
+        return None
+    stream = zlib.decompressobj()
     try:
-        data = zlib.decompressobj().decompress(deflated.contiguous().numpy().tobytes(), size + 1)
+        data = stream.decompress(deflated.contiguous().numpy().tobytes(), size + 1)
     except zlib.error:
         return None
-    if len(data) != size:
+    if len(data) != size or not stream.eof or stream.unused_data:
         return None
     flat = torch.from_numpy(np.frombuffer(data, np.uint8).copy())
     return flat.view(torch.int8).reshape(shape) if bits == 8 else lie(flat, tuple(shape))
@@ -96,7 +102,7 @@ def _inflated(deflated: Tensor, form: list[int], lie: Callable[[Tensor, tuple[in
 
 def _length(shape: Sequence[int], bits: int) -> int:
     """The bytes of so many integers before they are deflated; of 12 bits two take three."""
-    count = torch.Size(shape).numel()
+    count = prod(shape)
     return count if bits == 8 else 3 * ((count + 1) // 2)
 
 
@@ -119,7 +125,7 @@ def _joined(planes: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _unpacked(packed: Tensor, shape: tuple[int, ...]) -> Tensor | None:
     """Integers of which two lie in three bytes: low eight bits, both halves' four, high eight; None: not as many bytes."""
-    if packed.dtype != torch.uint8 or min(shape, default=0) < 0 or packed.shape != (_length(shape, 12),):
+    if packed.dtype != torch.uint8 or min(shape, default=0) < 1 or packed.shape != (_length(shape, 12),):
         return None
     low, both, high = packed.to(torch.int32).reshape(-1, 3).unbind(1)
     pairs = torch.stack([low | (both & 15) << 8, both >> 4 | high << 4], 1)

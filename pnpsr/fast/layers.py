@@ -126,6 +126,8 @@ def reduce(module: nn.Module) -> None:
 def _reduce(net: nn.Module, module: nn.Module, path: str, whole: tuple[str, ...]) -> None:
     for name, child in module.named_children():
         here = f"{path}{name}"
+        if isinstance(child, Cast):  # as it is where two parts share a network
+            continue
         if isinstance(child, CONVOLUTIONS):
             keep = any(part == here or part in here.split(".") for part in whole)
             setattr(module, name, Cast(torch.float32 if keep else torch.bfloat16, child))

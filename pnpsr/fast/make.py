@@ -58,7 +58,7 @@ def fast(solver: nn.Module, precision: str = "auto", *, compiler: str | None = N
 
     Args:
         solver: any module; only networks in a step change their precision that say which layers must keep it, by an attribute
-            ``whole``, as :class:`pnpsr.nets.ResUNet` does.
+            ``whole``, as :class:`pnpsr.nets.ResUNet` does, and of those in starts :class:`pnpsr.nets.EdgeNet`.
         precision: ``auto`` takes bfloat16 where the device has it, ``float32`` or ``bfloat16`` insist.
         compiler: a backend of ``torch.compile`` for the networks of its steps, such as ``inductor``; None: none. It pays where many
             pictures of one size are restored.
