@@ -83,9 +83,7 @@ def contrast(y: Tensor) -> Tensor:
     return differences(y, 1).square().mean((1, 2, 3), keepdim=True).sqrt() + 1e-3
 
 
-def simulated(
-    x: Tensor, y: Tensor, k0: Tensor, sigma: Tensor, scale: int, generator: torch.Generator | None = None
-) -> Tensor:
+def simulated(x: Tensor, y: Tensor, k0: Tensor, sigma: Tensor, scale: int, generator: torch.Generator | None = None) -> Tensor:
     """Pictures x (b c sh sw) under k0, with as much noise beside their contrast as y has."""
     blurred, squares = Degradation(scale)(x, k0), contrast(y).square()
     clean = (squares - 2 * sigma.square()).maximum(squares / 4).sqrt()  # a difference has twice the variance of its pixels

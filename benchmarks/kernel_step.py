@@ -285,7 +285,9 @@ class Step:
             return self.net(seen(gray, k0, self.scale), k0)[0]
         many = k0.expand(len(self.pictures), -1, -1, -1).contiguous()
         generator = torch.Generator().manual_seed(0)
-        others = simulated(self.pictures.mean(1, keepdim=True), gray, many, State(gray, self.scale).believed(), self.scale, generator)
+        others = simulated(
+            self.pictures.mean(1, keepdim=True), gray, many, State(gray, self.scale).believed(), self.scale, generator
+        )
         return self.net(seen(gray, k0, self.scale), k0, seen(others, many, self.scale))[0]
 
 

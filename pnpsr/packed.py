@@ -49,8 +49,7 @@ def widened(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
 
     Example:
         >>> import torch
-        >>> from math import prod
-from pathlib import Path
+        >>> from pathlib import Path
         >>> from pnpsr.packed import rounded, widened
         >>> widened(rounded("a", torch.tensor([[1.0, -0.5]]), 12), Path("file"))["a"].round(decimals=2)
         tensor([[ 1.0000, -0.5000]])

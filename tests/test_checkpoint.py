@@ -126,7 +126,18 @@ def test_integers_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
     note, one, four = {"recipe": "usrnet", "arguments": {}}, torch.ones(1), torch.ones(4, dtype=torch.uint8)
     whole = rounded("a", torch.tensor([[1.0, -0.5, 0.25, 0.1]]), 8)
     good = {name: whole[name] for name in ("a", "a@worth")}
-    wrong = ([8, 1, 5], [8, 1, 3], [8, 10**9, 10**9], [8, 2**63 - 1], [12, 3, 2**62], [8, -1, -4], [12, 1, 4], [4, 1, 4], [8.0, 1, 4], [])
+    wrong = (
+        [8, 1, 5],
+        [8, 1, 3],
+        [8, 10**9, 10**9],
+        [8, 2**63 - 1],
+        [12, 3, 2**62],
+        [8, -1, -4],
+        [12, 1, 4],
+        [4, 1, 4],
+        [8.0, 1, 4],
+        [],
+    )
     for tensors in (
         {"a@worth": one},
         {"a": torch.ones(1, 2), "a@worth": one},
@@ -135,7 +146,11 @@ def test_integers_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
         {"a": four[:3], "a@worth": one, "a@shape": torch.tensor([-1, -2])},
         {"a": four[:3], "a@shape": torch.tensor([1, 2])},
         {"a": four[:0], "a@worth": one[:0], "a@shape": torch.tensor([0, 2**62, 16])},
-        *({**good, "a": bytes_, what: torch.tensor([8, 1, 4])} for what in FORMS for bytes_ in (good["a"][:-1], torch.cat([good["a"]] * 2))),
+        *(
+            {**good, "a": bytes_, what: torch.tensor([8, 1, 4])}
+            for what in FORMS
+            for bytes_ in (good["a"][:-1], torch.cat([good["a"]] * 2))
+        ),
         {"a": four[:3], "a@worth": one, "a@shape": torch.tensor([1.0, 2.0])},
         *({"a": four, "a@worth": one, what: torch.tensor([8, 1, 4])} for what in FORMS),  # no deflated bytes
         *({**good, what: torch.tensor(form)} for what in FORMS for form in wrong),

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from pnpsr import UnrolledSolver, checks, dan, ikrnet, load, usrnet
 from pnpsr.bordered import solve
+from pnpsr.ensemble import ensemble
 from pnpsr.fast import PRECISIONS, fast, loop, native_bfloat16
+from pnpsr.fast.layers import Cast
 from pnpsr.fast.packed import Packed, Pointwise, pointwise
 from pnpsr.fast.upscale import Merged, mergeable
 from pnpsr.images import sample_picture
@@ -89,6 +91,12 @@ def test_edges_of_a_first_kernel_are_predicted_in_bfloat16() -> None:
     y = pictures(1, 3, 48, 48, seed=0, dtype=torch.float32)
     found, slow = quick.k0(quick.start(y, 2)), solver.k0(solver.start(y, 2))
     assert 0 < (found - slow).abs().max() < 1e-2 * slow.max()
+
+
+def test_a_network_that_two_parts_share_is_reduced_once() -> None:
+    quick = fast(ensemble(load("ikrnet-x2")), "bfloat16")
+    layers = [part.layer for part in quick.modules() if isinstance(part, Cast)]
+    assert layers and not any(isinstance(layer, Cast | Packed) for layer in layers)
 
 
 def test_what_has_no_networks_is_copied_and_float64_stays() -> None:
