@@ -145,7 +145,7 @@ save_figure(figure, OUT / "05_ikrnet.png")
 # A part is taken out, and the rest runs with the same weights. Without P the data step is alone: it amplifies what the blur
 # damped, and the noise with it. Without I the kernel is no blur. With one iteration the parts speak once. With the true kernel
 # one sees what is left to gain by a better k. Lines that agree to the last digit say that a part contributes nothing in these
-# weights: so it is with the kernel steps of `ikrnet-x2`, which leave the first kernel as it is.
+# weights: so it is with the kernel steps of `ikrnet-x2`, which has none in its iterations, only one in its start.
 
 
 # %%
