@@ -70,7 +70,8 @@ def _kernel_step(out: Path) -> Iterator[str]:
     }
     paper = {s: theirs[b, "IKR-Net, with D_k-P_k", "Av."] - theirs[b, "IKR-Net, without D_k-P_k", "Av."] for s, b in BLOCKS.items()}
     yield (
-        f"What is done to its first kernel, a second look included, is worth {own[4]} to `ikrnet` at ×4 and {own[2]} at ×2; the kernel step: "
+        f"What is done to its first kernel, a second look included, is worth {own[4]} to `ikrnet` "
+        f"at ×4 and {own[2]} at ×2; the kernel step: "
         f"{_papers(paper)}."
     )
 
