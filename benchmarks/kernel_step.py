@@ -79,8 +79,8 @@ class Batch:
 @torch.no_grad()
 def batch(sample: Sample, first: Any, judged: bool, simulate: bool) -> Batch:
     """A sample with its first kernel, turned as the truth says, or, if it is turned at all, as in use (``judged``)."""
-    scale = round(sample.x.shape[-1] / sample.y.shape[-1])
-    state, k = State(sample.y, scale), sample.known("k")
+    scale, k = sample.scale, sample.known("k")
+    state = State(sample.y, scale)
     k0 = first(state) if judged else before_turning(first)(state)
     if not judged and isinstance(first, ChooseTurn):
         k0 = torch.where((square(turned(k0) - k) < square(k0 - k))[:, None, None, None], turned(k0), k0)
