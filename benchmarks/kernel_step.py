@@ -73,7 +73,7 @@ class Batch:
         """The squared error of edges e, over that of the edges of x."""
         if e is None:
             return torch.ones(())
-        return (square(e - self.edges) / square(self.seen.edges - self.edges)).mean()
+        return (square(e - self.edges) / (square(self.seen.edges - self.edges) + 1)).mean()  # of a flat picture nothing is left
 
 
 @torch.no_grad()
