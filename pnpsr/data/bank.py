@@ -57,7 +57,8 @@ class Bank:
     def crops(self, place: Tensor, size: int) -> Tensor:
         """Square crops (b c size size), floats in [0, 1], from ``place`` (b 4) of uniform numbers in [0, 1).
 
-        Its columns choose the picture, the first row, the first column, and one of the eight orientations of the square.
+        Its columns choose the picture, the first row, the first column, and one of the eight orientations of the square:
+        transposed, then flipped down, then sideways.
 
         Raises:
             ValueError: a size beyond ``least``, which some picture may not have.
@@ -69,18 +70,13 @@ class Bank:
         top, left = (place[:, 1] * (rows - size + 1)).long(), (place[:, 2] * (columns - size + 1)).long()
         first = self.starts[which] + top * columns + left
         c, line = (torch.arange(n, device=place.device) for n in (self.channels, size))
+        turned, down, sideways = ((place[:, 3] * 8).long()[:, None] & bit != 0 for bit in (1, 2, 4))
+        line = torch.where(torch.where(turned, sideways, down), size - 1 - line, line)[:, None]
         at = first[:, None, None] + (c[:, None] * (rows * columns)[:, None, None]) + line * columns[:, None, None]
-        x = self.bytes.unfold(0, size, 1)[at].float() / 255  # rows of a crop lie side by side: whole ones are gathered
-        return _turned(x, (place[:, 3] * 8).long())
-
-
-def _turned(x: Tensor, way: Tensor) -> Tensor:
-    """Each square in one of eight orientations: transposed, flipped down, flipped sideways by the bits of ``way`` (b)."""
-    bits = [(way & bit).bool()[:, None, None, None] for bit in (1, 2, 4)]
-    x = torch.where(bits[0], x.mT, x)
-    x = torch.where(bits[1], x.flip(-2), x)
-    x = torch.where(bits[2], x.flip(-1), x)
-    return x
+        x = self.bytes.unfold(0, size, 1)[at]  # rows of a crop lie side by side: whole ones are gathered
+        turned, down, sideways = (bit[..., None, None] for bit in (turned, down, sideways))
+        x = torch.where(torch.where(turned, down, sideways), x.flip(-1), x)
+        return torch.where(~turned, x, x.mT).float().div_(255)  # as bytes, a quarter; laid out as the first of the two
 
 
 def _mirrored(x: Tensor, least: int) -> Tensor:

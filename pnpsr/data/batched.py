@@ -95,7 +95,8 @@ class BatchedStream:
         noise = torch.randn(self.batch, self.bank.channels, low, low, generator=generator, device=device)
         noise, rho, gray = self.setting.mixed(noise, generator)
         x = self.bank.crops(place[mine], self.patch + 2 * self.margin)
-        x = torch.where(gray[mine], x.mean(1, keepdim=True), x)
+        if self.setting.gray:
+            x = torch.where(gray[mine], x.mean(1, keepdim=True), x)
         camera = seed_of(self.seed, step, self.rank, -2)
         draft = Draft(x, k[mine], sigma[mine], noise[mine], scale, self.margin, seed=camera)
         if not self.wide:
