@@ -19,7 +19,7 @@ from pnpsr.steps.phases import last_phase
 from pnpsr.weights import presets
 
 BLIND = ("photo-x{scale}", "ikrnet-x{scale}")  # presets whose kernels are tried, as far as they ship
-RESTORING = {1: "ikrnet-x1", 2: "ikrnet-x2", 4: "ikrnet-x4"}  # presets whose image steps restore with what was found, by scale
+RESTORING = {scale: f"ikrnet-x{scale}" for scale in (1, 2, 3, 4)}  # presets whose image steps restore with what was found, by scale
 LEAST = 0.1  # α of a solver that was trained with true kernels, when the kernel is an estimate
 
 

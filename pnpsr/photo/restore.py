@@ -115,8 +115,6 @@ def _found_then_fixed(
         job = dataclasses.replace(job, plan=replan(wide))
         finish = faithful(job, restoring, finish, belief)
         x, fields = by_tiles(job, finish, belief, kept)
-        if _hedged(ask, belief):
-            x = enlarged(y, ask.scale).add_(x).div_(2)
     kept.forget()
     steps, b = history(job, finish, belief) if watch else (), belief
     part = y[(..., *b.windows[0].inside)] if b.windows else y
@@ -124,11 +122,6 @@ def _found_then_fixed(
     return Restoration(
         x, b.k, b.sigma, ask.scale, b.blurred, b.words, job.plan, b.found, fields, b.windows, curves, steps, notes, touched
     )
-
-
-def _hedged(ask: Ask, belief: Belief) -> bool:
-    """Whether a sharp picture is only enlarged: nobody knows what reduced it, and the mean of two guesses is nearer than either."""
-    return ask.scale > 1 and not belief.blurred and belief.field is None and not ask.sigma
 
 
 def _picture(photo: str | Path | Picture | Tensor) -> Picture:
