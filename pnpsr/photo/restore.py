@@ -25,6 +25,8 @@ from pnpsr.photo.tiles import enlarged
 from pnpsr.photo.words import extent
 from pnpsr.solver import UnrolledSolver
 
+PLAIN = 0.25  # share of interpolation in a sharp picture that is enlarged
+
 
 def restore(
     photo: str | Path | Picture | Tensor,
@@ -115,6 +117,8 @@ def _found_then_fixed(
         job = dataclasses.replace(job, plan=replan(wide))
         finish = faithful(job, restoring, finish, belief)
         x, fields = by_tiles(job, finish, belief, kept)
+        if _hedged(ask, belief):
+            x = x.lerp_(enlarged(y, ask.scale), PLAIN)
     kept.forget()
     steps, b = history(job, finish, belief) if watch else (), belief
     part = y[(..., *b.windows[0].inside)] if b.windows else y
@@ -122,6 +126,11 @@ def _found_then_fixed(
     return Restoration(
         x, b.k, b.sigma, ask.scale, b.blurred, b.words, job.plan, b.found, fields, b.windows, curves, steps, notes, touched
     )
+
+
+def _hedged(ask: Ask, belief: Belief) -> bool:
+    """Whether a sharp picture is only enlarged: nobody knows what reduced it, and a mean of two guesses does less harm than one."""
+    return ask.scale > 1 and not belief.blurred and belief.field is None and not ask.sigma
 
 
 def _picture(photo: str | Path | Picture | Tensor) -> Picture:
