@@ -146,7 +146,8 @@ def train(
     learning, rest = held_out(Folder(data / "train"), HELD_OUT)
     scale, first = scale_of(preset), settling(unsharpened(load(preset)), False).k0
     named = setting("ikrnet", scales=(scale,), clean=0.33)
-    watched = BatchedStream(Bank(Subset(rest, range(SCORED, HELD_OUT)), 256, gray=True), named, batch=8, patch=256)
+    side = 256 - 256 % scale
+    watched = BatchedStream(Bank(Subset(rest, range(SCORED, HELD_OUT)), side, gray=True), named, batch=8, patch=side)
     watch = [batch(sample, first, True, simulate) for sample, _ in zip(watched.samples(), range(6), strict=False)]
     stream = BatchedStream(Bank(learning, plan.patch, gray=True), named, batch=plan.size, patch=plan.patch)
     net = KINDS[kind](scale).to(memory_format=torch.channels_last)
