@@ -42,14 +42,15 @@ def save(
     ``half`` rounds the parameters (not the buffers) to float16, which :func:`load` widens to float32 again: half the size.
     ``bits`` names parts (``{"k0": 8, "restorer.prior": 12}``) whose matrices and filters are rounded to integers of 8 or 12 bits
     instead, each row by a scale of its own: a quarter or three eighths of the size. What that costs is to be measured before it is
-    shipped: 12 bits next to nothing, 8 bits some tenths of a decibel in an image prior.
+    shipped: 12 bits next to nothing, 8 bits some tenths of a decibel in an image prior. 16 bits are float16, deflated: a tenth
+    less than half the size.
 
     ``convention`` is the name of the one that the solver was trained under (:mod:`pnpsr.conventions`), where it is not pnpsr's own:
     evaluating reads it with :func:`pnpsr.checkpoint.convention_of`.
 
     Raises:
         TypeError: ``bits`` is no mapping.
-        ValueError: ``bits`` names a part that has no parameters, or another number than 8 and 12.
+        ValueError: ``bits`` names a part that has no parameters, or another number than 8, 12 and 16.
         ValueError: the solver was not built by a recipe, or a part of it cannot be written down, such as a lambda.
         FileNotFoundError: the folder does not exist.
 

@@ -1,4 +1,4 @@
-"""Weights as integers of 8 or 12 bits and what one is worth in each row: ``rounded`` to a file's tensors, ``widened`` from them."""
+"""Weights as integers of 8 or 12 bits and what one is worth in each row, or as float16; deflated: ``rounded``, ``widened``."""
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BITS = (8, 12)
+BITS = (8, 12, 16)
 LARGEST = 2**40  # bytes of one tensor: more is damage
 WORTH, SHAPE, FORM, PLANES = "@worth", "@shape", "@form", "@planes"
 
 
 def rounded(name: str, value: Tensor, bits: int) -> dict[str, Tensor]:
-    """value ≈ worth × n with |n| < 2^(bits - 1), one worth for each row (first index); vectors become float16.
+    """value ≈ worth × n with |n| < 2^(bits - 1), one worth for each row (first index); with 16 bits float16, as vectors always.
 
-    The integers lie deflated (zlib) in one tensor of bytes: the high eight bits of all, then, of 12 bits, the low four by twos.
-    ``name@planes`` is their bits and shape.
+    The numbers lie deflated (zlib) in one tensor of bytes: the high eight bits of all, then the low eight, or, of 12 bits, the low
+    four by twos. ``name@planes`` is their bits and shape.
 
     Example:
         >>> import torch
@@ -28,15 +28,15 @@ def rounded(name: str, value: Tensor, bits: int) -> dict[str, Tensor]:
     """
     if value.ndim < 2:
         return {name: value.half()}
-    largest = value.float().abs().flatten(1).amax(1)
-    worth = torch.where(largest > 0, largest / (2 ** (bits - 1) - 1), torch.ones_like(largest))
-    n = (value.float() / _column(worth, value)).round()
-    deflated = zlib.compress(_planes(n.to(torch.int32), bits).numpy().tobytes(), 9)
-    return {
-        name: torch.from_numpy(np.frombuffer(deflated, np.uint8).copy()),
-        f"{name}{WORTH}": worth,
-        f"{name}{PLANES}": torch.tensor((bits, *value.shape)),
-    }
+    extra = {f"{name}{PLANES}": torch.tensor((bits, *value.shape))}
+    if bits == 16:
+        n = value.half().view(torch.int16).to(torch.int32)
+    else:
+        largest = value.float().abs().flatten(1).amax(1)
+        worth = torch.where(largest > 0, largest / (2 ** (bits - 1) - 1), torch.ones_like(largest))
+        n, extra[f"{name}{WORTH}"] = (value.float() / _column(worth, value)).round().to(torch.int32), worth
+    deflated = zlib.compress(_planes(n, bits).numpy().tobytes(), 9)
+    return {name: torch.from_numpy(np.frombuffer(deflated, np.uint8).copy()), **extra}
 
 
 def widened(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
@@ -66,9 +66,12 @@ def widened(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
             n = _unpacked(n, tuple(_listed(shape)))
         elif n is not None and n.dtype != torch.int8:
             n = None
-        if n is None or worth is None or worth.shape != n.shape[:1]:
+        if n is not None and n.dtype == torch.float16 and worth is None:
+            wide[name] = n.float()
+        elif n is not None and n.dtype != torch.float16 and worth is not None and worth.shape == n.shape[:1]:
+            wide[name] = n.float() * _column(worth, n)
+        else:
             raise ValueError(f"{path} is damaged: {name}{WORTH} belongs to no tensor of integers with as many rows")
-        wide[name] = n.float() * _column(worth, n)
     return wide
 
 
@@ -78,7 +81,7 @@ def _listed(numbers: Tensor) -> list[int]:
 
 
 def _inflated(deflated: Tensor, form: list[int], lie: Callable[[Tensor, tuple[int, ...]], Tensor | None]) -> Tensor | None:
-    """The integers of :func:`rounded` from their bytes, bits and shape; None: they do not fit. Never larger than the form says.
+    """The numbers of :func:`rounded` from their bytes, bits and shape; None: they do not fit. Never larger than the form says.
 
     ``lie`` says how those of 12 bits lie.
     """
@@ -96,20 +99,24 @@ def _inflated(deflated: Tensor, form: list[int], lie: Callable[[Tensor, tuple[in
     if len(data) != size or not stream.eof or stream.unused_data:
         return None
     flat = torch.from_numpy(np.frombuffer(data, np.uint8).copy())
+    if bits == 16:
+        return torch.stack(flat.chunk(2)[::-1], 1).flatten().view(torch.float16).reshape(shape)
     return flat.view(torch.int8).reshape(shape) if bits == 8 else lie(flat, tuple(shape))
 
 
 def _length(shape: Sequence[int], bits: int) -> int:
-    """The bytes of so many integers before they are deflated; of 12 bits two take three."""
+    """The bytes of so many numbers before they are deflated; of 12 bits two take three."""
     count = prod(shape)
-    return count if bits == 8 else 3 * ((count + 1) // 2)
+    return count * bits // 8 if bits != 12 else 3 * ((count + 1) // 2)
 
 
 def _planes(n: Tensor, bits: int) -> Tensor:
-    """Integers as bytes: the high eight bits of all, then, of 12 bits, their low four, two in a byte, the first one's lower."""
+    """As bytes: the high eight bits of all, then the low eight; of 12 bits the low four, two in a byte, the first one's lower."""
     flat = n.flatten()
     if bits == 8:
         return flat.to(torch.int8).view(torch.uint8)
+    if bits == 16:
+        return torch.cat([flat >> 8 & 255, flat & 255]).to(torch.uint8)
     flat = torch.cat([flat + 2048, flat.new_zeros(flat.numel() % 2)])
     low = flat.reshape(-1, 2) & 15
     return torch.cat([flat >> 4, low[:, 0] | low[:, 1] << 4]).to(torch.uint8)

@@ -116,10 +116,23 @@ def test_integers_come_back_from_files_of_this_and_earlier_versions(shape: tuple
         assert torch.equal(widened({**pieces, "a@worth": made["a@worth"]}, Path("file"))["a"], n.float())
 
 
+@pytest.mark.parametrize("shape", [(3, 5), (1, 1), (4, 2, 3, 3), (64, 40)])
+def test_deflated_halves_are_the_halves(shape: tuple[int, ...]) -> None:
+    sizes = 2.0 ** (torch.arange(shape[-1]) % 18 - 9)
+    value = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * sizes
+    made = rounded("a", value, 16)
+    assert set(made) == {"a", "a@planes"} and torch.equal(widened(made, Path("file"))["a"], value.half().float())
+    if value.numel() > 1000:
+        assert made["a"].numel() < 2 * value.numel()
+    for wrong in ({**made, "a@worth": torch.ones(shape[0])}, {**made, "a@planes": torch.tensor((16, *shape, 2))}):
+        with pytest.raises(ValueError, match="file is damaged"):
+            widened(wrong, Path("file"))
+
+
 def test_integers_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="bits names 'prior', which has no parameters; some are "):
         save(small(), tmp_path / "a", bits={"prior": 8})
-    with pytest.raises(ValueError, match="bits must be one of 8, 12"):
+    with pytest.raises(ValueError, match="bits must be one of 8, 12, 16"):
         save(small(), tmp_path / "a", bits={"restorer": 4})
     with pytest.raises(TypeError, match="bits must say how many for which part"):
         save(small(), tmp_path / "a", bits=("restorer",))  # type: ignore[arg-type]
