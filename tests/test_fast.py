@@ -75,6 +75,13 @@ def test_a_quick_solver_says_what_the_slow_one_says() -> None:
         assert solve(quick, y, scale_of(name), T=1, **known).x.shape[1] == 1  # gray through colours
 
 
+def test_a_quick_solver_says_which_channels_it_wants() -> None:
+    slow, y = load("ikrnet-x2"), torch.rand(1, 1, 32, 32)
+    for solver in (slow, fast(slow)):
+        with pytest.raises(ValueError, match=r"the net has 3 channel\(s\), got 1"):
+            solver(y, 2)
+
+
 def test_the_kernel_step_is_never_reduced() -> None:
     solver = ikrnet(5, T=1, widths=(4, 4, 8, 8)).eval()
     quick = fast(solver, "bfloat16")

@@ -6,6 +6,7 @@ A sum of two tensors of different types, or into new memory, costs as much as a 
 import torch
 from torch import Tensor, nn
 
+from pnpsr import checks
 from pnpsr.fast.packed import Packed, Pointwise, packable, pointwise
 from pnpsr.fast.upscale import Merged, mergeable
 from pnpsr.nets.crb import CRB
@@ -75,7 +76,12 @@ class QuickNoiseNet(NoiseNet):
     """:class:`pnpsr.nets.NoiseNet`, whose moduli are taken in place."""
 
     def forward(self, residual: Tensor) -> Tensor:
-        """The noise level (b 1 1 1) of each residual (b c h w)."""
+        """The noise level (b 1 1 1) of each residual (b c h w).
+
+        Raises:
+            ValueError: wrong number of channels.
+        """
+        checks.feed(residual, "residual", self.channels, residual)  # its layers take any dtype
         return self.last(self.second(self.first(residual).abs_()).abs_().mean((-2, -1), keepdim=True)).abs()
 
 
