@@ -57,7 +57,7 @@ def restorer(
         "settle": setting == "ikrnet",
     }
     made |= {"kernel_step": False, "percent": True, "proportional": True}
-    if scale in (2, 4) and setting == "ikrnet":
+    if setting == "ikrnet":
         made["sharp"] = scale
     options = {"rate": 5e-4, "average": 0.998, "precision": "bf16-mixed", "log_every": 50, "save_every": 200}
     fixed = {
