@@ -106,7 +106,7 @@ def settling(solver: nn.Module, settle: bool = True) -> UnrolledSolver:
         >>> from pnpsr import load
         >>> from pnpsr.debiased import settling
         >>> solver = load("ikrnet-x1")
-        >>> solver.k0.start.settle, settling(solver, False).k0.start.settle
+        >>> solver.k0.settle, settling(solver, False).k0.settle
         (True, False)
     """
     if not isinstance(solver, UnrolledSolver):
