@@ -35,7 +35,7 @@ METRICS = {
 
 View = Callable[[Any], UnrolledSolver]
 PAIRS: dict[str, tuple[View, View]] = {  # what is compared with what, views of a preset
-    "debiased": (lambda s: settling(s, False), lambda s: debiased(settling(s, False))),
+    "debiased": (lambda s: settling(unsharpened(s), False), lambda s: debiased(settling(unsharpened(s), False))),
     "settled": (lambda s: settling(unsharpened(s), False), lambda s: settling(unsharpened(s))),
     "sharpened": (unsharpened, lambda s: s),
     "ensemble": (lambda s: s, ensemble),

@@ -129,7 +129,7 @@ def test_presets_bring_theirs(train: Callable[..., int], tmp_path: Path, capsys:
     assert solver.record.arguments == load("ikrnet-x2").record.arguments
     assert take(solver, "ikrnet-x2") == len(solver.state_dict())
     with pytest.raises(ValueError, match=r"init: only \d+ of \d+ tensors of ikrnet-x1 fit the solver"):
-        take(build("ikrnet", json.dumps({"widths": [4, 4, 4, 4], "kernel_widths": [4, 4, 4, 4]}), ["ikrnet-x1"]), "ikrnet-x1")
+        take(build("ikrnet", json.dumps({"widths": [4, 4, 4, 4], "first_width": 8}), ["ikrnet-x1"]), "ikrnet-x1")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from synthetic import observed, pictures
 from torch import Tensor
 
 from pnpsr import Degradation, State, checks, load, save
-from pnpsr.debiased import Solved, debiased
+from pnpsr.debiased import Solved, debiased, unsharpened
 from pnpsr.evaluate import kernel_mse
 from pnpsr.fast import fast
 from pnpsr.images import sample_picture
@@ -38,10 +38,10 @@ def said(k: Tensor) -> Step:
 
 @pytest.mark.parametrize("seed", [3, 4])
 def test_the_kernel_of_a_preset_comes_nearer_to_the_truth_and_so_does_the_image(seed: int) -> None:
-    """By a tenth at least of its squared error, on a path that moves it."""
+    """By a tenth at least of its squared error, on a path that moves it, where no other step has fitted it."""
     x = sample_picture("astronaut")[..., 40:296, 60:316]
     k = random_motion(1, 21, nonlinearity=0.8, generator=torch.Generator().manual_seed(seed))
-    solver = load("ikrnet-x1")
+    solver = unsharpened(load("ikrnet-x1"))
     y = Degradation(1)(x, k)
     with torch.no_grad():
         before, after = solver(y, 1), debiased(solver)(y, 1)
