@@ -60,7 +60,7 @@ def main(
         hardware: what it was trained on.
         scores: CSV files of ``pnpsr evaluate``.
         onto: the first of the trainings began with the preset as it is so far: its commands, steps and log come before.
-        bits: parts whose weights are kept in so many bits, 8 or 12: ``--bits k0 8 restorer 12``.
+        bits: parts whose weights are kept in so many bits, 8, 12 or 16: ``--bits k0 8 restorer 12``.
     """
     lines = [command for folder in (*after, run) for command in commands(folder, name)]  # before the weights are replaced
     solver = load(run / f"{which}.safetensors")

@@ -148,8 +148,8 @@ def test_it_is_saved_and_comes_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("scale", "border"), [(1, False), (2, False), (2, True), (3, False), (3, True), (4, False), (4, True)])
 def test_the_preset_finds_better_kernels_with_it(scale: int, border: bool) -> None:
-    if (name := f"ikrnet-x{scale}") not in presets() or not isinstance(load(name).k0, Sharpened):
-        pytest.skip(f"{name} does not have it")
+    if (name := f"ikrnet-x{scale}") not in presets():
+        pytest.skip(f"the preset {name} is not installed")
     solver, off, side = load(name), [], 256 // scale * scale
     for shown, seed in (("astronaut", 3), ("coffee", 4), ("chelsea", 5), ("rocket", 6)):
         x, k = sample_picture(shown)[..., :side, :side], random_motion(1, 21, generator=torch.Generator().manual_seed(seed))
