@@ -11,9 +11,11 @@ from pnpsr.fast import native_bfloat16
 from pnpsr.nets import DPCG, EdgeNet
 from pnpsr.nets.edges import Words, zeroed
 from pnpsr.physics.gram import circular_gram
+from pnpsr.physics.physics import Fit
 from pnpsr.physics.solve import anchored
 from pnpsr.prox import differences
 from pnpsr.starts import Upsample
+from pnpsr.steps.sharpened import within
 
 SIZE = 21  # of all kernels
 
@@ -26,6 +28,7 @@ class Seen(NamedTuple):
     edges: Tensor  # edges of x (b 2 sh sw)
     k0: Tensor  # (b 1 p p)
     noise: Tensor  # the noise level (b 1 1 1)
+    shape: tuple[int, int] | None = None  # of y before it was continued beyond its border, where it has one
 
 
 class Evidence(NamedTuple):
@@ -60,22 +63,28 @@ class Evidence(NamedTuple):
         return move.reshape(k0.shape)
 
 
-def evidence(d: Tensor, e: Tensor, k0: Tensor) -> Evidence:
-    """From edges d of y (b 2 h w) and e of x (b 2 sh sw)."""
+def evidence(d: Tensor, e: Tensor, k0: Tensor, shape: tuple[int, int] | None = None) -> Evidence:
+    """From edges d of y (b 2 h w) and e of x (b 2 sh sw), of which the inner ``shape`` alone was observed."""
     scale = e.shape[-1] // d.shape[-1]
+    if shape is not None:
+        gram, target = Degradation(scale).normal_equations(*within(d, e, shape, SIZE), (SIZE, SIZE), Fit(inside=True))
+        return Evidence(gram, target - gram @ k0.flatten(1)[..., None])
     gram, target = circular_gram(d, e, (SIZE, SIZE), (scale, scale), (0, 0))
     return Evidence(gram, target - gram @ k0.flatten(1)[..., None])
 
 
 @torch.no_grad()
-def seen(y: Tensor, k0: Tensor, scale: int) -> Seen:
-    """x = argmin |y - (x ⊗ k0)↓s|² + α |x - bicubic|², α = 0.1 + 3 σ² as in the choice of the turn, and its edges; y (b 1 h w)."""
-    state, physics = State(y, scale), Degradation(scale)
-    sigma = state.believed().expand(len(y), 1, 1, 1)
+def seen(y: Tensor, k0: Tensor, scale: int, given: Tensor | None = None) -> Seen:
+    """x = argmin |y - (x ⊗ k0)↓s|² + α |x - bicubic|², α = 0.1 + 3 σ² as in the choice of the turn, and its edges; y (b 1 h w).
+
+    ``given``: y before it was continued beyond its border.
+    """
+    state, physics, shown = State(y, scale), Degradation(scale), y if given is None else given
+    sigma = State(shown, scale).believed().expand(len(y), 1, 1, 1)
     x = physics.prox_image(y, k0, Upsample("bicubic")(state), 0.1 + 3 * sigma.square())
     data, known, edges = differences(y, 1), differences(physics(x, k0), 1), differences(x, scale)
-    unit = contrast(y)
-    return Seen(data / unit, known / unit, edges / unit, k0, sigma / unit)
+    unit = contrast(shown)
+    return Seen(data / unit, known / unit, edges / unit, k0, sigma / unit, None if given is None else tuple(given.shape[-2:]))
 
 
 def contrast(y: Tensor) -> Tensor:
@@ -99,7 +108,7 @@ class Sharp(EdgeNet):
     def forward(self, seen: Seen, k0: Tensor, others: Seen | None = None) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """k1 (b 1 p q), and the edges e (b 2 sh sw); ``others`` are simulated pictures, as many for each of the batch."""
         d, e, gamma, power = self.said(seen)
-        found = evidence(d, e, k0)
+        found = evidence(d, e, k0, seen.shape)
         if others is not None:
             each = len(others.data) // len(k0)
             found = found.less(evidence(*self.said(others)[:2], k0.repeat_interleave(each, 0)), each)

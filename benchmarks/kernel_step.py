@@ -20,21 +20,23 @@ import csv
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 import tyro
 from first_kernel import HELD_OUT, MOTION, row, shown
-from kernel_nets import Direct, Restored, Seen, Sharp, contrast, seen, simulated, square
+from kernel_nets import SIZE, Direct, Restored, Seen, Sharp, contrast, seen, simulated, square
 from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
 from pnpsr import State, checks, load
+from pnpsr.bordered import extended, margins
 from pnpsr.conventions import PNPSR, convert_kernel
-from pnpsr.data import Bank, BatchedStream, Folder, Sample, held_out, setting
+from pnpsr.data import Bank, BatchedStream, Folder, Sample, Setting, held_out, setting
 from pnpsr.data.pictures import Subset
 from pnpsr.debiased import settling, unsharpened
 from pnpsr.evaluate import Protocol, Row, difference, kernel_mse, named_protocol, psnr, psnr_aligned, spread
@@ -73,20 +75,34 @@ class Batch:
         """The squared error of edges e, over that of the edges of x."""
         if e is None:
             return torch.ones(())
-        return (square(e - self.edges) / (square(self.seen.edges - self.edges) + 1)).mean()  # of a flat picture nothing is left
+        e, old, true = (self.inner(t) for t in (e, self.seen.edges, self.edges))
+        return (square(e - true) / (square(old - true) + 1)).mean()  # of a flat picture nothing is left
+
+    def inner(self, edges: Tensor) -> Tensor:
+        """Those of x that lie where y was given; where it has a border, without the row and column that meet it."""
+        if self.seen.shape is None:
+            return edges
+        h, w = (edges.shape[-2] - self.edges.shape[-2]) // 2, (edges.shape[-1] - self.edges.shape[-1]) // 2
+        s = self.edges.shape[-1] // self.seen.shape[-1]
+        return edges[..., h : h + self.edges.shape[-2] - s, w : w + self.edges.shape[-1] - s]
 
 
 @torch.no_grad()
-def batch(sample: Sample, first: Any, judged: bool, simulate: bool) -> Batch:
-    """A sample with its first kernel, turned as the truth says, or, if it is turned at all, as in use (``judged``)."""
+def batch(sample: Sample, first: Any, judged: bool, simulate: bool, bordered: bool = False) -> Batch:
+    """A sample with its first kernel, turned as the truth says, or, if it is turned at all, as in use (``judged``).
+
+    ``bordered``: y has a border, beyond which it is continued as a photograph is.
+    """
     scale, k = sample.scale, sample.known("k")
-    state = State(sample.y, scale)
+    given = sample.y if bordered else None
+    y = sample.y if given is None else extended(given, margins(*given.shape[-2:], SIZE))
+    state = State(y, scale, given=given)
     k0 = first(state) if judged else before_turning(first)(state)
     if not judged and isinstance(first, ChooseTurn):
         k0 = torch.where((square(turned(k0) - k) < square(k0 - k))[:, None, None, None], turned(k0), k0)
     edges = differences(sample.x, scale) / contrast(sample.y)
     others = simulated(sample.x.roll(1, 0), sample.y, k0, sample.known("sigma"), scale) if simulate else None
-    return Batch(seen(sample.y, k0, scale), k0, k, edges, None if others is None else seen(others, k0, scale))
+    return Batch(seen(y, k0, scale, given), k0, k, edges, None if others is None else seen(others, k0, scale))
 
 
 @dataclass(frozen=True)
@@ -100,6 +116,8 @@ class Plan:
         patch: their side.
         before: share of the time in which edges, where a step predicts them, are all that it learns.
         beside: weight of their error after that.
+        margin: pixels around every other batch of windows that are blurred into them and cut off, as around a part of a
+            photograph; 0: all windows are periodic.
     """
 
     minutes: float = 25
@@ -108,6 +126,7 @@ class Plan:
     patch: int = 192
     before: float = 0.2
     beside: float = 0.1
+    margin: int = 0
 
     def speed(self, part: float, step: int) -> float:
         """The rate, where ``part`` of the time is over."""
@@ -147,16 +166,38 @@ def train(
     scale, first = scale_of(preset), settling(unsharpened(load(preset)), False).k0
     named = setting("ikrnet", scales=(scale,), clean=0.33)
     side = 256 - 256 % scale
-    watched = BatchedStream(Bank(Subset(rest, range(SCORED, HELD_OUT)), side, gray=True), named, batch=8, patch=side)
-    watch = [batch(sample, first, True, simulate) for sample, _ in zip(watched.samples(), range(6), strict=False)]
-    stream = BatchedStream(Bank(learning, plan.patch, gray=True), named, batch=plan.size, patch=plan.patch)
+    if simulate and plan.margin:
+        raise ValueError("simulate is for periodic windows: leave out margin")
+    few = Windows(Subset(rest, range(SCORED, HELD_OUT)), named, first, simulate, judged=True)
+    watch = {"watched": list(islice(few.batches(8, side, 0), 6))}
+    if plan.margin:
+        watch["watched, a border"] = list(islice(few.batches(8, side - 2 * plan.margin, plan.margin), 6))
     net = KINDS[kind](scale).to(memory_format=torch.channels_last)
     if begin:
         net.load_state_dict(torch.load(out / f"{begin}.pt")["net"])
     optimiser = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=1e-4)
     run = Run(out / (name or kind), kind, net, Average(net, 0.998), optimiser)
     run.resume()
-    run.go((batch(sample, first, False, simulate) for sample in stream.samples(run.step)), watch, plan)
+    many, around = Windows(learning, named, first, simulate), (0, plan.margin) if plan.margin else (0,)
+    drawn = [many.batches(plan.size, plan.patch, margin, run.step // len(around)) for margin in around]
+    run.go((next(source) for source in cycle(drawn)), watch, plan)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Batches of gray windows of pictures, with their first kernels."""
+
+    pictures: Subset
+    setting: Setting
+    first: Any
+    simulate: bool
+    judged: bool = False
+
+    def batches(self, size: int, side: int, margin: int, start: int = 0) -> Iterator[Batch]:
+        """``size`` windows each, with so much around them that only takes part in the blur; from step ``start`` on."""
+        bank = Bank(self.pictures, side + 2 * margin, gray=True)
+        stream = BatchedStream(bank, self.setting, batch=size, patch=side, margin=margin)
+        return (batch(sample, self.first, self.judged, self.simulate, margin > 0) for sample in stream.samples(start))
 
 
 def scale_of(preset: str) -> int:
@@ -202,10 +243,10 @@ class Run:
     step: int = 0
     spent: float = 0.0
 
-    def go(self, batches: Iterator[Batch], watch: Sequence[Batch], plan: Plan) -> None:
+    def go(self, batches: Iterator[Batch], watch: Mapping[str, Sequence[Batch]], plan: Plan) -> None:
         """To the end of the plan; watched and saved ten times."""
         if not self.step:
-            self.note("kept", watch)
+            self.note(watch, "kept, ")
         clock, due, lost = time.process_time() - self.spent, self.spent + 6 * plan.minutes, Ratio()
         while (part := self.spent / (60 * plan.minutes)) < 1:
             for group in self.optimiser.param_groups:
@@ -217,7 +258,7 @@ class Run:
                 lost = Ratio()
             if self.spent >= due:
                 due += 6 * plan.minutes
-                self.note("watched", watch)
+                self.note(watch)
                 self.save()
         self.save()
 
@@ -253,18 +294,21 @@ class Run:
         self.path.with_suffix(".tmp").replace(self.path.with_suffix(".pt"))
 
     @torch.no_grad()
-    def note(self, what: str, watch: Sequence[Batch]) -> None:
+    def note(self, watch: Mapping[str, Sequence[Batch]], before: str = "") -> None:
         """The errors on the watched windows, of the moving average."""
-        seen = Ratio()
-        for one in watch:
-            if isinstance(self.net, Restored):
-                seen.add(one, one.k0, (self.average.module.size(one.k0) - square(one.k - one.k0).log()).abs().mean())
-            else:
-                k1, e = self.average.module(one.seen, one.k0, one.others)
-                seen.add(one, k1, one.share(e))
-        with self.path.with_suffix(".csv").open("a", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerow([what, self.step, f"{self.spent:.0f}", *(f"{value:.4f}" for value in seen.values())])
-        print(f"{self.path.name} {what} {self.step} {self.spent:.0f} s  k1/k0 {seen}", flush=True)
+        for what, windows in watch.items():
+            seen = Ratio()
+            for one in windows:
+                if isinstance(self.net, Restored):
+                    seen.add(one, one.k0, (self.average.module.size(one.k0) - square(one.k - one.k0).log()).abs().mean())
+                else:
+                    k1, e = self.average.module(one.seen, one.k0, one.others)
+                    seen.add(one, k1, one.share(e))
+            with self.path.with_suffix(".csv").open("a", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerow(
+                    [before + what, self.step, f"{self.spent:.0f}", *(f"{value:.4f}" for value in seen.values())]
+                )
+            print(f"{self.path.name} {before}{what} {self.step} {self.spent:.0f} s  k1/k0 {seen}", flush=True)
 
 
 @dataclass(frozen=True)

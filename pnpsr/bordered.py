@@ -95,8 +95,8 @@ def iterates(
     model = _model(solver, physics, mask, scale)
     coloured = in_colour(solver, y) if model is None or model.image_shape(y)[1] == y.shape[1] else y
     reach = max(k.shape[-2:]) if k is not None else needs_of(solver).kernel_size or 21  # moves the seam away by a kernel
-    margin = _margins(h, w, reach) if boundary == "extend" else (0, 0)
-    wide = _extend(coloured, margin)
+    margin = margins(h, w, reach) if boundary == "extend" else (0, 0)
+    wide = extended(coloured, margin)
 
     def shown(s: State) -> State:
         s1, s2 = checks.factors(s.scale)
@@ -176,8 +176,15 @@ def in_colour(solver: nn.Module, y: Tensor) -> Tensor:
     return y.expand(-1, 3, -1, -1) if y.shape[1] == 1 and needs_of(solver).channels == 3 else y
 
 
-def _extend(y: Tensor, margin: tuple[int, int]) -> Tensor:
-    """y with ``margin`` more pixels on each side, smooth across the seam of the torus."""
+def extended(y: Tensor, margin: tuple[int, int]) -> Tensor:
+    """y (b c h w) with ``margin`` = (rows, columns) more pixels on each side, smooth across the seam of the torus.
+
+    Example:
+        >>> import torch
+        >>> from pnpsr.bordered import extended
+        >>> extended(torch.rand(1, 1, 16, 16), (8, 0)).shape
+        torch.Size([1, 1, 32, 16])
+    """
     if margin == (0, 0):
         return y
     if min(y.shape[-2:]) < 3:  # without an inner row and column there is no slope that could go on
@@ -188,10 +195,15 @@ def _extend(y: Tensor, margin: tuple[int, int]) -> Tensor:
     return liu_jia_pad(y, padding=margin).clamp(low, high)  # what was observed stays as it is, noise beyond [0, 1] included
 
 
-def _margins(h: int, w: int, reach: int) -> tuple[int, int]:
-    """At least ``reach`` per side, a multiple of 8, and if need be so much more that transforms of h + 2 m are fast.
+def margins(h: int, w: int, reach: int) -> tuple[int, int]:
+    """At least ``reach`` per side of (h, w), a multiple of 8, and if need be so much more that transforms of h + 2 m are fast.
 
     Image priors halve three times: with such margins a tile of a picture meets the same grid as the whole picture does.
+
+    Example:
+        >>> from pnpsr.bordered import margins
+        >>> margins(128, 121, 21)
+        (32, 32)
     """
     from scipy.fft import next_fast_len
 

@@ -88,7 +88,7 @@ class Sharpened(Slotted):
         wide, size = precision.double(d), (k0.shape[-2], k0.shape[-1])
         given = state.y if state.given is None else state.given
         if inside := given.shape[-2:] != state.y.shape[-2:]:
-            d, e = _shown(d, e, state.y, given, self.net.size)
+            d, e = within(d, e, (given.shape[-2], given.shape[-1]), self.net.size)
             if min(e.shape[-2:]) < self.net.size + self.net.scale - 1:  # no window of x lies in it
                 return k0
         G, b = physics.normal_equations(d.to(wide), e.to(wide), size, Fit(inside=inside))
@@ -112,11 +112,11 @@ class Sharpened(Slotted):
         return self.net(data, known, edges, k0, sigma / scale)
 
 
-def _shown(d: Tensor, e: Tensor, y: Tensor, given: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """d and e where y was given, and so far around it as kernels of that size reach from there."""
+def within(d: Tensor, e: Tensor, given: tuple[int, int], size: int) -> tuple[Tensor, Tensor]:
+    """d (b 2 h w) and e (b 2 sh sw) in the middle, where y was ``given`` (rows, columns), and as far around as kernels reach."""
     s = e.shape[-1] // d.shape[-1]
     low = []
-    for n, m in zip(y.shape[-2:], given.shape[-2:], strict=True):
+    for n, m in zip(d.shape[-2:], given, strict=True):
         margin = (n - m) // 2
         reach = min(margin, max(0, size // 2 - s) // s)
         low.append(slice(margin - reach, margin + m - 1 + reach))  # a difference reaches one pixel on
