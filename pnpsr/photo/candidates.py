@@ -7,8 +7,8 @@ from torch import Tensor
 from pnpsr.bordered import solve
 from pnpsr.kernels import line
 from pnpsr.photo.clipped import counting
+from pnpsr.photo.facts import LINE, TRAINED
 from pnpsr.photo.pyramid import coarse_to_fine, on_grid_of
-from pnpsr.photo.ranking import LINE, TRAINED
 from pnpsr.photo.spectrum import SHORTEST, Spectrum
 from pnpsr.solver import UnrolledSolver
 

@@ -11,7 +11,8 @@ from pnpsr.photo.blocks import compression, softness
 from pnpsr.photo.candidates import guesses
 from pnpsr.photo.clipped import counting
 from pnpsr.photo.explain import explained_by
-from pnpsr.photo.ranking import NONE, SHARP, Candidate, Tried, ranked, untouched
+from pnpsr.photo.facts import NONE, SHARP, Tried, untouched
+from pnpsr.photo.ranking import Candidate, ranked
 from pnpsr.photo.windows import Window, informative, noise
 from pnpsr.photo.words import NARROW, sentence, shape_of
 from pnpsr.solver import UnrolledSolver

@@ -28,7 +28,8 @@ from pnpsr.photo.finish import finisher, second, trained_for, unblurred, with_ke
 from pnpsr.photo.kept import Kept
 from pnpsr.photo.plan import duration, plan
 from pnpsr.photo.pyramid import coarse_to_fine, on_grid_of
-from pnpsr.photo.ranking import LINE, NONE, TRAINED, WEIGHTS, Tried, justified, ranked, untouched
+from pnpsr.photo.facts import LINE, NONE, TRAINED, Tried, untouched
+from pnpsr.photo.ranking import WEIGHTS, justified, ranked
 from pnpsr.photo.spectrum import Spectrum
 from pnpsr.photo.windows import fine_noise, flat_noise, informative, noise
 from pnpsr.photo.words import describe, extent, shape_of
