@@ -26,7 +26,7 @@ import pnpsr.photo
 from pnpsr.files import replace_file
 from pnpsr.images import crop_to_multiple, read_image, sample_picture
 from pnpsr.kernels import gaussian, random_motion, resize_support
-from pnpsr.photo.finish import RESTORING, trained_for
+from pnpsr.photo.finish import trained_for
 from pnpsr.photo.words import describe
 from pnpsr.starts import upsample
 from pnpsr.weights import presets
@@ -95,7 +95,7 @@ def scale_in(tried: str) -> int:
 
 def digest(scale: int) -> str:
     """Of the weights that restore photographs at ``scale``, and of the code that restores with them."""
-    names = sorted({"usrnet", *trained_for(scale), *([RESTORING[scale]] if scale in RESTORING else [])})
+    names = sorted({"usrnet", *trained_for(scale)})  # the image steps that restore are of one of them
     code = [path.read_text(encoding="utf-8") for path in sorted(Path(pnpsr.photo.__file__).parent.glob("*.py"))]
     return hashlib.sha256("".join([*(presets()[name].sha256 for name in names), *code]).encode()).hexdigest()[:12]
 

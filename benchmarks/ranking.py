@@ -1,4 +1,4 @@
-"""The exponents of pnpsr.photo.ranking: what speaks for every guess at the blur of crops whose truth is known, and who chooses best.
+"""The exponents of pnpsr.photo.ranking: what speaks for every guess at the blur of known crops, and who chooses best.
 
     python benchmarks/ranking.py measure --scale 1 --data DATA --out runs/ranking
     python benchmarks/ranking.py fit --scale 1 --out runs/ranking
@@ -6,8 +6,8 @@
 ``measure`` blurs crops of training pictures as photographs are (motion, lines, Gaussians, lenses out of focus, nothing; white noise
 in 8 bits, JPEG, a camera), lets every method guess, restores with every guess, and writes one line of JSON per crop: the facts and
 the PSNR, at the best shift of up to 3 pixels. A crop that is there already is not measured again. ``judge`` are the image steps
-whose restored pictures are looked at. ``fit`` looks for the exponents that gain most over leaving pictures alone, and says what they
-gain on crops that they were not found on.
+whose restored pictures are looked at. ``fit`` looks for the exponents that gain most over leaving pictures alone, and says what
+they gain on crops that they were not found on.
 """
 
 import json
@@ -40,6 +40,7 @@ from pnpsr.weights import presets
 
 SIDES = {1: 256, 2: 384, 3: 420, 4: 480}  # of a crop, in pixels of x
 QUIET = ("retina", "page", "moon", "brick", "grass", "astronaut", "coffee", "chelsea")  # sharp, or as good as
+SAMPLES = 1000  # number of the first of these
 LOSS = 3.0  # what a decibel lost counts, beside one that is gained
 
 
@@ -85,14 +86,14 @@ def judges(scale: int) -> dict[str, Any]:
     return {name: quick(solver) for name, solver in found.items()}
 
 
-def sources(data: Path, scale: int, count: int) -> Iterator[tuple[str, Tensor]]:
-    """Crops of training pictures, and of samples that have little to deblur."""
+def sources(data: Path, scale: int, count: int) -> Iterator[tuple[int, str, Tensor]]:
+    """Numbers, names and crops: of training pictures, and from ``SAMPLES`` on of samples that are as sharp as they are."""
     pictures = Folder(data / "train" / "cid22")
     for i in range(count):
         n = (37 * i + 11 * scale) % len(pictures.names)
-        yield pictures.names[n], crop(pictures.read(n), SIDES[scale])
-    for name in QUIET:
-        yield name, crop(sample_picture(name), SIDES[scale])
+        yield i, pictures.names[n], crop(pictures.read(n), SIDES[scale])
+    for i, name in enumerate(QUIET, SAMPLES):
+        yield i, name, crop(sample_picture(name), SIDES[scale])
 
 
 @torch.no_grad()
@@ -111,10 +112,10 @@ def measure(*, data: Path, out: Path, scale: int, count: int = 40, part: tuple[i
     file = out / f"x{scale}-{part[0]}.jsonl"
     there = {row["crop"] for path in out.glob(f"x{scale}-*.jsonl") for row in rows(path)}
     looking, own = judges(scale), {name: quick(s) for name, s in trained_for(scale).items()}
-    for i, (name, x) in enumerate(sources(data, scale, count)):
+    for i, name, x in sources(data, scale, count):
         if i in there or i % part[1] != part[0]:
             continue
-        blur, k = ("none", dirac(3)) if i >= count else blurs(i, scale)
+        blur, k = ("none", dirac(3)) if i >= SAMPLES else blurs(i, scale)
         noise, y = observed(x, k, scale, i)
         row: dict[str, Any] = {"crop": i, "picture": name, "blur": blur, "noise": noise}
         row["before"] = psnr(upsample(y, scale).clamp(0, 1), x)

@@ -19,7 +19,7 @@ from pnpsr.steps.phases import last_phase
 from pnpsr.weights import presets
 
 BLIND = ("photo-x{scale}", "ikrnet-x{scale}")  # presets whose kernels are tried, as far as they ship
-RESTORING = {scale: f"ikrnet-x{scale}" for scale in (1, 2, 3, 4)}  # presets whose image steps restore with what was found, by scale
+RESTORING = "ikrnet-x{scale}"  # whose image steps restore with what was found, where it ships
 LEAST = 0.1  # α of a solver that was trained with true kernels, when the kernel is an estimate
 
 
@@ -64,12 +64,12 @@ def finisher(scale: int, *, known: bool) -> UnrolledSolver:
     With a true kernel (``known``) the one that was trained on true kernels. With an estimated one, the image steps of the blind
     solver, which has only ever seen estimates: on estimated kernels they are up to a decibel ahead, at ×1 too.
     """
-    if known or RESTORING.get(scale) not in presets():
+    if known or (name := RESTORING.format(scale=scale)) not in presets():
         solver = _unrolled(open_solver("usrnet"))
         if not known and solver.tuner is not None:
             solver.tuner = Believing(solver.tuner, LEAST)
         return solver
-    return with_kernel_given(_unrolled(open_solver(RESTORING[scale])))
+    return with_kernel_given(_unrolled(open_solver(name)))
 
 
 def with_kernel_given(solver: UnrolledSolver) -> UnrolledSolver:

@@ -22,13 +22,13 @@ from pnpsr.photo.clipped import Brisk, counting
 from pnpsr.photo.clipped import seen as seen_under
 from pnpsr.photo.detail import detail
 from pnpsr.photo.explain import agreement, explained_by, residual, sparsity
+from pnpsr.photo.facts import LINE, NONE, TRAINED, Tried, untouched
 from pnpsr.photo.field import Field, field_of
 from pnpsr.photo.find import _more
 from pnpsr.photo.finish import finisher, second, trained_for, unblurred, with_kernel_given
 from pnpsr.photo.kept import Kept
 from pnpsr.photo.plan import duration, plan
 from pnpsr.photo.pyramid import coarse_to_fine, on_grid_of
-from pnpsr.photo.facts import LINE, NONE, TRAINED, Tried, untouched
 from pnpsr.photo.ranking import WEIGHTS, justified, ranked
 from pnpsr.photo.spectrum import Spectrum
 from pnpsr.photo.windows import fine_noise, flat_noise, informative, noise

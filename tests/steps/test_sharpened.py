@@ -8,7 +8,7 @@ from synthetic import observed, pictures
 from torch import Tensor
 
 from pnpsr import Degradation, State, ikrnet, load, save
-from pnpsr.bordered import solve
+from pnpsr.bordered import extended, margins, solve
 from pnpsr.debiased import debiased, settling, unsharpened
 from pnpsr.ensemble import ensemble
 from pnpsr.fast import fast
@@ -20,7 +20,7 @@ from pnpsr.prox import differences
 from pnpsr.steps import ChooseTurn, LearnedKernelStart, Sharpened
 from pnpsr.weights import presets
 
-P = 9
+P, ROOT = 9, Path(__file__).parent.parent.parent
 
 
 def motion(seed: int, size: int = P) -> Tensor:
@@ -179,3 +179,26 @@ def test_a_start_must_return_a_kernel() -> None:
     with pytest.raises(TypeError, match="start must return a kernel"):
         Sharpened(lambda state: None, EdgeNet(2, P, width=4))(State(torch.rand(1, 1, 8, 8), 2))
     assert Sharpened(lambda state: dirac(P), EdgeNet(2, P, width=4)).needs.scales == (2,)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("bordered", [False, True])
+def test_a_kernel_step_is_trained_as_it_is_used(scale: int, bordered: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same first kernel the training makes the kernel that ``Sharpened`` does, on periodic windows and on those that end."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from kernel_nets import SIZE, Sharp, seen
+
+    torch.manual_seed(scale)
+    x, k, k0 = pictures(2, 1, 72, 72, 1).float(), motion(1, SIZE).float(), motion(2, SIZE).float().expand(2, -1, -1, -1)
+    y = Degradation(scale)(x, k, 0.01, generator=torch.Generator().manual_seed(0))
+    net = Sharp(scale)
+    for p in net.parameters():
+        torch.nn.init.normal_(p, std=0.05)
+    wide = extended(y, margins(*y.shape[-2:], SIZE)) if bordered else y
+    given = y if bordered else None
+    trained = net(seen(wide, k0, scale, given), k0)[0].detach()
+    plain = EdgeNet(scale, SIZE)
+    plain.load_state_dict(net.state_dict())
+    used = Sharpened(lambda state: k0, plain)(State(wide, Degradation(scale), given=given)).detach()
+    assert float((trained - k0).abs().max()) > 1e-4  # it does something
+    assert float((trained - used).abs().max()) < 0.02 * float(trained.max())  # convolutions may be in bfloat16
