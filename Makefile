@@ -17,8 +17,10 @@ lint: .venv/ready
 types: .venv/ready
 	$(BIN)/mypy
 
+# one worker for each processor; each computes in one thread
+WORKERS ?= logical
 unit: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 slow: .venv/ready
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -m "slow or hypothesis"

@@ -93,7 +93,8 @@ def sources(data: Path, scale: int, count: int) -> Iterator[tuple[int, str, Tens
         n = (37 * i + 11 * scale) % len(pictures.names)
         yield i, pictures.names[n], crop(pictures.read(n), SIDES[scale])
     for i, name in enumerate(QUIET, SAMPLES):
-        yield i, name, crop(sample_picture(name), SIDES[scale])
+        x = sample_picture(name)
+        yield i, name, crop(x, min(SIDES[scale], *(n // scale * scale for n in x.shape[-2:])))
 
 
 @torch.no_grad()
