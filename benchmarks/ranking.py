@@ -40,6 +40,7 @@ from pnpsr.weights import presets
 
 SIDES = {1: 256, 2: 384, 3: 420, 4: 480}  # of a crop, in pixels of x
 QUIET = ("retina", "page", "moon", "brick", "grass", "astronaut", "coffee", "chelsea")  # sharp, or as good as
+FLAT = ("0.2", "0.4", "0.6", "0.8")  # pictures of one value, which have grain and nothing else
 SAMPLES = 1000  # number of the first of these
 LOSS = 3.0  # what a decibel lost counts, beside one that is gained
 
@@ -92,8 +93,8 @@ def sources(data: Path, scale: int, count: int) -> Iterator[tuple[int, str, Tens
     for i in range(count):
         n = (37 * i + 11 * scale) % len(pictures.names)
         yield i, pictures.names[n], crop(pictures.read(n), SIDES[scale])
-    for i, name in enumerate(QUIET, SAMPLES):
-        x = sample_picture(name)
+    for i, name in enumerate((*QUIET, *FLAT), SAMPLES):
+        x = torch.full((1, 3, SIDES[scale], SIDES[scale]), float(name)) if name in FLAT else sample_picture(name)
         yield i, name, crop(x, min(SIDES[scale], *(n // scale * scale for n in x.shape[-2:])))
 
 

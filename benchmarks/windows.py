@@ -41,7 +41,7 @@ def mosaic(rows: int, columns: int) -> Tensor:
 
 def cut(y: Tensor, x: Tensor, side: int, count: int) -> tuple[Tensor, Tensor]:
     """``count`` windows of ``side`` pixels of x, and y's: as channels, which share one kernel."""
-    found = informative(y, NOISE, count, side // SCALE)
+    found = informative(y, count, side // SCALE)
     join = [torch.cat([t[..., w.of(s)[0], w.of(s)[1]] for w in found], dim=1) for t, s in ((y, 1), (x, SCALE))]
     return join[0], join[1]
 

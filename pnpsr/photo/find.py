@@ -23,7 +23,7 @@ Seen = Callable[[str, Tensor], None]  # a kernel (1 1 p q) that was just found, 
 NOTHING = "no blur was found; there was nothing to remove"
 OUTPUT = 512  # side of a window in pixels of x
 MORE = 480  # side of the part of y in which one kernel more is looked for
-FLAT = 1e-6  # score of a window below which there is nothing to be seen, (2/1000 of white per pixel)²
+FLAT = 1.6e-5  # score of a window below which there is nothing to be seen, (4/1000 of white per pixel)²: a level of 8 bits
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def find(
     A picture without edges, or too small to hold any, has no blur that could be seen: k is one pixel then.
     """
     grain = noise(y) if sigma is None else sigma
-    windows = tuple(informative(y, grain, side=max(96, OUTPUT // max(scale, 2))))
+    windows = tuple(informative(y, side=max(96, OUTPUT // max(scale, 2))))
     part = y[(..., *windows[0].inside)]
     lost = compression(y)  # where there is detail it is what was taken, and no blur
     lost = lost * softness(part, scale) if lost else 0.0
@@ -77,7 +77,7 @@ def find(
         )
     sharp = Tried(SHARP, dirac(3), explained_by(finish, part, scale, dirac(3), level))
     quiet = sharp.x[..., ::scale, ::scale]
-    todo = list(guesses(part, scale, level, trained or {}, quiet, counting(part), _more(y, windows[0], grain)))
+    todo = list(guesses(part, scale, level, trained or {}, quiet, counting(part), _more(y, windows[0])))
     done = [untouched(part, scale)] if not sigma else []  # who names the noise wants it removed
     done += [sharp] if sigma or scale > 1 else []
     for i, (name, make) in enumerate(todo):
@@ -96,9 +96,9 @@ def find(
     return Found(best.k, level, windows, order, blurred, acts, _words(best, level, scale, blurred, acts))
 
 
-def _more(y: Tensor, window: Window, grain: float) -> Tensor | None:
+def _more(y: Tensor, window: Window) -> Tensor | None:
     """A larger part of y than the window; None where there is none."""
-    wide = informative(y, grain, 1, MORE)[0]
+    wide = informative(y, 1, MORE)[0]
     return y[(..., *wide.inside)] if wide.height * wide.width > 1.5 * window.height * window.width else None
 
 

@@ -36,4 +36,4 @@ class Job:
 
     def windows(self, part: Tensor) -> tuple[Window, ...]:
         """The most informative windows of y, or of a part of it."""
-        return tuple(informative(part, self.noise(), side=max(96, OUTPUT // max(self.ask.scale, 2))))
+        return tuple(informative(part, side=max(96, OUTPUT // max(self.ask.scale, 2))))

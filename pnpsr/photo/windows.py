@@ -11,6 +11,7 @@ from pnpsr.physics import estimate_noise
 SIDE = 256  # pixels of y
 BLOCK = 32  # windows begin at multiples of it
 SQUARE = 8  # side of the squares in which a plane is taken off
+DOUBT = 1.03  # of the noise's variance, so that grain alone does not count as edges
 LEVELS = (2 / 255, 253 / 255)  # beyond them a pixel may be clipped, and says nothing on the blur
 
 
@@ -35,16 +36,17 @@ class Window:
         return slice(top, bottom), slice(left, right)
 
 
-def informative(y: Tensor, sigma: float, count: int = 2, side: int = SIDE) -> list[Window]:
+def informative(y: Tensor, count: int = 2, side: int = SIDE) -> list[Window]:
     """The ``count`` windows of y (1 c h w) with the most edges in every direction, best first; they do not overlap by half.
 
-    They begin with a block of JPEG's. Score: the smaller eigenvalue of the mean of ∇y ∇yᵀ over the window, without what noise of
-    ``sigma`` adds to it; pixels that may be clipped do not count. A window of stripes has a small one, whatever their contrast:
-    blur along them cannot be seen.
+    They begin with a block of JPEG's. Score: the smaller eigenvalue of the mean of ∇y ∇yᵀ over the window, y in gray, without what
+    the noise of that adds to it (a mean of channels has less than they have); pixels that may be clipped do not count. A window of
+    stripes has a small one, whatever their contrast: blur along them cannot be seen.
     """
     h, w = y.shape[-2:]
     height, width = min(side, h), min(side, w)
-    moments = _moments(y.mean(1, keepdim=True), sigma)
+    gray = y.mean(1, keepdim=True)
+    moments = _moments(gray, DOUBT * fine_noise(gray) ** 2)
     blocks = (max(1, height // BLOCK), max(1, width // BLOCK))
     if min(moments.shape[-2:]) == 0 or moments.shape[-2] < blocks[0] or moments.shape[-1] < blocks[1]:
         return [Window(0, 0, h, w, 0.0)]
@@ -101,8 +103,8 @@ def flat_noise(y: Tensor, share: float = 0.1) -> float:
     return float(every.kthvalue(max(1, int(share * len(every)))).values) if len(every) >= 8 else 0.0
 
 
-def _moments(y: Tensor, sigma: float) -> Tensor:
-    """Means of (∂₁y)², (∂₂y)² and ∂₁y ∂₂y over blocks, (1 3 h/BLOCK w/BLOCK), noise taken off."""
+def _moments(y: Tensor, variance: float) -> Tensor:
+    """Means of (∂₁y)², (∂₂y)² and ∂₁y ∂₂y over blocks, (1 3 h/BLOCK w/BLOCK), noise of that variance taken off."""
     rows = []
     h, w = y.shape[-2] // BLOCK * BLOCK, y.shape[-1] // BLOCK * BLOCK
     for top in range(0, h, 8 * BLOCK):
@@ -111,6 +113,6 @@ def _moments(y: Tensor, sigma: float) -> Tensor:
         right = torch.cat([part, part[..., -1:]], -1)[..., : w + 1]
         down, across = right[..., 1:, :-1] - right[..., :-1, :-1], right[..., :-1, 1:] - right[..., :-1, :-1]
         seen = ((right > LEVELS[0]) & (right < LEVELS[1]))[..., :-1, :-1].to(y)
-        energy = torch.cat([down**2 - 2 * sigma**2, across**2 - 2 * sigma**2, down * across - sigma**2], 1) * seen
+        energy = torch.cat([down**2 - 2 * variance, across**2 - 2 * variance, down * across - variance], 1) * seen
         rows.append(avg_pool2d(energy, BLOCK))
     return torch.cat(rows, -2) if rows else y.new_zeros(1, 3, 0, 0)
