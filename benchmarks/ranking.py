@@ -12,12 +12,11 @@ they gain on crops that they were not found on.
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 import tyro
 from found import crop, psnr, quick, seed
@@ -29,9 +28,9 @@ from pnpsr.images import sample_picture
 from pnpsr.kernels import dirac, disk, gaussian, line, random_motion
 from pnpsr.photo.blocks import compression, softness
 from pnpsr.photo.explain import explained_by
-from pnpsr.photo.facts import NONE, SHARP, Fact, Facts, Tried, facts
+from pnpsr.photo.facts import NONE, SHARP, Fact, Tried, facts
 from pnpsr.photo.find import find
-from pnpsr.photo.finish import finisher, trained_for, with_kernel_given
+from pnpsr.photo.finish import trained_for, with_kernel_given
 from pnpsr.photo.ranking import FINER, WEIGHTS, Weights
 from pnpsr.physics import Degradation, quantise
 from pnpsr.released import open_solver
@@ -40,9 +39,11 @@ from pnpsr.weights import presets
 
 SIDES = {1: 256, 2: 384, 3: 420, 4: 480}  # of a crop, in pixels of x
 QUIET = ("retina", "page", "moon", "brick", "grass", "astronaut", "coffee", "chelsea")  # sharp, or as good as
+NOISY = ("rocket", "coffee", "astronaut", "coins", "camera", "chelsea", "grass", "brick")  # under 2 to 4 % of white noise
 FLAT = ("0.2", "0.4", "0.6", "0.8")  # pictures of one value, which have grain and nothing else
 SAMPLES = 1000  # number of the first of these
-LOSS = 3.0  # what a decibel lost counts, beside one that is gained
+LOSS, MOST = 3.0, 6.0  # what a decibel lost counts, beside one that is gained; and as many count
+PARTS, DIVISIONS = 8, 6  # of the crops, one part held out each time
 
 
 def blurs(i: int, scale: int) -> tuple[str, Tensor]:
@@ -68,23 +69,21 @@ def observed(x: Tensor, k: Tensor, scale: int, i: int) -> tuple[str, Tensor]:
     y = Degradation(scale, boundary="reflect")(x, k)
     if k.shape[-1] == 3 and i % 16 >= 8:  # a sharp picture that was made smaller as programs do it
         y = torch.nn.functional.avg_pool2d(x, scale)
-    kind = ("white", "camera", "JPEG")[i // 2 % 3]
+    kind = "noisy" if i >= SAMPLES + len(QUIET) + len(FLAT) else ("white", "camera", "JPEG")[i // 2 % 3]
     if kind == "camera":
         camera = Camera(exposure=(1.0, 1.0))
         return kind, camera.develop(y, camera.draw(1, g), g)
     u, v = torch.rand(2, generator=g).tolist()
-    y = quantise(y + (0.003 + 0.012 * u) * torch.randn(y.shape, generator=g))
+    y = quantise(y + (0.02 + 0.02 * u if kind == "noisy" else 0.003 + 0.012 * u) * torch.randn(y.shape, generator=g))
     if kind == "JPEG":
         y = quantise(jpeg(y, 50 + 45 * v))
     return kind, y
 
 
 def judges(scale: int) -> dict[str, Any]:
-    """Image steps that may judge: those that restore, those of the photographs' preset, those of true kernels."""
-    found = {"restorer": finisher(scale, known=False)}
-    if (name := f"photo-x{scale}") in presets():
-        found["photo"] = with_kernel_given(open_solver(name))  # type: ignore[arg-type]
-    return {name: quick(solver) for name, solver in found.items()}
+    """Image steps that may judge: of the preset for photographs, and of the plain one."""
+    found = {kind: f"{name}-x{scale}" for kind, name in (("photo", "photo"), ("plain", "ikrnet"))}
+    return {kind: quick(with_kernel_given(open_solver(name))) for kind, name in found.items() if name in presets()}  # type: ignore[arg-type]
 
 
 def sources(data: Path, scale: int, count: int) -> Iterator[tuple[int, str, Tensor]]:
@@ -93,7 +92,7 @@ def sources(data: Path, scale: int, count: int) -> Iterator[tuple[int, str, Tens
     for i in range(count):
         n = (37 * i + 11 * scale) % len(pictures.names)
         yield i, pictures.names[n], crop(pictures.read(n), SIDES[scale])
-    for i, name in enumerate((*QUIET, *FLAT), SAMPLES):
+    for i, name in enumerate((*QUIET, *FLAT, *NOISY), SAMPLES):
         x = torch.full((1, 3, SIDES[scale], SIDES[scale]), float(name)) if name in FLAT else sample_picture(name)
         yield i, name, crop(x, min(SIDES[scale], *(n // scale * scale for n in x.shape[-2:])))
 
@@ -131,7 +130,7 @@ def measure(*, data: Path, out: Path, scale: int, count: int = 40, part: tuple[i
 
 def one(y: Tensor, x: Tensor, scale: int, looking: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """What every judge sees of the guesses at the blur of y."""
-    found = find(y, scale, looking["restorer"], trained=own)
+    found = find(y, scale, next(iter(looking.values())), trained=own)
     if not found.candidates:
         return {name: {"facts": {"each": [], "detail": 0.0, "soft": 0.0}, "psnr": {}} for name in looking}
     part = y[(..., *found.window.inside)]
@@ -152,124 +151,137 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Case:
-    """A crop as a judge sees it, and what every guess gains over leaving it alone when the image steps restore that are to."""
+class Cases:
+    """Crops as a judge sees them, and what every guess gains over leaving one alone, (n m) each; absent guesses are masked out."""
 
-    picture: str
-    blur: str
-    seen: Facts
-    gains: tuple[float, ...]
+    about: list[str]
+    names: list[list[str]]
+    terms: Tensor  # (n m 5): gain, excess, alone, against, short
+    blurs: Tensor
+    there: Tensor
+    gains: Tensor
+    detail: Tensor  # (n)
+    soft: Tensor  # (n)
 
-    def chosen(self, w: Weights) -> int:
-        """The guess that the exponents take."""
-        logs = w.logs(self.seen)
-        return int(np.argmin(logs))
+    @property
+    def sharp(self) -> Tensor:
+        """(n): nothing was blurred."""
+        return torch.tensor([": none" in text for text in self.about])
+
+    def logs(self, w: Tensor) -> Tensor:
+        """(n m): :meth:`pnpsr.photo.ranking.Weights.logs` of all crops, differentiable in w, the eight values of the weights."""
+        A, B, C, D, E, F, G, usual = w
+        excess, alone, against, short = self.terms.unbind(2)[1:]
+        blurred = C * alone + E * against + F / 2 * short + (D * (self.detail - usual.log()) + G * self.soft)[:, None]
+        found = A * self.terms[..., 0] + B * excess + torch.where(self.blurs, blurred, torch.zeros(()))
+        best = found.masked_fill(~self.blurs, torch.inf).argmin(1, keepdim=True)
+        found = found + torch.where(self.blurs, F / 2 * short.gather(1, best), torch.zeros(()))
+        return found.masked_fill(~self.there, 1e3)
+
+    def chosen(self, w: Tensor) -> Tensor:
+        """(n): the gains of the guesses that the exponents take."""
+        return self.gains.gather(1, self.logs(w).argmin(1, keepdim=True))[:, 0]
+
+    def summary(self, w: Tensor) -> str:
+        """Mean gain, that of the best guesses, the worst, what is lost, and on sharp pictures."""
+        got, best = self.chosen(w), self.gains.masked_fill(~self.there, -99).amax(1).clamp(min=0)
+        flat = got[self.sharp]
+        lost = got.clamp(max=0).mean()
+        return f"{got.mean():.2f} of {best.mean():.2f}, worst {got.min():.1f}, lost {lost:.2f}, sharp {flat.mean():.2f}"
+
+    def found(self, some: Tensor, prior: Tensor, plan: "Search") -> Tensor:
+        """The exponents that gain most on ``some`` crops, near ``prior``: by Adam on their logarithms."""
+        worth = torch.where(self.gains >= 0, self.gains.clamp(max=MOST), LOSS * self.gains.clamp(min=-MOST))[some]
+        log = prior.log().requires_grad_()
+        optimiser = torch.optim.Adam([log], 0.05)
+        for step in range(plan.steps):
+            left = 1 - step / plan.steps
+            optimiser.param_groups[0]["lr"] = 0.05 * left
+            chances = (-self.logs(log.exp())[some] / (plan.chance * (1 + 4 * left))).softmax(1)
+            loss = plan.near * (log - prior.log()).square().sum() - (chances * worth).sum(1).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        return log.exp().detach()
 
 
-def cases(out: Path, scale: int, judge: str, restorer: str) -> list[Case]:
+def cases(out: Path, scale: int, judge: str, restorer: str) -> Cases:
     """All that was measured."""
-    found = []
-    for row in sorted((r for path in out.glob(f"x{scale}-*.jsonl") for r in rows(path)), key=lambda r: r["crop"]):
-        about = row[judge]["facts"]
-        if not about["each"]:
-            continue
-        each = tuple(Fact(**f) for f in about["each"])
+    every = sorted((r for path in out.glob(f"x{scale}-*.jsonl") for r in rows(path)), key=lambda r: r["crop"])
+    every = [row for row in every if row[judge]["facts"]["each"]]
+    facts_of = [row[judge]["facts"] for row in every]
+    shape = (len(every), max(len(f["each"]) for f in facts_of))
+    terms, gains = torch.zeros(*shape, 5), torch.zeros(shape)
+    blurs, there = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool)
+    for n, (row, about) in enumerate(zip(every, facts_of, strict=True)):
         values = row[restorer]["psnr"]
-        gains = tuple(values[f.name] - values.get(NONE, row["before"]) for f in each)
-        found.append(Case(row["picture"], row["blur"], Facts(each, about["detail"], about["soft"]), gains))
-    return found
+        for m, one in enumerate(Fact(**f) for f in about["each"]):
+            terms[n, m] = torch.tensor([one.gain, one.excess, one.alone, one.against, one.short])
+            blurs[n, m], there[n, m] = one.blurs, True
+            gains[n, m] = values[one.name] - values.get(NONE, row["before"])
+    told = [f"{row['picture']}: {row['blur']}, {row['noise']}" for row in every]
+    names = [[f["name"] for f in about["each"]] for about in facts_of]
+    detail, soft = (torch.tensor([about[name] for about in facts_of]) for name in ("detail", "soft"))
+    return Cases(told, names, terms, blurs, there, gains, detail, soft)
 
 
-def worth(gain: float) -> float:
-    """What a gain counts: decibels lost more than those gained, and far ones less."""
-    return min(gain, 6.0) if gain >= 0 else LOSS * max(gain, -6.0)
+@dataclass(frozen=True)
+class Search:
+    """How exponents are looked for.
 
+    Args:
+        chance: temperature at which the scores become chances in the end; five times as much at first.
+        near: weight of the squared distance of the logarithms of the exponents from those that there are.
+        steps: of Adam.
+    """
 
-def objective(w: Weights, chosen: Sequence[Case]) -> float:
-    """The mean worth of what is chosen, and a little of by how much it is."""
-    total = 0.0
-    for case in chosen:
-        logs = np.asarray(w.logs(case.seen))
-        soft = np.exp(-(logs - logs.min()) / 0.15)
-        total += float(soft @ [worth(g) for g in case.gains] / soft.sum())
-    return total / max(len(chosen), 1)
-
-
-def searched(chosen: Sequence[Case], start: Weights, prior: Weights, rounds: int = 40, number: int = 0) -> Weights:
-    """Coordinate by coordinate, with random factors, from ``start``; exponents that change nothing stay near ``prior``."""
-    draws = np.random.default_rng(number)
-    names = [f.name for f in fields(Weights)]
-    best = start
-
-    def value(w: Weights) -> float:
-        far = sum(math.log((a + 0.3) / (b + 0.3)) ** 2 for a, b in zip(astuple(w), astuple(prior), strict=True))
-        return objective(w, chosen) - 0.01 * far
-
-    top = value(best)
-    for _ in range(rounds):
-        for name in draws.permutation(names):
-            for factor in np.exp(draws.normal(0, 0.4, 4)):
-                values = asdict(best)
-                values[name] = (values[name] + 0.1 * (name != "usual")) * float(factor)
-                trial = Weights(**values)
-                if (now := value(trial)) > top:
-                    best, top = trial, now
-    return best
-
-
-def summary(w: Weights, chosen: Sequence[Case]) -> str:
-    """Mean gain, worst, on sharp pictures, and what the best guesses gain."""
-    gains = [case.gains[case.chosen(w)] for case in chosen]
-    flat = [g for g, case in zip(gains, chosen, strict=True) if case.blur == "none"]
-    best = [max(*case.gains, 0.0) for case in chosen]
-    return f"{np.mean(gains):.2f} of {np.mean(best):.2f}, worst {min(gains):.1f}, sharp {np.mean(flat):.2f} (worst {min(flat):.1f})"
+    chance: float = 0.3
+    near: float = 0.05
+    steps: int = 400
 
 
 def fit(
     *,
     out: Path,
     scale: int,
-    judge: Literal["restorer", "photo"] = "restorer",
-    restorer: Literal["restorer", "photo"] = "restorer",
-    quarters: int = 4,
+    judge: Literal["photo", "plain"] = "photo",
+    restorer: Literal["photo", "plain"] = "photo",
+    plan: Annotated[Search, tyro.conf.arg(name="")] = Search(),
+    start: tuple[float, ...] = (),
     lines: bool = False,
 ) -> None:
-    """The best exponents, and what those gain that were found on the other quarters.
+    """The best exponents, and what those gain that were found on seven eighths of the crops, on the others; six divisions.
 
     Args:
         out: where the lines are.
         scale: factor.
         judge: whose restored pictures are looked at.
         restorer: whose the result is.
-        quarters: parts of the crops, each held out once.
+        plan: how they are looked for.
+        start: exponents to begin with and to stay near, if not those that there are: A B C D E F G and the usual detail.
         lines: print every crop.
     """
-    every, now = cases(out, scale, judge, restorer), WEIGHTS.get(scale, FINER)
-    print(f"{len(every)} crops; as they are: {summary(now, every)}")
-    starts = [now, FINER, *WEIGHTS.values()]
-
-    def found(some: Sequence[Case]) -> Weights:
-        trials = [searched(some, start, now, number=n) for n, start in enumerate(starts)]
-        return max(trials, key=lambda w: objective(w, some))
-
-    best = found(every)
-    print(f"found: {summary(best, every)}\n" + ", ".join(f"{f.name} {getattr(best, f.name):.2f}" for f in fields(Weights)))
-    gains: list[float] = []
-    for q in range(quarters):
-        inside = [case for i, case in enumerate(every) if i % quarters == q]
-        w = found([case for i, case in enumerate(every) if i % quarters != q])
-        gains += [case.gains[case.chosen(w)] for case in inside]
-    print(f"held out: {np.mean(gains):.2f}, worst {min(gains):.1f}")
+    torch.set_num_threads(1)
+    every = cases(out, scale, judge, restorer)
+    begin = torch.tensor(start or astuple(WEIGHTS.get(scale, FINER)))
+    prior, n = begin.clamp(min=0.3), len(every.about)  # of an exponent of 0 there is no logarithm
+    best = every.found(torch.arange(n), prior, plan)
+    print(f"{n} crops; as they are: {every.summary(begin)}\nfound: {every.summary(best)}")
+    print(", ".join(f"{field.name} {value:.2f}" for field, value in zip(fields(Weights), best.tolist(), strict=True)))
+    held = torch.zeros(DIVISIONS, n)
+    for i in range(DIVISIONS):
+        order = torch.randperm(n, generator=torch.Generator().manual_seed(i))
+        for part in range(PARTS):
+            out_of_it = order[part::PARTS]
+            kept = torch.ones(n, dtype=torch.bool)
+            kept[out_of_it] = False
+            held[i, out_of_it] = every.chosen(every.found(kept.nonzero()[:, 0], prior, plan))[out_of_it]
+    print(f"held out: {held.mean():.2f}, lost {held.clamp(max=0).mean():.2f}")
     if lines:
-        for case in every:
-            a, b = case.chosen(now), case.chosen(best)
-            print(
-                case.picture,
-                case.blur,
-                *(f"{case.seen.each[i].name} {case.gains[i]:+.2f}" for i in (a, b)),
-                f"best {max(case.gains):+.2f}",
-                sep="; ",
-            )
+        for i in range(n):
+            taken = [int(every.logs(w)[i].argmin()) for w in (begin, best)]
+            told = (f"{every.names[i][m]} {every.gains[i, m]:+.2f}" for m in taken)
+            print(every.about[i], *told, f"best {every.gains[i][every.there[i]].max():+.2f}", sep="; ")
 
 
 if __name__ == "__main__":

@@ -18,8 +18,7 @@ from pnpsr.steps import Believing
 from pnpsr.steps.phases import last_phase
 from pnpsr.weights import presets
 
-BLIND = ("photo-x{scale}", "ikrnet-x{scale}")  # presets whose kernels are tried, as far as they ship
-RESTORING = "ikrnet-x{scale}"  # whose image steps restore with what was found, where it ships
+BLIND = ("photo-x{scale}", "ikrnet-x{scale}")  # presets whose kernels are tried; the first that ships restores with the one found
 LEAST = 0.1  # α of a solver that was trained with true kernels, when the kernel is an estimate
 
 
@@ -34,8 +33,7 @@ class AsSeen(Upsample):
 
 def trained_for(scale: int) -> dict[str, UnrolledSolver]:
     """The blind solvers whose kernels are tried at the scale, by name, as far as they ship."""
-    names = [name.format(scale=scale) for name in BLIND]
-    return {name: _unrolled(open_solver(name)) for name in names if name in presets()}
+    return {name: _unrolled(open_solver(name)) for name in _shipped(scale)}
 
 
 def second(solver: nn.Module, y: Tensor, scale: int) -> Tensor | None:
@@ -64,12 +62,13 @@ def finisher(scale: int, *, known: bool) -> UnrolledSolver:
     With a true kernel (``known``) the one that was trained on true kernels. With an estimated one, the image steps of the blind
     solver, which has only ever seen estimates: on estimated kernels they are up to a decibel ahead, at ×1 too.
     """
-    if known or (name := RESTORING.format(scale=scale)) not in presets():
+    blind = () if known else _shipped(scale)
+    if not blind:
         solver = _unrolled(open_solver("usrnet"))
         if not known and solver.tuner is not None:
             solver.tuner = Believing(solver.tuner, LEAST)
         return solver
-    return with_kernel_given(_unrolled(open_solver(name)))
+    return with_kernel_given(_unrolled(open_solver(blind[0])))
 
 
 def with_kernel_given(solver: UnrolledSolver) -> UnrolledSolver:
@@ -82,6 +81,10 @@ def with_kernel_given(solver: UnrolledSolver) -> UnrolledSolver:
     x0 = getattr(solver.restorer, "x0", None) or solver.x0
     x0 = AsSeen(x0.mode) if isinstance(x0, Upsample) else x0
     return UnrolledSolver(None, restorer, T, tuner=tuner, k0=None, x0=x0, order=("tuner", "restorer"), scale=solver.scale)
+
+
+def _shipped(scale: int) -> list[str]:
+    return [name for name in (pattern.format(scale=scale) for pattern in BLIND) if name in presets()]
 
 
 def _unrolled(solver: nn.Module) -> UnrolledSolver:

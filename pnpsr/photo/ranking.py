@@ -51,8 +51,9 @@ class Weights:
         return [log + again if f.blurs else log for log, f in zip(logs, seen.each, strict=True)]
 
 
-WEIGHTS = {1: Weights(2.8, 2.9, 4.75, 1.7, 2.4, 3.8, 0.0, 0.42), 2: Weights(8.0, 2.5, 3.1, 2.3, 2.2, 0.0, 8.0, 1.38)}
+WEIGHTS = {1: Weights(5.7, 3.5, 16.8, 1.6, 6.6, 1.6, 0.3, 0.55), 2: Weights(8.4, 4.5, 3.0, 1.6, 5.4, 0.3, 7.4, 1.07)}
 FINER = Weights(3.9, 5.2, 3.1, 2.3, 2.2, 0.0, 0.0, 1.38)  # at all other scales, and above scale 1 of a guess that is alone
+ALONE = Weights(2.8, 2.9, 4.75, 1.7, 2.4, 3.8, 0.0, 0.42)  # of a guess that is alone at scale 1
 DETAILED = 8.0  # logarithm of what speaks against a solver's blur where y has all of its detail
 
 
@@ -87,7 +88,7 @@ def justified(k: Tensor, x: Tensor, y: Tensor, scale: int, other: Tensor | None,
     enlarged as what has no blur (1 c sh sw), by a solver that has learned to: where that is better, none is to be removed, and
     where y has its detail (:func:`pnpsr.photo.blocks.softness`) it is doubted that there is any.
     """
-    tried, w, doubt = Tried("asked", k, x), WEIGHTS[1] if scale == 1 else FINER, 0.0
+    tried, w, doubt = Tried("asked", k, x), ALONE if scale == 1 else FINER, 0.0
     if other is not None:
         doubt = w.C * (1 - agreement(k, other)) + w.F * max(0.0, SHORT - shape_of(other).along)
     if sharp is not None:

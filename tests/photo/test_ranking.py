@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pnpsr.photo.facts import NONE, SHARP, Fact, Facts
-from pnpsr.photo.ranking import FINER, WEIGHTS, Weights
+from pnpsr.photo.ranking import ALONE, FINER, WEIGHTS, Weights
 
 AGAINST = ("excess", "alone", "against", "short")
 sizes = st.floats(0.0, 3.0)
 guesses = st.lists(st.builds(Fact, st.just(""), sizes, st.floats(-2.0, 2.0), *[sizes] * 4), min_size=1, max_size=6)
-weights = st.sampled_from([*WEIGHTS.values(), FINER])
+weights = st.sampled_from([*WEIGHTS.values(), FINER, ALONE])
 
 
 def told(found: list[Fact], detail: float = -1.0, soft: float = 0.5) -> Facts:
