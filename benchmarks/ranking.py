@@ -123,9 +123,8 @@ def measure(*, data: Path, out: Path, scale: int, count: int = 40, part: tuple[i
         row |= one(y, x, scale, looking, own)
         with file.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(row) + "\n")
-        print(
-            i, name, blur, noise, round(row["before"], 2), {n: round(v, 2) for n, v in row["restorer"]["psnr"].items()}, flush=True
-        )
+        got = {n: round(v, 2) for n, v in row[next(iter(looking))]["psnr"].items()}
+        print(i, name, blur, noise, round(row["before"], 2), got, flush=True)
 
 
 def one(y: Tensor, x: Tensor, scale: int, looking: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
