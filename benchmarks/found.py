@@ -29,7 +29,7 @@ from pnpsr.images import read_image, sample_picture
 from pnpsr.kernels import dirac, gaussian, line, random_motion
 from pnpsr.photo.explain import agreement, explained_by
 from pnpsr.photo.find import find
-from pnpsr.photo.finish import finisher, trained_for
+from pnpsr.photo.finish import finisher, judge, trained_for
 from pnpsr.photo.restore import restore
 from pnpsr.photo.windows import fine_noise, noise
 from pnpsr.physics import Degradation, quantise
@@ -98,7 +98,7 @@ def motion(data: Path | None, only: str = "", scales: tuple[int, ...] = (1, 2)) 
         "Gaussian 2": gaussian(21, 2.0),
     }
     for scale in scales:
-        finish, own = quick(finisher(scale, known=False)), {name: quick(s) for name, s in trained_for(scale).items()}
+        finish, own = quick(judge(scale)), {name: quick(s) for name, s in trained_for(scale).items()}
         for blur, k in ((name, k) for name, k in kernels.items() if only in name):
             for name, x in pictures(data, SIDE[scale]).items():
                 y = observed(x, k, scale)
@@ -127,7 +127,7 @@ def levin(data: Path | None, only: str = "", count: int | None = None) -> Iterat
     if data is None:
         raise SystemExit("levin needs --data")
     stored = np.load(data / "kernels" / "Levin09.npz")
-    finish, own = quick(finisher(1, known=False)), {name: quick(s) for name, s in trained_for(1).items()}
+    finish, own = quick(judge(1)), {name: quick(s) for name, s in trained_for(1).items()}
     for name in (name for name in sorted(stored.files) if only in name):
         k = torch.from_numpy(stored[name].astype(np.float32))[None, None]
         k = k / k.sum()

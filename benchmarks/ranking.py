@@ -42,6 +42,7 @@ QUIET = ("retina", "page", "moon", "brick", "grass", "astronaut", "coffee", "che
 NOISY = ("rocket", "coffee", "astronaut", "coins", "camera", "chelsea", "grass", "brick")  # under 2 to 4 % of white noise
 FLAT = ("0.2", "0.4", "0.6", "0.8")  # pictures of one value, which have grain and nothing else
 SAMPLES = 1000  # number of the first of these
+SMALL, MANY = 2000, 60  # number of the first small crop, and how many there are
 LOSS, MOST = 3.0, 6.0  # what a decibel lost counts, beside one that is gained; and as many count
 PARTS, DIVISIONS = 8, 6  # of the crops, one part held out each time
 
@@ -60,6 +61,10 @@ def blurs(i: int, scale: int) -> tuple[str, Tensor]:
         "lens": lambda: (disk(13, 1.2 + 3.5 * u), u),
     }
     order = ("motion", "none", "line", "Gaussian", "long motion", "none", "motion", "lens")
+    if i >= SMALL:
+        order = ("none", "motion", "none", "Gaussian", "none", "lens")
+    elif i >= SAMPLES:
+        order = ("none",)
     return order[i % len(order)], kinds[order[i % len(order)]]()[0]
 
 
@@ -70,6 +75,10 @@ def observed(x: Tensor, k: Tensor, scale: int, i: int) -> tuple[str, Tensor]:
     if k.shape[-1] == 3 and i % 16 >= 8:  # a sharp picture that was made smaller as programs do it
         y = torch.nn.functional.avg_pool2d(x, scale)
     kind = "noisy" if i >= SAMPLES + len(QUIET) + len(FLAT) else ("white", "camera", "JPEG")[i // 2 % 3]
+    if i >= SMALL:
+        kind = ("none", "white", "camera", "none", "JPEG")[i % 5]
+    if kind == "none":
+        return kind, quantise(y)
     if kind == "camera":
         camera = Camera(exposure=(1.0, 1.0))
         return kind, camera.develop(y, camera.draw(1, g), g)
@@ -87,7 +96,7 @@ def judges(scale: int) -> dict[str, Any]:
 
 
 def sources(data: Path, scale: int, count: int) -> Iterator[tuple[int, str, Tensor]]:
-    """Numbers, names and crops: of training pictures, and from ``SAMPLES`` on of samples that are as sharp as they are."""
+    """Numbers, names and crops: of training pictures, of samples that are as sharp as they are, and small ones."""
     pictures = Folder(data / "train" / "cid22")
     for i in range(count):
         n = (37 * i + 11 * scale) % len(pictures.names)
@@ -95,6 +104,9 @@ def sources(data: Path, scale: int, count: int) -> Iterator[tuple[int, str, Tens
     for i, name in enumerate((*QUIET, *FLAT, *NOISY), SAMPLES):
         x = torch.full((1, 3, SIDES[scale], SIDES[scale]), float(name)) if name in FLAT else sample_picture(name)
         yield i, name, crop(x, min(SIDES[scale], *(n // scale * scale for n in x.shape[-2:])))
+    for i in range(SMALL, SMALL + MANY):
+        n = (23 * i + 5 * scale) % len(pictures.names)
+        yield i, pictures.names[n], crop(pictures.read(n), (96, 128)[i // 2 % 2] * scale)
 
 
 @torch.no_grad()
@@ -116,7 +128,7 @@ def measure(*, data: Path, out: Path, scale: int, count: int = 40, part: tuple[i
     for i, name, x in sources(data, scale, count):
         if i in there or i % part[1] != part[0]:
             continue
-        blur, k = ("none", dirac(3)) if i >= SAMPLES else blurs(i, scale)
+        blur, k = blurs(i, scale)
         noise, y = observed(x, k, scale, i)
         row: dict[str, Any] = {"crop": i, "picture": name, "blur": blur, "noise": noise}
         row["before"] = psnr(upsample(y, scale).clamp(0, 1), x)

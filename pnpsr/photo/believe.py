@@ -11,7 +11,7 @@ from pnpsr.needs import needs_of
 from pnpsr.photo.ask import Ask
 from pnpsr.photo.field import Field, field_of
 from pnpsr.photo.find import NOTHING, Found, find
-from pnpsr.photo.finish import second, trained_for, unblurred
+from pnpsr.photo.finish import judge, second, trained_for, unblurred
 from pnpsr.photo.job import Job
 from pnpsr.photo.kept import Kept
 from pnpsr.photo.ranking import justified
@@ -34,18 +34,19 @@ class Belief:
     field: Field | None = None
 
 
-def believe(job: Job, blind: UnrolledSolver | None, finish: UnrolledSolver, kept: Kept) -> Belief:
-    """The kernel for a job: the given one, that of the ``blind`` solver of the caller's, or the best guess under ``finish``."""
+def believe(job: Job, blind: UnrolledSolver | None, kept: Kept) -> Belief:
+    """The kernel for a job: the given one, that of the ``blind`` solver of the caller's, or the best guess."""
     ask = job.ask
     if ask.k is not None and (blind is None or needs_of(blind).kernel):
         return Belief(ask.k.float().cpu(), job.noise(), True, True, f"{describe(ask.k)}, as given", job.windows(job.y))
     if blind is not None:
         return _by_solver(job, quick(blind, ask), kept)
     own = {name: quick(solver, ask) for name, solver in trained_for(ask.scale).items()}
-    found = find(job.y, ask.scale, finish, sigma=ask.sigma, trained=own, progress=job.progress, seen=job.show)
+    judging = quick(judge(ask.scale), ask)
+    found = find(job.y, ask.scale, judging, sigma=ask.sigma, trained=own, progress=job.progress, seen=job.show)
 
     def of_cell(part: Tensor) -> Tensor | None:
-        here = find(part, ask.scale, finish, sigma=found.sigma, trained=own)
+        here = find(part, ask.scale, judging, sigma=found.sigma, trained=own)
         return here.k if here.candidates else None
 
     field = None if ask.kernels_per is None else field_of(job.y, ask.kernels_per, found.k, of_cell, kept, job.progress)

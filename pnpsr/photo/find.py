@@ -47,14 +47,14 @@ class Found:
 def find(
     y: Tensor,
     scale: int,
-    finish: UnrolledSolver,
+    judge: UnrolledSolver,
     *,
     sigma: float | None = None,
     trained: Mapping[str, UnrolledSolver] | None = None,
     progress: Progress | None = None,
     seen: Seen | None = None,
 ) -> Found:
-    """The kernel of y (1 c h w): candidates from the most informative window, ranked by what they make of it.
+    """The kernel of y (1 c h w): candidates from the most informative window, ranked by what ``judge`` makes of it with them.
 
     A picture without edges, or too small to hold any, has no blur that could be seen: k is one pixel then.
     """
@@ -75,7 +75,7 @@ def find(
             bool(sigma),
             f"{words}; noise of {100 * level:.1f} % removed" if sigma else f"{words}; enlarged as it is",
         )
-    sharp = Tried(SHARP, dirac(3), explained_by(finish, part, scale, dirac(3), level))
+    sharp = Tried(SHARP, dirac(3), explained_by(judge, part, scale, dirac(3), level))
     quiet = sharp.x[..., ::scale, ::scale]
     todo = list(guesses(part, scale, level, trained or {}, quiet, counting(part), _more(y, windows[0])))
     done = [untouched(part, scale)] if not sigma else []  # who names the noise wants it removed
@@ -84,7 +84,7 @@ def find(
         if progress is not None:
             progress("looking for the blur", i, len(todo))
         k = make()
-        done.append(Tried(name, k, explained_by(finish, part, scale, k.to(part), level)))
+        done.append(Tried(name, k, explained_by(judge, part, scale, k.to(part), level)))
         if seen is not None:
             seen(name, k)
     if progress is not None:

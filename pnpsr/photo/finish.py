@@ -18,7 +18,9 @@ from pnpsr.steps import Believing
 from pnpsr.steps.phases import last_phase
 from pnpsr.weights import presets
 
-BLIND = ("photo-x{scale}", "ikrnet-x{scale}")  # presets whose kernels are tried; the first that ships restores with the one found
+BLIND = ("photo-x{scale}", "ikrnet-x{scale}")  # presets whose kernels are tried, as far as they ship
+RESTORING = {1: "photo-x1", 2: "ikrnet-x2", 3: "ikrnet-x3", 4: "ikrnet-x4"}  # whose image steps restore with what was found
+JUDGING = RESTORING | {2: "photo-x2"}  # whose image steps say what a guess at the kernel makes of a picture
 LEAST = 0.1  # α of a solver that was trained with true kernels, when the kernel is an estimate
 
 
@@ -33,7 +35,8 @@ class AsSeen(Upsample):
 
 def trained_for(scale: int) -> dict[str, UnrolledSolver]:
     """The blind solvers whose kernels are tried at the scale, by name, as far as they ship."""
-    return {name: _unrolled(open_solver(name)) for name in _shipped(scale)}
+    names = [name.format(scale=scale) for name in BLIND]
+    return {name: _unrolled(open_solver(name)) for name in names if name in presets()}
 
 
 def second(solver: nn.Module, y: Tensor, scale: int) -> Tensor | None:
@@ -62,13 +65,22 @@ def finisher(scale: int, *, known: bool) -> UnrolledSolver:
     With a true kernel (``known``) the one that was trained on true kernels. With an estimated one, the image steps of the blind
     solver, which has only ever seen estimates: on estimated kernels they are up to a decibel ahead, at ×1 too.
     """
-    blind = () if known else _shipped(scale)
-    if not blind:
+    name = RESTORING.get(scale, "")
+    if known or name not in presets():
         solver = _unrolled(open_solver("usrnet"))
         if not known and solver.tuner is not None:
             solver.tuner = Believing(solver.tuner, LEAST)
         return solver
-    return with_kernel_given(_unrolled(open_solver(blind[0])))
+    return with_kernel_given(_unrolled(open_solver(name)))
+
+
+def judge(scale: int) -> UnrolledSolver:
+    """A solver for a given kernel at ``scale`` by whose pictures guesses are ranked.
+
+    One that was trained on photographs; one that was not explains a blurred picture too well without blur.
+    """
+    name = JUDGING.get(scale, "")
+    return with_kernel_given(_unrolled(open_solver(name))) if name in presets() else finisher(scale, known=False)
 
 
 def with_kernel_given(solver: UnrolledSolver) -> UnrolledSolver:
@@ -81,10 +93,6 @@ def with_kernel_given(solver: UnrolledSolver) -> UnrolledSolver:
     x0 = getattr(solver.restorer, "x0", None) or solver.x0
     x0 = AsSeen(x0.mode) if isinstance(x0, Upsample) else x0
     return UnrolledSolver(None, restorer, T, tuner=tuner, k0=None, x0=x0, order=("tuner", "restorer"), scale=solver.scale)
-
-
-def _shipped(scale: int) -> list[str]:
-    return [name for name in (pattern.format(scale=scale) for pattern in BLIND) if name in presets()]
 
 
 def _unrolled(solver: nn.Module) -> UnrolledSolver:

@@ -108,7 +108,7 @@ def _found_then_fixed(
     blind = named if isinstance(named, UnrolledSolver) else None
     restoring = finisher(ask.scale, known=ask.k is not None) if blind is None else with_kernel_given(blind)
     finish = quick(restoring, ask)
-    belief = believe(job, blind, finish, kept)
+    belief = believe(job, blind, kept)
     touched = belief.acts or ask.kernels_per is not None
     if not touched:
         x, fields = (y.clone() if ask.scale == 1 else enlarged(y, ask.scale)), None
