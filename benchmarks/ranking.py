@@ -44,6 +44,7 @@ FLAT = ("0.2", "0.4", "0.6", "0.8")  # pictures of one value, which have grain a
 SAMPLES = 1000  # number of the first of these
 SMALL, MANY = 2000, 60  # number of the first small crop, and how many there are
 LOSS, MOST = 3.0, 6.0  # what a decibel lost counts, beside one that is gained; and as many count
+EQUAL = 60.0  # dB: no picture is nearer than that
 PARTS, DIVISIONS = 8, 6  # of the crops, one part held out each time
 
 
@@ -229,7 +230,7 @@ def cases(out: Path, scale: int, judge: str, restorer: str) -> Cases:
         for m, one in enumerate(Fact(**f) for f in about["each"]):
             terms[n, m] = torch.tensor([one.gain, one.excess, one.alone, one.against, one.short])
             blurs[n, m], there[n, m] = one.blurs, True
-            gains[n, m] = values[one.name] - values.get(NONE, row["before"])
+            gains[n, m] = min(values[one.name], EQUAL) - min(values.get(NONE, row["before"]), EQUAL)
     told = [f"{row['picture']}: {row['blur']}, {row['noise']}" for row in every]
     names = [[f["name"] for f in about["each"]] for about in facts_of]
     detail, soft = (torch.tensor([about[name] for about in facts_of]) for name in ("detail", "soft"))

@@ -29,7 +29,7 @@ NONE, SHARP, TRAINED, LINE = "none", "sharp", "trained", "straight line"  # name
 ROUNDING = 1 / 255 / 12**0.5  # standard deviation of 8-bit rounding: no picture explains y better
 MODEL = 0.1  # of the mean gradient: what no kernel explains, because blur is never the same everywhere
 LEAST = 0.02  # detail: less is noise
-SURE = 0.3  # evidence from which a straight line needs nobody to agree
+SURE, ENOUGH = 0.3, 128  # evidence from which a straight line needs nobody to agree, and the side of a window that can give it
 MOST = 0.6  # evidence against a kernel that counts
 HALF = 0.4  # softness from which on nothing is doubted for y's detail
 SHORT = 2.5  # length in pixels: standard deviation along the longer axis
@@ -128,7 +128,7 @@ def _doubts(blurs: Sequence[Tried], y: Tensor, scale: int) -> tuple[dict[str, fl
     said = [0.0 if spectrum is None else spectrum.evidence(t.k) for t in blurs]
     alone, against = {}, {}
     for i, t in enumerate(blurs):
-        sure = t.name == LINE and said[i] >= max(SURE, *said)
+        sure = t.name == LINE and said[i] >= max(SURE, *said) and min(y.shape[-2:]) >= ENOUGH
         others = (agreement(t.k, other.k) for j, other in enumerate(blurs) if j != i)
         alone[t.name] = 0.0 if sure else 1 - max(others, default=1.0)
         against[t.name] = min(max(0.0, *said) - said[i], MOST)

