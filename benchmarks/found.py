@@ -29,7 +29,7 @@ from pnpsr.images import read_image, sample_picture
 from pnpsr.kernels import dirac, gaussian, line, random_motion
 from pnpsr.photo.explain import agreement, explained_by
 from pnpsr.photo.find import find
-from pnpsr.photo.finish import finisher, judge, trained_for
+from pnpsr.photo.finish import finisher, judge, quieting, trained_for
 from pnpsr.photo.restore import restore
 from pnpsr.photo.windows import fine_noise, noise
 from pnpsr.physics import Degradation, quantise
@@ -102,7 +102,7 @@ def motion(data: Path | None, only: str = "", scales: tuple[int, ...] = (1, 2)) 
         for blur, k in ((name, k) for name, k in kernels.items() if only in name):
             for name, x in pictures(data, SIDE[scale]).items():
                 y = observed(x, k, scale)
-                found = find(y, scale, finish, trained=own)
+                found = find(y, scale, finish, quick(quieting(scale)), trained=own)
                 got = {c.name: psnr(c.x, x) for c in found.candidates}
                 both = (finish, quick(finisher(scale, known=True)))
                 true = max(psnr(explained_by(s, y, scale, k, found.sigma), x) for s in both)
@@ -133,7 +133,7 @@ def levin(data: Path | None, only: str = "", count: int | None = None) -> Iterat
         k = k / k.sum()
         for n, x in list(pictures(data, SIDE[1]).items())[:count]:
             y = observed(x, k, 1)
-            found = find(y, 1, finish, trained=own)
+            found = find(y, 1, finish, quick(quieting(1)), trained=own)
             old = solve(blind_hqs(27), y, 1)
             ours = (psnr(found.candidates[0].x, x, 6), agreement(found.k, k))  # these kernels are up to 4 pixels off their centre
             theirs = (psnr(old.known("x"), x, 6), agreement(old.known("k"), k))

@@ -13,7 +13,8 @@ is the scale.
 Any restorer is biased: what its x leaves of y correlates with x even if k0 is the true kernel. How much, other pictures tell that
 are blurred with k0 and restored alike; ``restored``, and ``sharp --simulate``, subtract that.
 
-Crops are periodic, as the pictures of the score are: the closed forms are then exact. A run that was stopped goes on.
+Crops are periodic, as the pictures of the score are: the closed forms are then exact. With ``--margin`` every other batch has a
+border. A run that was stopped goes on.
 """
 
 import csv

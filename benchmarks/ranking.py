@@ -142,7 +142,7 @@ def measure(*, data: Path, out: Path, scale: int, count: int = 40, part: tuple[i
 
 def one(y: Tensor, x: Tensor, scale: int, looking: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """What every judge sees of the guesses at the blur of y."""
-    found = find(y, scale, next(iter(looking.values())), trained=own)
+    found = find(y, scale, looking["photo"], looking["plain"], trained=own)
     if not found.candidates:
         return {name: {"facts": {"each": [], "detail": 0.0, "soft": 0.0}, "psnr": {}} for name in looking}
     part = y[(..., *found.window.inside)]

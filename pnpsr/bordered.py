@@ -202,8 +202,8 @@ def margins(h: int, w: int, reach: int) -> tuple[int, int]:
 
     Example:
         >>> from pnpsr.bordered import margins
-        >>> margins(128, 121, 21)
-        (32, 32)
+        >>> margins(128, 128, 21)
+        (24, 24)
     """
     from scipy.fft import next_fast_len
 

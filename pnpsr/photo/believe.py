@@ -10,8 +10,8 @@ from pnpsr.kernels import dirac
 from pnpsr.needs import needs_of
 from pnpsr.photo.ask import Ask
 from pnpsr.photo.field import Field, field_of
-from pnpsr.photo.find import NOTHING, Found, find
-from pnpsr.photo.finish import judge, second, trained_for, unblurred
+from pnpsr.photo.find import FLAT, NOTHING, Found, find
+from pnpsr.photo.finish import judge, quieting, second, trained_for, unblurred
 from pnpsr.photo.job import Job
 from pnpsr.photo.kept import Kept
 from pnpsr.photo.ranking import justified
@@ -42,11 +42,11 @@ def believe(job: Job, blind: UnrolledSolver | None, kept: Kept) -> Belief:
     if blind is not None:
         return _by_solver(job, quick(blind, ask), kept)
     own = {name: quick(solver, ask) for name, solver in trained_for(ask.scale).items()}
-    judging = quick(judge(ask.scale), ask)
-    found = find(job.y, ask.scale, judging, sigma=ask.sigma, trained=own, progress=job.progress, seen=job.show)
+    judging, quiet = quick(judge(ask.scale), ask), quick(quieting(ask.scale), ask)
+    found = find(job.y, ask.scale, judging, quiet, sigma=ask.sigma, trained=own, progress=job.progress, seen=job.show)
 
     def of_cell(part: Tensor) -> Tensor | None:
-        here = find(part, ask.scale, judging, sigma=found.sigma, trained=own)
+        here = find(part, ask.scale, judging, quiet, sigma=found.sigma, trained=own)
         return here.k if here.candidates else None
 
     field = None if ask.kernels_per is None else field_of(job.y, ask.kernels_per, found.k, of_cell, kept, job.progress)
@@ -66,7 +66,7 @@ def _by_solver(job: Job, solver: UnrolledSolver, kept: Kept) -> Belief:
 
     def in_part(part: Tensor) -> Tensor | None:
         windows = job.windows(part)
-        if windows[0].score <= 0:
+        if windows[0].score <= FLAT:
             return None
         inside = part[(..., *windows[0].inside)]
         start = None if ask.k is None else ask.k.to(ask.device)

@@ -51,7 +51,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class Fact:
-    """One guess; all is 0 of the window as it is, and all but the first three of a sharp picture."""
+    """One guess; of the window as it is nothing but the misfit counts for anything, of a sharp picture gain and excess do."""
 
     name: str
     misfit: float  # r

@@ -23,7 +23,7 @@ Seen = Callable[[str, Tensor], None]  # a kernel (1 1 p q) that was just found, 
 NOTHING = "no blur was found; there was nothing to remove"
 OUTPUT = 512  # side of a window in pixels of x
 MORE = 480  # side of the part of y in which one kernel more is looked for
-FLAT = 1.6e-5  # score of a window below which there is nothing to be seen, (4/1000 of white per pixel)²: a level of 8 bits
+FLAT = 1e-6  # score of a window below which there is nothing to be seen, (1/1000 of white per pixel)²
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def find(
     y: Tensor,
     scale: int,
     judge: UnrolledSolver,
+    quieting: UnrolledSolver,
     *,
     sigma: float | None = None,
     trained: Mapping[str, UnrolledSolver] | None = None,
@@ -56,6 +57,7 @@ def find(
 ) -> Found:
     """The kernel of y (1 c h w): candidates from the most informative window, ranked by what ``judge`` makes of it with them.
 
+    ``quieting`` restores the window as a sharp one first, where a kernel is looked for from its edges.
     A picture without edges, or too small to hold any, has no blur that could be seen: k is one pixel then.
     """
     grain = noise(y) if sigma is None else sigma
@@ -76,7 +78,7 @@ def find(
             f"{words}; noise of {100 * level:.1f} % removed" if sigma else f"{words}; enlarged as it is",
         )
     sharp = Tried(SHARP, dirac(3), explained_by(judge, part, scale, dirac(3), level))
-    quiet = sharp.x[..., ::scale, ::scale]
+    quiet = explained_by(quieting, part, scale, dirac(3), level)[..., ::scale, ::scale]
     todo = list(guesses(part, scale, level, trained or {}, quiet, counting(part), _more(y, windows[0])))
     done = [untouched(part, scale)] if not sigma else []  # who names the noise wants it removed
     done += [sharp] if sigma or scale > 1 else []

@@ -20,6 +20,7 @@ from pnpsr.weights import presets
 
 BLIND = ("photo-x{scale}", "ikrnet-x{scale}")  # presets whose kernels are tried, as far as they ship
 RESTORING = {1: "photo-x1", 2: "ikrnet-x2", 3: "ikrnet-x3", 4: "ikrnet-x4"}  # whose image steps restore with what was found
+QUIETING = "ikrnet-x{scale}"  # whose image steps take the noise of a window in which a kernel is looked for from edges
 JUDGING = RESTORING | {2: "photo-x2"}  # whose image steps say what a guess at the kernel makes of a picture
 LEAST = 0.1  # α of a solver that was trained with true kernels, when the kernel is an estimate
 
@@ -80,6 +81,12 @@ def judge(scale: int) -> UnrolledSolver:
     One that was trained on photographs; one that was not explains a blurred picture too well without blur.
     """
     name = JUDGING.get(scale, "")
+    return with_kernel_given(_unrolled(open_solver(name))) if name in presets() else finisher(scale, known=False)
+
+
+def quieting(scale: int) -> UnrolledSolver:
+    """A solver for a given kernel at ``scale`` that takes the noise of y and leaves its edges as soft as they are."""
+    name = QUIETING.format(scale=scale)
     return with_kernel_given(_unrolled(open_solver(name))) if name in presets() else finisher(scale, known=False)
 
 

@@ -3,7 +3,7 @@
     score = (S(x) / S(y↑s))^A · (r / r₀)^B · exp(C (1 - a)) · (d / d₀)^D · exp(E (L₀ - L)) · exp(F max(0, 2.5 - l))
             · exp(G max(0, 1 - s / 0.4)),
 
-with what :mod:`pnpsr.photo.facts` says of each; l is the mean of the kernel's length and of that of the best kernel: at scale 1 a
+with what :mod:`pnpsr.photo.facts` says of each; l is the mean of the kernel's length and of that of the best kernel: a
 sharp picture of soft things looks like a little blur, which is no reason to believe in a much longer one.
 
 Leaving the picture as it is scores 1, and the lowest score wins; a guess of a sharp picture has the first two factors only. How the
@@ -51,7 +51,7 @@ class Weights:
         return [log + again if f.blurs else log for log, f in zip(logs, seen.each, strict=True)]
 
 
-WEIGHTS = {1: Weights(2.5, 4.9, 17.0, 2.1, 4.6, 2.2, 0.3, 0.52), 2: Weights(15.7, 4.0, 3.2, 1.0, 4.0, 0.4, 14.3, 0.67)}
+WEIGHTS = {1: Weights(4.0, 3.5, 17.0, 2.1, 4.6, 2.6, 0.3, 0.5), 2: Weights(15.7, 4.0, 3.2, 1.0, 4.0, 0.4, 14.3, 0.67)}
 FINER = Weights(3.9, 5.2, 3.1, 2.3, 2.2, 0.0, 0.0, 1.38)  # at all other scales, and above scale 1 of a guess that is alone
 ALONE = Weights(2.8, 2.9, 4.75, 1.7, 2.4, 3.8, 0.0, 0.42)  # of a guess that is alone at scale 1
 DETAILED = 8.0  # logarithm of what speaks against a solver's blur where y has all of its detail

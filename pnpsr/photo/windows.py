@@ -90,7 +90,7 @@ def flat_noise(y: Tensor, share: float = 0.1) -> float:
     """
     h, w = (n // SQUARE * SQUARE for n in y.shape[-2:])
     found = []
-    for top in range(0, h, 32 * SQUARE):
+    for top in range(0, h, 32 * SQUARE) if w else ():
         blocks = y[0, :, top : min(top + 32 * SQUARE, h), :w].unfold(1, SQUARE, SQUARE).unfold(2, SQUARE, SQUARE)
         slope = torch.linspace(-1, 1, SQUARE, dtype=y.dtype)
         slope = slope / (SQUARE * slope.square().sum()).sqrt()
@@ -107,7 +107,7 @@ def _moments(y: Tensor, variance: float) -> Tensor:
     """Means of (∂₁y)², (∂₂y)² and ∂₁y ∂₂y over blocks, (1 3 h/BLOCK w/BLOCK), noise of that variance taken off."""
     rows = []
     h, w = y.shape[-2] // BLOCK * BLOCK, y.shape[-1] // BLOCK * BLOCK
-    for top in range(0, h, 8 * BLOCK):
+    for top in range(0, h, 8 * BLOCK) if w else ():
         part = y[..., top : min(top + 8 * BLOCK, h) + 1, :]
         part = torch.cat([part, part[..., -1:, :]], -2) if part.shape[-2] % BLOCK == 0 else part
         right = torch.cat([part, part[..., -1:]], -1)[..., : w + 1]
