@@ -182,8 +182,8 @@ def extended(y: Tensor, margin: tuple[int, int]) -> Tensor:
     Example:
         >>> import torch
         >>> from pnpsr.bordered import extended
-        >>> extended(torch.rand(1, 1, 16, 16), (8, 0)).shape
-        torch.Size([1, 1, 32, 16])
+        >>> extended(torch.rand(1, 1, 16, 16), (8, 4)).shape
+        torch.Size([1, 1, 32, 24])
     """
     if margin == (0, 0):
         return y
