@@ -7,6 +7,7 @@ from torch import Tensor
 from pnpsr.bordered import solve
 from pnpsr.kernels import line
 from pnpsr.photo.clipped import counting
+from pnpsr.photo.explain import place
 from pnpsr.photo.facts import LINE, TRAINED
 from pnpsr.photo.pyramid import coarse_to_fine, on_grid_of
 from pnpsr.photo.spectrum import SHORTEST, Spectrum
@@ -39,7 +40,7 @@ def guesses(
         more: a larger part of the picture (1 c h' w'), which has more edges.
     """
     for name, solver in trained.items():
-        yield f"{TRAINED} {name}", lambda solver=solver: solve(solver, y, scale, sigma=sigma).known("k").float()  # type: ignore[misc]
+        yield f"{TRAINED} {name}", lambda solver=solver: _found(solver, y, scale, sigma)  # type: ignore[misc]
     for size in SIZES.get(scale, FINER):
         if 2 * size <= min(y.shape[-2:]):
             name = f"coarse to fine {scale * (size - 1) + 1}"
@@ -49,6 +50,10 @@ def guesses(
         yield name, lambda: on_grid_of(coarse_to_fine(more, WIDER, counting(more)), scale)
     if min(y.shape[-2:]) >= SHORTEST:
         yield LINE, lambda: straight(y, scale)
+
+
+def _found(solver: UnrolledSolver, y: Tensor, scale: int, sigma: float) -> Tensor:
+    return solve(solver, y.to(place(solver, y)), scale, sigma=sigma).known("k").float().to(y.device)
 
 
 def straight(y: Tensor, scale: int) -> Tensor:

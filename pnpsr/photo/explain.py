@@ -14,9 +14,19 @@ BORDER = 8  # pixels of y left out on each side, where there are enough
 
 
 def explained_by(finish: UnrolledSolver, y: Tensor, scale: int, k: Tensor, sigma: float) -> Tensor:
-    """y restored with k (1 c sh sw); pixels that may be clipped do not count, nor does a continuation that k cannot explain."""
-    counts = seen(y, k, scale)
-    return solve(finish, y, scale if counts is None else Brisk(scale), sigma=sigma, k=k, mask=counts).known("x")
+    """y restored with k (1 c sh sw); pixels that may be clipped do not count, nor does a continuation that k cannot explain.
+
+    The solver computes where its weights are; what comes back is where y is.
+    """
+    counts, there = seen(y, k, scale), place(finish, y)
+    mask = None if counts is None else counts.to(there)
+    out = solve(finish, y.to(there), scale if counts is None else Brisk(scale), sigma=sigma, k=k.to(there), mask=mask)
+    return out.known("x").to(y.device)
+
+
+def place(solver: UnrolledSolver, y: Tensor) -> torch.device:
+    """Where the weights of a solver are; where y is, if it has none."""
+    return next((p.device for p in solver.parameters()), y.device)
 
 
 def residual(x: Tensor, k: Tensor, y: Tensor, scale: int, border: int = BORDER) -> float:
