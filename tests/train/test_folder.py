@@ -133,6 +133,7 @@ def test_a_training_that_never_began_does_not_keep_the_folder(tmp_path: Path) ->
     assert len(run(solver(), only("kernel code"), quick(steps=4), folder=tmp_path, resume=True)) == 4
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # TensorBoard's own thread misses it, too
 def test_a_folder_that_disappears_is_said(tmp_path: Path) -> None:
     records = train(solver(), stream(), only("kernel code"), quick(steps=6, save_every=2), folder=tmp_path / "run")
     next(records)
