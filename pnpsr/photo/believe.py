@@ -11,7 +11,7 @@ from pnpsr.needs import needs_of
 from pnpsr.photo.ask import Ask
 from pnpsr.photo.field import Field, field_of
 from pnpsr.photo.find import FLAT, NOTHING, Found, find
-from pnpsr.photo.finish import judge, quieting, second, trained_for, unblurred
+from pnpsr.photo.finish import judge, judges_quietly, quieting, second, trained_for, unblurred
 from pnpsr.photo.job import Job
 from pnpsr.photo.kept import Kept
 from pnpsr.photo.ranking import justified
@@ -42,7 +42,8 @@ def believe(job: Job, blind: UnrolledSolver | None, kept: Kept) -> Belief:
     if blind is not None:
         return _by_solver(job, quick(blind, ask), kept)
     own = {name: quick(solver, ask) for name, solver in trained_for(ask.scale).items()}
-    judging, quiet = quick(judge(ask.scale), ask), quick(quieting(ask.scale), ask)
+    judging = quick(judge(ask.scale), ask)
+    quiet = judging if judges_quietly(ask.scale) else quick(quieting(ask.scale), ask)
     found = find(job.y, ask.scale, judging, quiet, sigma=ask.sigma, trained=own, progress=job.progress, seen=job.show)
 
     def of_cell(part: Tensor) -> Tensor | None:

@@ -35,6 +35,11 @@ HALF = 0.4  # softness from which on nothing is doubted for y's detail
 SHORT = 2.5  # length in pixels: standard deviation along the longer axis
 
 
+def says_blur(name: str) -> bool:
+    """Whether the guess of that name says that there is a blur."""
+    return name not in (NONE, SHARP)
+
+
 @dataclass(frozen=True)
 class Tried:
     """A guess, and what it makes of the window it is judged on."""
@@ -42,11 +47,6 @@ class Tried:
     name: str
     k: Tensor  # (1 1 p p)
     x: Tensor  # the window, restored with it (1 c sh sw)
-
-    @property
-    def blurs(self) -> bool:
-        """Whether it says that there is a blur."""
-        return self.name not in (NONE, SHARP)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Fact:
     @property
     def blurs(self) -> bool:
         """Whether it says that there is a blur."""
-        return self.name not in (NONE, SHARP)
+        return says_blur(self.name)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def facts(tried: Sequence[Tried], y: Tensor, scale: int, beside: Tried | None = 
     acting += [] if beside is None else [residual(beside.x, beside.k.to(y), y, scale, border)]
     floor = max(min(acting) if len(acting) > 1 else expected(y), ROUNDING, lost)
     usual = max(sparsity(upsample(y, scale).clamp(0, 1), BORDER * scale), 1e-6)
-    blurs = [t for t in tried if t.blurs]
+    blurs = [t for t in tried if says_blur(t.name)]
     alone, against = _doubts(blurs, y, scale)
     found = []
     for t in tried:
@@ -105,7 +105,7 @@ def facts(tried: Sequence[Tried], y: Tensor, scale: int, beside: Tried | None = 
         if t.name != NONE:
             gain = math.log(max(sparsity(t.x, BORDER * scale) / usual, 1e-6))
             about = {"gain": gain, "excess": math.log(max(1.0, r / floor))}
-        if t.blurs:
+        if says_blur(t.name):
             about |= {"alone": alone[t.name], "against": against[t.name], "short": max(0.0, SHORT - shape_of(t.k).along)}
         found.append(Fact(t.name, r, **about))
     return Facts(tuple(found), math.log(max(detail(y), LEAST)), max(0.0, 1 - softness(y, scale) / HALF))

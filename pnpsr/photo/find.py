@@ -78,7 +78,8 @@ def find(
             f"{words}; noise of {100 * level:.1f} % removed" if sigma else f"{words}; enlarged as it is",
         )
     sharp = Tried(SHARP, dirac(3), explained_by(judge, part, scale, dirac(3), level))
-    quiet = explained_by(quieting, part, scale, dirac(3), level)[..., ::scale, ::scale]
+    soft = sharp.x if quieting is judge else explained_by(quieting, part, scale, dirac(3), level)
+    quiet = soft[..., ::scale, ::scale]
     todo = list(guesses(part, scale, level, trained or {}, quiet, counting(part), _more(y, windows[0])))
     done = [untouched(part, scale)] if not sigma else []  # who names the noise wants it removed
     done += [sharp] if sigma or scale > 1 else []

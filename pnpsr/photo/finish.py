@@ -90,6 +90,11 @@ def quieting(scale: int) -> UnrolledSolver:
     return with_kernel_given(_unrolled(open_solver(name))) if name in presets() else finisher(scale, known=False)
 
 
+def judges_quietly(scale: int) -> bool:
+    """Whether :func:`judge` and :func:`quieting` are one solver at ``scale``."""
+    return JUDGING.get(scale, "") == QUIETING.format(scale=scale)
+
+
 def with_kernel_given(solver: UnrolledSolver) -> UnrolledSolver:
     """The image steps of a blind solver as a non-blind one, with its weights: of its last phase, and once where x is not read."""
     restorer, tuner, T = solver.restorer, solver.tuner, solver.T
