@@ -28,6 +28,7 @@ from pnpsr.fast import fast
 from pnpsr.images import read_image, sample_picture
 from pnpsr.kernels import dirac, gaussian, line, random_motion
 from pnpsr.photo.explain import agreement, explained_by
+from pnpsr.photo.facts import NONE
 from pnpsr.photo.find import find
 from pnpsr.photo.finish import finisher, judge, quieting, trained_for
 from pnpsr.photo.restore import restore
@@ -98,14 +99,15 @@ def motion(data: Path | None, only: str = "", scales: tuple[int, ...] = (1, 2)) 
         "Gaussian 2": gaussian(21, 2.0),
     }
     for scale in scales:
-        finish, own = quick(judge(scale)), {name: quick(s) for name, s in trained_for(scale).items()}
+        looking, own = quick(judge(scale)), {name: quick(s) for name, s in trained_for(scale).items()}
+        finish, exact = (quick(finisher(scale, known=known)) for known in (False, True))
         for blur, k in ((name, k) for name, k in kernels.items() if only in name):
             for name, x in pictures(data, SIDE[scale]).items():
                 y = observed(x, k, scale)
-                found = find(y, scale, finish, quick(quieting(scale)), trained=own)
-                got = {c.name: psnr(c.x, x) for c in found.candidates}
-                both = (finish, quick(finisher(scale, known=True)))
-                true = max(psnr(explained_by(s, y, scale, k, found.sigma), x) for s in both)
+                found = find(y, scale, looking, quick(quieting(scale)), trained=own)
+                made = {c.name: explained_by(finish, y, scale, c.k, found.sigma) for c in found.candidates if c.name != NONE}
+                got = {c.name: psnr(made.get(c.name, c.x), x) for c in found.candidates}
+                true = max(psnr(explained_by(s, y, scale, k, found.sigma), x) for s in (finish, exact))
                 order = [f"coarse to fine {scale * (n - 1) + 1}" for n in ((13, 27, 51) if scale == 1 else (9, 17, 27))]
                 ours = [round(got.get(n, float("nan")), 2) for n in (f"trained {next(iter(own), '')}", "straight line", *order)]
                 best = found.candidates[0].name

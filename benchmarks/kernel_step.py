@@ -18,12 +18,13 @@ border. A run that was stopped goes on.
 """
 
 import csv
+import itertools
 import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle, islice
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -179,9 +180,8 @@ def train(
     optimiser = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=1e-4)
     run = Run(out / (name or kind), kind, net, Average(net, 0.998), optimiser)
     run.resume()
-    many, around = Windows(learning, named, first, simulate), (0, plan.margin) if plan.margin else (0,)
-    drawn = [many.batches(plan.size, plan.patch, margin, run.step // len(around)) for margin in around]
-    run.go((next(source) for source in cycle(drawn)), watch, plan)
+    around = (0, plan.margin) if plan.margin else (0,)
+    run.go(Windows(learning, named, first, simulate).in_turn(plan.size, plan.patch, around, run.step), watch, plan)
 
 
 @dataclass(frozen=True)
@@ -194,10 +194,16 @@ class Windows:
     simulate: bool
     judged: bool = False
 
-    def batches(self, size: int, side: int, margin: int, start: int = 0) -> Iterator[Batch]:
+    def in_turn(self, size: int, side: int, margins: Sequence[int], start: int) -> Iterator[Batch]:
+        """Batch n has margin n modulo their number, and is a function of n alone; from ``start`` on."""
+        count = len(margins)
+        drawn = [self.batches(size, side, margin, -((i - start) // count), seed=i) for i, margin in enumerate(margins)]
+        return (next(drawn[n % count]) for n in itertools.count(start))
+
+    def batches(self, size: int, side: int, margin: int, start: int = 0, seed: int = 0) -> Iterator[Batch]:
         """``size`` windows each, with so much around them that only takes part in the blur; from step ``start`` on."""
         bank = Bank(self.pictures, side + 2 * margin, gray=True)
-        stream = BatchedStream(bank, self.setting, batch=size, patch=side, margin=margin)
+        stream = BatchedStream(bank, self.setting, batch=size, patch=side, margin=margin, seed=seed)
         return (batch(sample, self.first, self.judged, self.simulate, margin > 0) for sample in stream.samples(start))
 
 

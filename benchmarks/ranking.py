@@ -30,13 +30,14 @@ from pnpsr.photo.blocks import compression, softness
 from pnpsr.photo.explain import explained_by
 from pnpsr.photo.facts import NONE, SHARP, Fact, Tried, facts
 from pnpsr.photo.find import find
-from pnpsr.photo.finish import trained_for, with_kernel_given
+from pnpsr.photo.finish import JUDGING, RESTORING, trained_for, with_kernel_given
 from pnpsr.photo.ranking import FINER, WEIGHTS, Weights
 from pnpsr.physics import Degradation, quantise
 from pnpsr.released import open_solver
 from pnpsr.starts import upsample
 from pnpsr.weights import presets
 
+Kind = Literal["photo", "plain"]
 SIDES = {1: 256, 2: 384, 3: 420, 4: 480}  # of a crop, in pixels of x
 QUIET = ("retina", "page", "moon", "brick", "grass", "astronaut", "coffee", "chelsea")  # sharp, or as good as
 NOISY = ("rocket", "coffee", "astronaut", "coins", "camera", "chelsea", "grass", "brick")  # under 2 to 4 % of white noise
@@ -90,10 +91,16 @@ def observed(x: Tensor, k: Tensor, scale: int, i: int) -> tuple[str, Tensor]:
     return kind, y
 
 
-def judges(scale: int) -> dict[str, Any]:
+def judges(scale: int) -> dict[Kind, Any]:
     """Image steps that may judge: of the preset for photographs, and of the plain one."""
-    found = {kind: f"{name}-x{scale}" for kind, name in (("photo", "photo"), ("plain", "ikrnet"))}
+    kinds: tuple[tuple[Kind, str], ...] = (("photo", "photo"), ("plain", "ikrnet"))
+    found = {kind: f"{name}-x{scale}" for kind, name in kinds}
     return {kind: quick(with_kernel_given(open_solver(name))) for kind, name in found.items() if name in presets()}  # type: ignore[arg-type]
+
+
+def kind_of(name: str) -> Kind:
+    """That of a preset for photographs, or of the others."""
+    return "photo" if name.startswith("photo") else "plain"
 
 
 def sources(data: Path, scale: int, count: int) -> Iterator[tuple[int, str, Tensor]]:
@@ -140,9 +147,9 @@ def measure(*, data: Path, out: Path, scale: int, count: int = 40, part: tuple[i
         print(i, name, blur, noise, round(row["before"], 2), got, flush=True)
 
 
-def one(y: Tensor, x: Tensor, scale: int, looking: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def one(y: Tensor, x: Tensor, scale: int, looking: dict[Kind, Any], own: dict[str, Any]) -> dict[str, Any]:
     """What every judge sees of the guesses at the blur of y."""
-    found = find(y, scale, looking["photo"], looking["plain"], trained=own)
+    found = find(y, scale, looking[kind_of(JUDGING[scale])], looking["plain"], trained=own)
     if not found.candidates:
         return {name: {"facts": {"each": [], "detail": 0.0, "soft": 0.0}, "psnr": {}} for name in looking}
     part = y[(..., *found.window.inside)]
@@ -217,7 +224,7 @@ class Cases:
         return log.exp().detach()
 
 
-def cases(out: Path, scale: int, judge: str, restorer: str) -> Cases:
+def cases(out: Path, scale: int, judge: Kind, restorer: Kind) -> Cases:
     """All that was measured."""
     every = sorted((r for path in out.glob(f"x{scale}-*.jsonl") for r in rows(path)), key=lambda r: r["crop"])
     every = [row for row in every if row[judge]["facts"]["each"]]
@@ -256,8 +263,8 @@ def fit(
     *,
     out: Path,
     scale: int,
-    judge: Literal["photo", "plain"] = "photo",
-    restorer: Literal["photo", "plain"] = "photo",
+    judge: Kind | None = None,
+    restorer: Kind | None = None,
     plan: Annotated[Search, tyro.conf.arg(name="")] = Search(),
     start: tuple[float, ...] = (),
     lines: bool = False,
@@ -267,14 +274,14 @@ def fit(
     Args:
         out: where the lines are.
         scale: factor.
-        judge: whose restored pictures are looked at.
-        restorer: whose the result is.
+        judge: whose restored pictures are looked at, if not those of whose they are in use.
+        restorer: whose the result is, likewise.
         plan: how they are looked for.
         start: exponents to begin with and to stay near, if not those that there are: A B C D E F G and the usual detail.
         lines: print every crop.
     """
     torch.set_num_threads(1)
-    every = cases(out, scale, judge, restorer)
+    every = cases(out, scale, judge or kind_of(JUDGING[scale]), restorer or kind_of(RESTORING[scale]))
     begin = torch.tensor(start or astuple(WEIGHTS.get(scale, FINER)))
     prior, n = begin.clamp(min=0.3), len(every.about)  # of an exponent of 0 there is no logarithm
     best = every.found(torch.arange(n), prior, plan)

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from pnpsr import Degradation, State, UnrolledSolver, checks
 from pnpsr.equilibrium import equilibrium
 from pnpsr.fast import fast
-from pnpsr.kernels import random_gaussian
-from pnpsr.physics import Masked, gaussian_noise
+from pnpsr.images import sample_picture
+from pnpsr.kernels import random_gaussian, random_motion
+from pnpsr.photo import restore
+from pnpsr.physics import Masked, gaussian_noise, quantise
 from pnpsr.prox import l0_gradient, prox_image, prox_kernel, simplex, tv
 from pnpsr.replay import Replay
 
@@ -25,6 +27,10 @@ gpu = pytest.mark.gpu
 each = pytest.mark.parametrize("key", INSTANCES)
 FEW = ("dan", "ikrnet", "usrnet", "mixed hqs then dan")
 few = pytest.mark.parametrize("key", FEW)
+
+
+def motion() -> Tensor:
+    return random_motion(1, 11, generator=torch.Generator().manual_seed(1))
 
 
 def on(device: str, c: Case) -> Case:
@@ -188,6 +194,18 @@ def test_the_implicit_gradient_is_the_same_on_every_device() -> None:
         s: State = equilibrium(net, net.start(c.y, 2), 2)
         gradients.append([g.cpu() for g in torch.autograd.grad(s.x.square().sum() + s.k.square().sum(), list(net.parameters()))])
     assert all(torch.allclose(a, b, rtol=1e-6, atol=1e-9) for a, b in zip(*gradients, strict=True))
+
+
+@gpu
+@pytest.mark.parametrize("asked", [{}, {"solver": "blind_hqs"}, {"kernels_per": 256}, {"solver": "usrnet", "k": motion()}], ids=str)
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_photograph_is_restored_the_same_on_every_device(scale: int, asked: dict[str, object]) -> None:
+    """What looks for the blur is where y is, the solvers are on the device, and what comes back is on the CPU."""
+    x = sample_picture("astronaut")[..., 60 : 60 + 96 * scale, 160 : 160 + 96 * scale]
+    y = quantise(Degradation(scale, boundary="reflect")(x, motion(), 0.004, generator=torch.Generator().manual_seed(0)))
+    here, there = (restore(y, scale, precision="float32", device=d, memory=4, **asked) for d in ("cpu", "cuda"))  # type: ignore[arg-type]
+    assert there.x.device.type == there.k.device.type == "cpu" and here.blurred == there.blurred
+    assert float((here.x - there.x).square().mean().sqrt()) < 5e-3
 
 
 def test_the_script_runs_without_a_gpu_and_with_few_packages() -> None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pnpsr.bordered import solve
 from pnpsr.photo.clipped import Brisk, counting, seen
+from pnpsr.photo.contrast import Contrast
 from pnpsr.physics import Degradation
 from pnpsr.solver import UnrolledSolver
 
@@ -16,12 +17,13 @@ BORDER = 8  # pixels of y left out on each side, where there are enough
 def explained_by(finish: UnrolledSolver, y: Tensor, scale: int, k: Tensor, sigma: float) -> Tensor:
     """y restored with k (1 c sh sw); pixels that may be clipped do not count, nor does a continuation that k cannot explain.
 
-    The solver computes where its weights are; what comes back is where y is.
+    A faint y is stretched for it (:mod:`pnpsr.photo.contrast`). The solver computes where its weights are; what comes back is
+    where y is.
     """
-    counts, there = seen(y, k, scale), place(finish, y)
-    mask = None if counts is None else counts.to(there)
-    out = solve(finish, y.to(there), scale if counts is None else Brisk(scale), sigma=sigma, k=k.to(there), mask=mask)
-    return out.known("x").to(y.device)
+    counts, there, contrast = seen(y, k, scale), place(finish, y), Contrast.of(y, sigma)
+    mask, physics = None if counts is None else counts.to(there), scale if counts is None else Brisk(scale)
+    out = solve(finish, contrast.raised(y).to(there), physics, sigma=contrast.noise(sigma), k=k.to(there), mask=mask)
+    return contrast.lowered(out.known("x")).to(y.device)
 
 
 def place(solver: UnrolledSolver, y: Tensor) -> torch.device:

@@ -23,7 +23,6 @@ from pnpsr.photo.tiles import Canvas
 from pnpsr.photo.words import sentence
 from pnpsr.solver import Iterative, UnrolledSolver
 from pnpsr.starts import upsample
-from pnpsr.state import State
 
 SAME, FAR = 1 / 512, 1 / 128  # half a step of 8 bits, in root mean square; two steps, of any pixel
 
@@ -92,9 +91,9 @@ def by_tiles(job: Job, finish: UnrolledSolver, belief: Belief, kept: Kept) -> tu
         if x is None:
             k = belief.k if field is None else field.at(*tile.centre)
             part = y[(..., *tile.inside)].to(ask.device)
-            for s in _iterates(finish, part, job, k.to(part), belief.sigma):
-                x = s.known("x").float().cpu()
-                job.tell(what, i * rounds + s.t, total * rounds)
+            for t, now in enumerate(_iterates(finish, part, job, k.to(part), belief.sigma), 1):
+                x = now
+                job.tell(what, i * rounds + t, total * rounds)
             if x is None:
                 raise ValueError("the solver has no iterations; T must be at least 1")
             if total > 1:
@@ -119,9 +118,9 @@ def faithful(job: Job, solver: UnrolledSolver, finish: UnrolledSolver, belief: B
     return finish if float(difference.square().mean().sqrt()) <= SAME and float(difference.max()) <= FAR else exact
 
 
-def _last(states: Iterator[State]) -> Tensor:
-    *_, s = states
-    return s.known("x").float()
+def _last(images: Iterator[Tensor]) -> Tensor:
+    *_, x = images
+    return x
 
 
 def history(job: Job, finish: UnrolledSolver, belief: Belief) -> tuple[tuple[Tensor, Tensor], ...]:
@@ -129,15 +128,20 @@ def history(job: Job, finish: UnrolledSolver, belief: Belief) -> tuple[tuple[Ten
     if not belief.windows or not belief.blurred:
         return ()
     part, k = job.y[(..., *belief.windows[0].inside)].to(job.ask.device), belief.k
-    return tuple((s.known("x").float().cpu(), k) for s in _iterates(finish, part, job, k.to(part), belief.sigma))
+    return tuple((x, k) for x in _iterates(finish, part, job, k.to(part), belief.sigma))
 
 
-def _iterates(finish: UnrolledSolver, part: Tensor, job: Job, k: Tensor, sigma: float) -> Iterator[State]:
-    """Of a tile, in which pixels that may be clipped and what continues it do not count; an x that is periodic is left as it is."""
-    ask = job.ask
+def _iterates(finish: UnrolledSolver, part: Tensor, job: Job, k: Tensor, sigma: float) -> Iterator[Tensor]:
+    """x of a tile after each iteration, on the CPU.
+
+    Pixels that may be clipped and what continues the tile do not count; an x that is periodic is left as it is. A faint picture is
+    stretched, all of its tiles alike (:meth:`pnpsr.photo.job.Job.contrast`).
+    """
+    ask, contrast = job.ask, job.contrast(sigma)
     counts = None if ask.boundary == "circular" else seen(part, k, ask.scale)
-    physics = ask.scale if counts is None else Brisk(ask.scale)
-    return iterates(finish, part, physics, k=k, sigma=sigma, T=ask.T, mask=counts, boundary=ask.boundary)
+    physics, level = ask.scale if counts is None else Brisk(ask.scale), contrast.noise(sigma)
+    states = iterates(finish, contrast.raised(part), physics, k=k, sigma=level, T=ask.T, mask=counts, boundary=ask.boundary)
+    return (contrast.lowered(s.known("x").float().cpu()) for s in states)
 
 
 def _constant(y: Tensor) -> bool:

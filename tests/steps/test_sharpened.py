@@ -1,5 +1,6 @@
 """A first kernel fitted again: what a perfect network makes of it, what an untrained one leaves, and what does not count."""
 
+from itertools import combinations, islice
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from pnpsr import Degradation, State, ikrnet, load, save
 from pnpsr.bordered import extended, margins, solve
+from pnpsr.data import FromDataset, setting
 from pnpsr.debiased import debiased, settling, unsharpened
 from pnpsr.ensemble import ensemble
 from pnpsr.fast import fast
@@ -202,3 +204,19 @@ def test_a_kernel_step_is_trained_as_it_is_used(scale: int, bordered: bool, monk
     used = Sharpened(lambda state: k0, plain)(State(wide, Degradation(scale), given=given)).detach()
     assert float((trained - k0).abs().max()) > 1e-4  # it does something
     assert float((trained - used).abs().max()) < 0.02 * float(trained.max())  # convolutions may be in bfloat16
+
+
+def test_windows_in_turn_do_not_depend_on_when_the_training_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batch n is the same to a training that was stopped; with a border and without, other pictures under other kernels."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from kernel_step import Windows
+
+    many = Windows(
+        FromDataset(list(pictures(3, 3, 64, 64, 5).float())), setting("ikrnet", scales=(1,)), lambda state: dirac(P), False
+    )
+    whole = list(islice(many.in_turn(2, 40, (0, 4), 0), 5))
+    for start in (1, 2, 3):
+        for one, again in zip(whole[start:], many.in_turn(2, 40, (0, 4), start), strict=False):
+            assert torch.equal(one.k, again.k) and torch.equal(one.seen.edges, again.seen.edges)
+    assert [one.seen.shape is None for one in whole] == [True, False, True, False, True]
+    assert all(not torch.equal(one.k, other.k) for one, other in combinations(whole, 2))
