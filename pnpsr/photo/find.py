@@ -67,16 +67,9 @@ def find(
     lost = lost * softness(part, scale) if lost else 0.0
     level = math.hypot(grain, lost) if sigma is None else sigma
     if windows[0].score <= FLAT:
-        words = "no edges in which blur could be seen"
-        return Found(
-            dirac(1),
-            level,
-            windows,
-            (),
-            False,
-            bool(sigma),
-            f"{words}; noise of {100 * level:.1f} % removed" if sigma else f"{words}; enlarged as it is",
-        )
+        noisy = bool(sigma) and float(y.amin()) < float(y.amax())
+        what = f"noise of {100 * level:.1f} % removed" if noisy else "enlarged as it is"
+        return Found(dirac(1), level, windows, (), False, noisy, f"no edges in which blur could be seen; {what}")
     sharp = Tried(SHARP, dirac(3), explained_by(judge, part, scale, dirac(3), level))
     soft = sharp.x if quieting is judge else explained_by(quieting, part, scale, dirac(3), level)
     quiet = soft[..., ::scale, ::scale]

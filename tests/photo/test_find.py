@@ -361,6 +361,13 @@ def test_the_noise_level_that_is_named_is_removed() -> None:
     assert psnr(told.x, x) > psnr(y, x) + 3
 
 
+@pytest.mark.parametrize("sigma", [None, 0.0, 0.02, 0.5])
+def test_one_colour_stays_it_whatever_noise_is_named(sigma: float | None) -> None:
+    y = torch.full((1, 3, 64, 64), 0.3)
+    r = restore(y, 1, sigma=sigma)
+    assert torch.equal(r.x, y) and not r.touched and "enlarged as it is" in r.words
+
+
 def test_a_solver_of_the_callers_is_not_believed_either_where_nothing_is_blurred() -> None:
     x = sample_picture("astronaut")[..., 60:156, 160:256]
     r = restore(x, 1, size=13)
