@@ -53,8 +53,8 @@ def restore(
     Without a ``solver`` the blur is looked for in the most informative window by several methods, ranked without knowing the truth
     (``pnpsr.photo.candidates``); where none is better than no blur at all, the picture comes back as it is (×1) or enlarged by
     aligned bicubic interpolation. With one, that solver does all, and nothing is ranked. A picture of more than one tile has one
-    kernel, and its tiles are restored with that. Away from the border tiled and whole results differ by less than 1/255 in root mean
-    square; under a motion, whose inverse reaches far, single pixels may by 3/255.
+    kernel, and its tiles are restored with that. Away from the border tiled and whole results differ by less than 1/255 in
+    root mean square; under a motion, whose inverse reaches far, single pixels may by 3/255.
 
     Args:
         photo: file, :class:`pnpsr.images.Picture`, or y (1 c h w), c = 1 or 3, floats in [0, 1].
