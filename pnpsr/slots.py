@@ -18,13 +18,15 @@ class Slotted(nn.Module):
         """Set an attribute; of a slot, what it holds.
 
         Raises:
-            TypeError: something in a slot that cannot be called.
+            TypeError: something in a slot that cannot be called, or a class, of which no object was made.
         """
         if name in self.SLOTS:
             empty = value is None and name in self.OPTIONAL
             if not empty and not callable(value):
                 or_none = ", or None" if name in self.OPTIONAL else ""
                 raise TypeError(f"{name} must be callable, {self.SLOTS[name]}{or_none}; got {value!r}")
+            if isinstance(value, type):
+                raise TypeError(f"{name} must be callable, {self.SLOTS[name]}; got the class {value.__name__}: make one of it")
             if not isinstance(value, nn.Module) and self._modules.get(name) is not None:
                 del self._modules[name]
         super().__setattr__(name, value)

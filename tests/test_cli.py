@@ -129,6 +129,7 @@ BAD = {
     "kernel larger than the picture": (["degrade", "{cat}", "--size", "99"], "the kernel of 99 x 99 is larger than the image"),
     "text for a picture": (["restore", "{text}"], "is not a whole picture"),
     "unknown sample": (["demo", "--picture", "mona"], "astronaut"),
+    "no kernels": (["kernels", "--count", "0"], "--count must be at least 1"),
     "no kernel file": (["kernels", "--kernel", "missing.npz"], "missing.npz"),
 }
 

@@ -439,6 +439,7 @@ BAD_SOLVERS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "T 2.5": ({"T": 2.5}, TypeError, "T must be an integer"),
     "scale": ({"scale": 2.5}, TypeError, "scale must be an integer"),
     "tuner": ({"tuner": 3}, TypeError, "tuner must be callable"),
+    "a class": ({"tuner": torch.nn.Linear}, TypeError, "tuner must be callable, .* got the class Linear: make one of it"),
     "k0": ({"k0": torch.zeros(1, 1, 3, 3)}, TypeError, "k0 must be callable"),
     "a typo": ({"detatch": ("x",)}, TypeError, "unexpected keyword"),
 }

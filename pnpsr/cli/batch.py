@@ -73,7 +73,7 @@ def restore_all(batch: Batch, share: Share = ALL) -> int:
         began = time.perf_counter()
         there = None if options.overwrite else one.finished()
         if there is not None:
-            _say(options, one, "kept", f"{there} is there already; --overwrite replaces it", {})
+            _say(options, one, "kept", f"{there} is there already, whatever its call asked for; --overwrite replaces it", {})
             continue
         try:
             told = restore_file(one, options, batch.truth, detailed=len(batch.inputs) == 1)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pnpsr import checks
 from pnpsr.cli.choose import KernelChoice
 from pnpsr.kernels import centroid, load_kernels, save_kernels
 from pnpsr.plot import save_figure, show_kernels
@@ -15,7 +16,7 @@ def kernels(choice: KernelChoice, *, count: int = 12, out: Path = Path("kernels"
         count: how many to draw; random families differ from one to the next.
         out: folder for the results; made if it does not exist.
     """
-    k = load_kernels(choice.kernel) if choice.kernel is not None else choice.draw(count)
+    k = load_kernels(choice.kernel) if choice.kernel is not None else choice.draw(checks.whole(count, "--count"))
     out.mkdir(parents=True, exist_ok=True)
     stem = choice.kernel.stem if choice.kernel is not None else choice.family
     for index, (row, column) in enumerate(centroid(k).tolist()):

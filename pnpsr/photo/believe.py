@@ -10,7 +10,7 @@ from pnpsr.kernels import dirac
 from pnpsr.needs import needs_of
 from pnpsr.photo.ask import Ask
 from pnpsr.photo.field import Field, field_of
-from pnpsr.photo.find import FLAT, NOTHING, Found, find
+from pnpsr.photo.find import FLAT, NOTHING, UNBELIEVED, Found, find
 from pnpsr.photo.finish import judge, judges_quietly, quieting, second, trained_for, unblurred
 from pnpsr.photo.job import Job
 from pnpsr.photo.kept import Kept
@@ -63,7 +63,7 @@ def quick(solver: UnrolledSolver, ask: Ask) -> UnrolledSolver:
 
 
 def _by_solver(job: Job, solver: UnrolledSolver, kept: Kept) -> Belief:
-    ask, sigma = job.ask, job.noise()
+    ask, sigma, windows = job.ask, job.noise(), job.windows(job.y)
 
     def in_part(part: Tensor) -> Tensor | None:
         windows = job.windows(part)
@@ -86,5 +86,7 @@ def _by_solver(job: Job, solver: UnrolledSolver, kept: Kept) -> Belief:
     acts = k is not None
     k = dirac(1) if k is None else k
     field = None if ask.kernels_per is None else field_of(job.y, ask.kernels_per, k, in_part, kept, job.progress)
-    words = f"{describe(k)}, noise {100 * sigma:.1f} %, by the solver that was asked for" if acts else NOTHING
-    return Belief(k, sigma, acts, acts, words, job.windows(job.y), field=field)
+    words = f"{describe(k)}, noise {100 * sigma:.1f} %, by the solver that was asked for"
+    if not acts:
+        words = UNBELIEVED if windows[0].score > FLAT else NOTHING
+    return Belief(k, sigma, acts, acts, words, windows, field=field)

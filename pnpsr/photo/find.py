@@ -21,6 +21,7 @@ Progress = Callable[[str, int, int], None]  # what is done, how much of it, of h
 Seen = Callable[[str, Tensor], None]  # a kernel (1 1 p q) that was just found, and how
 
 NOTHING = "no blur was found; there was nothing to remove"
+UNBELIEVED = f"{NOTHING} (the kernel that this solver found makes nothing better)"
 OUTPUT = 512  # side of a window in pixels of x
 MORE = 480  # side of the part of y in which one kernel more is looked for
 FLAT = 1e-6  # score of a window below which there is nothing to be seen, (1/1000 of white per pixel)²

@@ -13,7 +13,7 @@ from pnpsr.needs import needs_of
 from pnpsr.photo.believe import Belief, quick
 from pnpsr.photo.clipped import Brisk, seen
 from pnpsr.photo.explain import decibels, residual
-from pnpsr.photo.find import FLAT, NOTHING
+from pnpsr.photo.find import FLAT, UNBELIEVED
 from pnpsr.photo.finish import second, unblurred
 from pnpsr.photo.job import Job
 from pnpsr.photo.kept import Kept
@@ -56,7 +56,7 @@ def alone(job: Job, solver: nn.Module, watch: bool, notes: tuple[str, ...]) -> R
         part = y[(..., *windows[0].inside)]
         beside = second(solver, part, ask.scale), unblurred(solver, part, ask.scale, job.noise())
         if not justified(kernel, x[(..., *inside)], part, ask.scale, *beside):
-            return _as_it_is(job, job.noise(), NOTHING, notes)
+            return _as_it_is(job, job.noise(), UNBELIEVED, notes)
     sigma = float(believed.mean()) if level is None and believed is not None else level
     words, curves = sentence(kernel, job.noise() if sigma is None else sigma, decibels(curve[-1])), {"data residual": curve}
     return Restoration(

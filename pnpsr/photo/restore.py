@@ -52,7 +52,7 @@ def restore(
 
     Without a ``solver`` the blur is looked for in the most informative window by several methods, ranked without knowing the truth
     (``pnpsr.photo.candidates``); where none is better than no blur at all, the picture comes back as it is (×1) or enlarged by
-    aligned bicubic interpolation. With one, that solver does all, and nothing is ranked. A picture of more than one tile has one
+    aligned bicubic interpolation. With one, that solver does all, and is believed or not. A picture of more than one tile has one
     kernel, and its tiles are restored with that. Away from the border tiled and whole results differ by less than 1/255 in
     root mean square; under a motion, whose inverse reaches far, single pixels may by 3/255.
 
@@ -67,7 +67,7 @@ def restore(
         boundary: ``extend`` for photographs, ``circular`` for periodic test images, which are not cut into tiles.
         tile: side of a tile in pixels of y; chosen by the memory if left out.
         memory: GiB that may be used; what is free if left out.
-        kernels_per: a kernel for every cell of so many pixels of y (at least 128), interpolated between them.
+        kernels_per: a kernel for every cell of so many pixels of y (at least 256), interpolated between them.
         precision: of the image networks, see :func:`pnpsr.fast.fast`.
         device: where to compute.
         keep: folder for finished tiles, for a call that is repeated after an interruption; removed at the end.
@@ -142,6 +142,8 @@ def _picture(photo: str | Path | Picture | Tensor) -> Picture:
         if y.shape[0] != 1 or y.shape[1] not in (1, 3):
             raise ValueError(f"photo must be one picture, (1 1 h w) or (1 3 h w), got {tuple(y.shape)}; restore a batch one by one")
         return Picture(y)
+    if not isinstance(photo, str | Path):
+        raise TypeError(f"photo must be a file, a Picture, or a tensor (1 c h w) in [0, 1], got {type(photo).__name__}")
     return read_image(photo)
 
 

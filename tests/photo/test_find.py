@@ -361,6 +361,12 @@ def test_the_noise_level_that_is_named_is_removed() -> None:
     assert psnr(told.x, x) > psnr(y, x) + 3
 
 
+@pytest.mark.parametrize("photo", [np.zeros((8, 8, 3)), None, [1.0]], ids=["array", "None", "list"])
+def test_what_is_no_picture_is_refused(photo: object) -> None:
+    with pytest.raises(TypeError, match="photo must be a file, a Picture, or a tensor"):
+        restore(photo, 2)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("sigma", [None, 0.0, 0.02, 0.5])
 def test_one_colour_stays_it_whatever_noise_is_named(sigma: float | None) -> None:
     y = torch.full((1, 3, 64, 64), 0.3)
