@@ -100,11 +100,12 @@ def motion(data: Path | None, only: str = "", scales: tuple[int, ...] = (1, 2)) 
     }
     for scale in scales:
         looking, own = quick(judge(scale)), {name: quick(s) for name, s in trained_for(scale).items()}
+        quiet = quick(quieting(scale))
         finish, exact = (quick(finisher(scale, known=known)) for known in (False, True))
         for blur, k in ((name, k) for name, k in kernels.items() if only in name):
             for name, x in pictures(data, SIDE[scale]).items():
                 y = observed(x, k, scale)
-                found = find(y, scale, looking, quick(quieting(scale)), trained=own)
+                found = find(y, scale, looking, quiet, trained=own)
                 made = {c.name: explained_by(finish, y, scale, c.k, found.sigma) for c in found.candidates if c.name != NONE}
                 got = {c.name: psnr(made.get(c.name, c.x), x) for c in found.candidates}
                 true = max(psnr(explained_by(s, y, scale, k, found.sigma), x) for s in (finish, exact))
@@ -129,13 +130,13 @@ def levin(data: Path | None, only: str = "", count: int | None = None) -> Iterat
     if data is None:
         raise SystemExit("levin needs --data")
     stored = np.load(data / "kernels" / "Levin09.npz")
-    finish, own = quick(judge(1)), {name: quick(s) for name, s in trained_for(1).items()}
+    finish, quiet, own = quick(judge(1)), quick(quieting(1)), {name: quick(s) for name, s in trained_for(1).items()}
     for name in (name for name in sorted(stored.files) if only in name):
         k = torch.from_numpy(stored[name].astype(np.float32))[None, None]
         k = k / k.sum()
         for n, x in list(pictures(data, SIDE[1]).items())[:count]:
             y = observed(x, k, 1)
-            found = find(y, 1, finish, quick(quieting(1)), trained=own)
+            found = find(y, 1, finish, quiet, trained=own)
             old = solve(blind_hqs(27), y, 1)
             ours = (psnr(found.candidates[0].x, x, 6), agreement(found.k, k))  # these kernels are up to 4 pixels off their centre
             theirs = (psnr(old.known("x"), x, 6), agreement(old.known("k"), k))

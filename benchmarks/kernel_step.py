@@ -18,13 +18,12 @@ border. A run that was stopped goes on.
 """
 
 import csv
-import itertools
 import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -196,9 +195,9 @@ class Windows:
 
     def in_turn(self, size: int, side: int, margins: Sequence[int], start: int) -> Iterator[Batch]:
         """Batch n has margin n modulo their number, and is a function of n alone; from ``start`` on."""
-        count = len(margins)
-        drawn = [self.batches(size, side, margin, -((i - start) // count), seed=i) for i, margin in enumerate(margins)]
-        return (next(drawn[n % count]) for n in itertools.count(start))
+        turns = len(margins)
+        drawn = [self.batches(size, side, margin, -((i - start) // turns), seed=i) for i, margin in enumerate(margins)]
+        return (next(drawn[n % turns]) for n in count(start))
 
     def batches(self, size: int, side: int, margin: int, start: int = 0, seed: int = 0) -> Iterator[Batch]:
         """``size`` windows each, with so much around them that only takes part in the blur; from step ``start`` on."""

@@ -198,7 +198,7 @@ def test_the_implicit_gradient_is_the_same_on_every_device() -> None:
 
 @gpu
 @pytest.mark.parametrize(
-    "asked", [{}, {"solver": "blind_hqs"}, {"solver": "usrnet", "k": motion()}], ids=["", "blind_hqs", "usrnet"]
+    "asked", [{}, {"solver": "blind_hqs"}, {"solver": "usrnet", "k": motion()}], ids=["all", "blind_hqs", "usrnet"]
 )
 @pytest.mark.parametrize("scale", [1, 2])
 def test_a_photograph_is_restored_the_same_on_every_device(scale: int, asked: dict[str, object]) -> None:

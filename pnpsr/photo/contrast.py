@@ -26,11 +26,11 @@ class Contrast:
     def of(cls, y: Tensor, sigma: float) -> "Contrast":
         """What brings the range of y (.. h w), values in [0, 1], to a half of white, if it is less; with the noise up to 5 %.
 
-        One pixel that is neither faint nor clipped ends it: what is beyond the range of a picture would be cut off.
+        One pixel far from all others ends it: what is beyond the range would be cut off.
         """
         low, high = (float(v) for v in torch.aminmax(y))
         if high - low >= FAINT or float(y.std(correction=0)) < SPREAD * (high - low):
-            return cls(1.0, 0.0)
+            return AS_IT_IS
         gain = max(1.0, min(FAINT / max(high - low, 1e-3), LOUD / max(sigma, 1e-6)))
         return cls(gain, low / max(low + 1 - high, 1e-3))
 
@@ -45,3 +45,6 @@ class Contrast:
     def noise(self, sigma: float) -> float:
         """The noise level of what the solver sees."""
         return sigma * self.gain
+
+
+AS_IT_IS = Contrast(1.0, 0.0)

@@ -80,14 +80,12 @@ def judge(scale: int) -> UnrolledSolver:
 
     One that was trained on photographs; one that was not explains a blurred picture too well without blur.
     """
-    name = JUDGING.get(scale, "")
-    return with_kernel_given(_unrolled(open_solver(name))) if name in presets() else finisher(scale, known=False)
+    return _image_steps(JUDGING.get(scale, ""), scale)
 
 
 def quieting(scale: int) -> UnrolledSolver:
     """A solver for a given kernel at ``scale`` that takes the noise of y and leaves its edges as soft as they are."""
-    name = QUIETING.format(scale=scale)
-    return with_kernel_given(_unrolled(open_solver(name))) if name in presets() else finisher(scale, known=False)
+    return _image_steps(QUIETING.format(scale=scale), scale)
 
 
 def judges_quietly(scale: int) -> bool:
@@ -105,6 +103,11 @@ def with_kernel_given(solver: UnrolledSolver) -> UnrolledSolver:
     x0 = getattr(solver.restorer, "x0", None) or solver.x0
     x0 = AsSeen(x0.mode) if isinstance(x0, Upsample) else x0
     return UnrolledSolver(None, restorer, T, tuner=tuner, k0=None, x0=x0, order=("tuner", "restorer"), scale=solver.scale)
+
+
+def _image_steps(name: str, scale: int) -> UnrolledSolver:
+    """Those of a preset; of what restores at ``scale``, if it does not ship."""
+    return with_kernel_given(_unrolled(open_solver(name))) if name in presets() else finisher(scale, known=False)
 
 
 def _unrolled(solver: nn.Module) -> UnrolledSolver:

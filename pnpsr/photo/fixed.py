@@ -12,6 +12,7 @@ from pnpsr.kernels import dirac
 from pnpsr.needs import needs_of
 from pnpsr.photo.believe import Belief, quick
 from pnpsr.photo.clipped import Brisk, seen
+from pnpsr.photo.contrast import Contrast
 from pnpsr.photo.explain import decibels, residual
 from pnpsr.photo.find import FLAT, UNBELIEVED
 from pnpsr.photo.finish import second, unblurred
@@ -84,6 +85,7 @@ def by_tiles(job: Job, finish: UnrolledSolver, belief: Belief, kept: Kept) -> tu
     """All tiles with the kernel that is believed, or with those of its field: x (1 c sh sw), and the field (rows columns p p)."""
     y, ask, field = job.y, job.ask, belief.field
     h, w, total = *y.shape[-2:], len(job.plan.tiles)
+    contrast = job.contrast(belief.sigma)
     canvas, rounds = Canvas(y.shape[1], h, w, ask.scale), finish.T if ask.T is None else ask.T
     for i, tile in enumerate(job.plan.tiles):
         what = "restoring" if total == 1 else f"restoring tile {i + 1} of {total}"
@@ -91,8 +93,7 @@ def by_tiles(job: Job, finish: UnrolledSolver, belief: Belief, kept: Kept) -> tu
         if x is None:
             k = belief.k if field is None else field.at(*tile.centre)
             part = y[(..., *tile.inside)].to(ask.device)
-            for t, now in enumerate(_iterates(finish, part, job, k.to(part), belief.sigma), 1):
-                x = now
+            for t, x in enumerate(_iterates(finish, part, job, k.to(part), belief.sigma, contrast), 1):  # noqa: B007  only the last is wanted
                 job.tell(what, i * rounds + t, total * rounds)
             if x is None:
                 raise ValueError("the solver has no iterations; T must be at least 1")
@@ -113,7 +114,8 @@ def faithful(job: Job, solver: UnrolledSolver, finish: UnrolledSolver, belief: B
         return finish
     exact = quick(solver, replace(ask, precision="float32"))
     part = job.y[(..., *belief.windows[0].inside)].to(ask.device)
-    a, b = (_last(_iterates(one, part, job, belief.k.to(part), belief.sigma)) for one in (finish, exact))
+    k, contrast = belief.k.to(part), job.contrast(belief.sigma)
+    a, b = (_last(_iterates(one, part, job, k, belief.sigma, contrast)) for one in (finish, exact))
     difference = (a - b).abs()
     return finish if float(difference.square().mean().sqrt()) <= SAME and float(difference.max()) <= FAR else exact
 
@@ -128,16 +130,16 @@ def history(job: Job, finish: UnrolledSolver, belief: Belief) -> tuple[tuple[Ten
     if not belief.windows or not belief.blurred:
         return ()
     part, k = job.y[(..., *belief.windows[0].inside)].to(job.ask.device), belief.k
-    return tuple((x, k) for x in _iterates(finish, part, job, k.to(part), belief.sigma))
+    return tuple((x, k) for x in _iterates(finish, part, job, k.to(part), belief.sigma, job.contrast(belief.sigma)))
 
 
-def _iterates(finish: UnrolledSolver, part: Tensor, job: Job, k: Tensor, sigma: float) -> Iterator[Tensor]:
+def _iterates(finish: UnrolledSolver, part: Tensor, job: Job, k: Tensor, sigma: float, contrast: Contrast) -> Iterator[Tensor]:
     """x of a tile after each iteration, on the CPU.
 
     Pixels that may be clipped and what continues the tile do not count; an x that is periodic is left as it is. A faint picture is
     stretched, all of its tiles alike (:meth:`pnpsr.photo.job.Job.contrast`).
     """
-    ask, contrast = job.ask, job.contrast(sigma)
+    ask = job.ask
     counts = None if ask.boundary == "circular" else seen(part, k, ask.scale)
     physics, level = ask.scale if counts is None else Brisk(ask.scale), contrast.noise(sigma)
     states = iterates(finish, contrast.raised(part), physics, k=k, sigma=level, T=ask.T, mask=counts, boundary=ask.boundary)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pnpsr.photo.ask import Ask
-from pnpsr.photo.contrast import Contrast
+from pnpsr.photo.contrast import AS_IT_IS, Contrast
 from pnpsr.photo.find import OUTPUT, Progress, Seen
 from pnpsr.photo.plan import Plan
 from pnpsr.photo.windows import Window, informative, noise
@@ -38,7 +38,7 @@ class Job:
     def contrast(self, sigma: float) -> Contrast:
         """How the picture is stretched for whoever restores it; a solver that was named sees it as it is."""
         named = self.ask.solver is not None or self.ask.size is not None
-        return Contrast(1.0, 0.0) if named else Contrast.of(self.y, sigma)
+        return AS_IT_IS if named else Contrast.of(self.y, sigma)
 
     def windows(self, part: Tensor) -> tuple[Window, ...]:
         """The most informative windows of y, or of a part of it."""
